@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The ioctls of /dev/ivshmemN.
+ *
+ * Every structure has fixed-width members and no implicit padding, so that it
+ * is the same for 32-bit and 64-bit programs. Fields marked "in" are read from
+ * the caller, all others are only written. Reserved fields and unknown flags
+ * must be zero: anything else is refused with EINVAL.
+ */
+
+#ifndef _UAPI_LINUX_IVSHMEM_H
+#define _UAPI_LINUX_IVSHMEM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Free in Documentation/userspace-api/ioctl/ioctl-number.rst: 0xEA 00-0F. */
+#define IVSHMEM_IOC_MAGIC	0xEA
+
+/* ivshmem_info.kind */
+#define IVSHMEM_KIND_PLAIN	0	/* memory only */
+#define IVSHMEM_KIND_DOORBELL	1	/* memory and MSI-X interrupts */
+
+/* ivshmem_info.mapping: what stands behind a mapping of the region */
+#define IVSHMEM_MAPPING_PFN	0	/* bare page frames: no pinning, no zero-copy I/O */
+#define IVSHMEM_MAPPING_PAGES	1	/* struct pages */
+
+/* ivshmem_info.cache: the cache type that the kernel gives to mappings */
+#define IVSHMEM_CACHE_UNKNOWN		0
+#define IVSHMEM_CACHE_WRITE_BACK	1
+#define IVSHMEM_CACHE_WRITE_THROUGH	2
+#define IVSHMEM_CACHE_WRITE_COMBINING	3
+#define IVSHMEM_CACHE_UNCACHED_MINUS	4
+#define IVSHMEM_CACHE_UNCACHED		5
+
+/**
+ * struct ivshmem_info - What a device is.
+ * @flags: In: zero.
+ * @kind: IVSHMEM_KIND_*.
+ * @size: Size of the region in bytes.
+ * @peer_id: ID of this guest on its ivshmem server; 0 for a plain device.
+ * @vectors: Interrupt vectors that can be used; 0 for a plain device.
+ * @mapping: IVSHMEM_MAPPING_*.
+ * @cache: IVSHMEM_CACHE_*.
+ * @pci_domain: PCI segment.
+ * @pci_bus: PCI bus.
+ * @pci_device: PCI device, 0 to 31.
+ * @pci_function: PCI function, 0 to 7.
+ * @pci_revision: 1 since QEMU 2.6, 0 before.
+ * @reserved: In: zero. Out: zero.
+ */
+struct ivshmem_info {
+	__u32 flags;
+	__u32 kind;
+	__u64 size;
+	__u32 peer_id;
+	__u32 vectors;
+	__u32 mapping;
+	__u32 cache;
+	__u32 pci_domain;
+	__u8 pci_bus;
+	__u8 pci_device;
+	__u8 pci_function;
+	__u8 pci_revision;
+	__u64 reserved[4];
+};
+
+#define IVSHMEM_IOC_GET_INFO	_IOWR(IVSHMEM_IOC_MAGIC, 0x00, struct ivshmem_info)
+
+#endif /* _UAPI_LINUX_IVSHMEM_H */

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libivshmem: QEMU's inter-VM shared memory, for programs in a guest and on
+ * the host.
+ *
+ * Both sides use the same calls; only the @where given to ivshmem_open()
+ * differs. Functions that can fail return 0 or a positive count on success and
+ * a negative errno on failure; objects come through out-parameters, which are
+ * left alone on failure. The library never prints, never exits, starts no
+ * thread and installs no signal handler.
+ *
+ * Thread-safety: different handles may be used from different threads at the
+ * same time. One handle may be used from several threads as long as none of
+ * them opens, maps, unmaps or closes it meanwhile.
+ *
+ * Trust: the other side may write anything into the region at any time. Copy
+ * what you read into private memory, check the copy, and use only that.
+ */
+
+#ifndef IVSHMEM_H
+#define IVSHMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ivshmem;
+struct ivshmem_device;
+struct ivshmem_device_list;
+struct ivshmem_monitor;
+
+/**
+ * enum ivshmem_side - Which end of the region a handle is.
+ * @IVSHMEM_HOST: The backing file.
+ * @IVSHMEM_GUEST: A PCI device.
+ */
+enum ivshmem_side {
+	IVSHMEM_HOST,
+	IVSHMEM_GUEST,
+};
+
+/**
+ * enum ivshmem_kind - What a region comes with.
+ * @IVSHMEM_PLAIN: Memory only.
+ * @IVSHMEM_DOORBELL: Memory and interrupts.
+ */
+enum ivshmem_kind {
+	IVSHMEM_PLAIN,
+	IVSHMEM_DOORBELL,
+};
+
+/** IVSHMEM_RDONLY - Open for reading; the mapping can never be written. */
+#define IVSHMEM_RDONLY		(1u << 0)
+/** IVSHMEM_EXIST_OK - Take an existing file, if it has the wanted size. */
+#define IVSHMEM_EXIST_OK	(1u << 1)
+/** IVSHMEM_PREALLOCATE - Allocate the memory of a new file at once. */
+#define IVSHMEM_PREALLOCATE	(1u << 2)
+
+/**
+ * ivshmem_open() - Open a region.
+ * @shm: Set to the new handle, to be freed with ivshmem_close().
+ * @where: One of
+ *         "/dev/ivshmem0" or any alias of it (guest);
+ *         a PCI address, "0000:08:01.0" or "08:01.0" (guest);
+ *         the path of a regular file, "/dev/shm/NAME" (host);
+ *         the path of a PCI device's sysfs file "resource2", for guests
+ *         without the kernel module: needs root, and the memory is uncached.
+ * @flags: 0 or IVSHMEM_RDONLY.
+ *
+ * Nothing is mapped yet: see ivshmem_map(). The file of a host region is
+ * neither created nor resized. A symbolic link at the end of @where is not
+ * followed when it lies in a sticky directory that everybody may write to
+ * (/dev/shm, /tmp) and belongs neither to the caller nor to the directory's
+ * owner.
+ *
+ * Context: Any thread.
+ * Return: 0; -EINVAL (NULL or empty argument, unknown flag, or a size that is
+ * zero modulo neither the page size nor, on hugetlbfs, the huge page size);
+ * -ENOENT (no such path, or no ivshmem device at this PCI address); -ENODEV (the
+ * PCI device is there, but the module serves no node for it, or it is being
+ * removed); -EACCES or -EPERM (no permission); -EISDIR (a directory); -ENOTTY (a
+ * character device that is not ivshmem's); -ENOTSUP (any other thing that is
+ * no regular file: FIFO, socket, block device); -ENODATA (a file of size
+ * zero: nobody gave it a size yet); -ELOOP (an untrusted symbolic link);
+ * -EFBIG (more than this program's address space holds); -ENOMEM, -EMFILE,
+ * -ENFILE.
+ * Since: 0.1
+ */
+int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags);
+
+/**
+ * ivshmem_create() - Create the backing file of a host region, and open it.
+ * @shm: Set to the new handle, to be freed with ivshmem_close().
+ * @path: Path of the file, best in /dev/shm or on a hugetlbfs.
+ * @size: Size in bytes: a power of two, at least the page size. QEMU maps the
+ *        region as a PCI BAR and takes nothing else.
+ * @mode: Permissions of a new file, as for chmod(2); the umask is not applied.
+ * @flags: Any of IVSHMEM_EXIST_OK, IVSHMEM_PREALLOCATE.
+ *
+ * A new file is all zeroes. Without IVSHMEM_PREALLOCATE it is sparse: where
+ * its filesystem fills up, the first touch of a page raises SIGBUS. Closing
+ * the handle leaves the file; unlink(2) removes it. Where this fails, no file
+ * is left behind.
+ *
+ * Context: Any thread.
+ * Return: 0; -EINVAL (NULL or empty argument, unknown flag, bad mode, bad
+ * size); -EEXIST (the path exists and IVSHMEM_EXIST_OK was not given);
+ * -EMSGSIZE (it exists at another size, and was left alone); -ENOSPC (no room
+ * to preallocate); -EFBIG; any error of open(2) or of ivshmem_open().
+ * Since: 0.1
+ */
+int ivshmem_create(struct ivshmem **shm, const char *path, uint64_t size,
+		   mode_t mode, unsigned int flags);
+
+/**
+ * ivshmem_close() - Unmap and close.
+ * @shm: Handle, or NULL.
+ *
+ * Frees the handle and all that it gave out: ivshmem_data(), the strings.
+ *
+ * Context: Any thread; no other call may use the handle meanwhile.
+ * Since: 0.1
+ */
+void ivshmem_close(struct ivshmem *shm);
+
+/**
+ * ivshmem_map() - Map the whole region.
+ * @shm: Open handle.
+ *
+ * Readable, and writable unless the handle is IVSHMEM_RDONLY; never executable.
+ * Touching the mapping raises SIGBUS once the device is gone, or where the
+ * backing file was truncated: ivshmem_check() tells.
+ *
+ * Return: 0; -EINVAL (NULL); -EBUSY (already mapped); -ENODEV (the device is
+ * gone); -ENOMEM.
+ * Since: 0.1
+ */
+int ivshmem_map(struct ivshmem *shm);
+
+/**
+ * ivshmem_unmap() - Take the mapping away.
+ * @shm: Open handle.
+ *
+ * Return: 0; -EINVAL (NULL, or not mapped).
+ * Since: 0.1
+ */
+int ivshmem_unmap(struct ivshmem *shm);
+
+/**
+ * ivshmem_data() - The first byte of the mapping.
+ * @shm: Open handle, or NULL.
+ *
+ * Return: Address of ivshmem_size() bytes, aligned to the page size at least;
+ * NULL where the region is not mapped. Valid until ivshmem_unmap() or
+ * ivshmem_close().
+ * Since: 0.1
+ */
+void *ivshmem_data(const struct ivshmem *shm);
+
+/**
+ * ivshmem_sync() - Order and flush.
+ * @shm: Mapped handle.
+ *
+ * A full memory barrier, then msync(2): all stores to the mapping before the
+ * call are visible to the other side before any access after it, and have
+ * reached the disk where the backing file lies on one.
+ *
+ * Return: 0; -EINVAL (NULL, or not mapped); -ENODEV (the device is gone);
+ * -ESTALE (the backing file was truncated); -EIO.
+ * Since: 0.1
+ */
+int ivshmem_sync(struct ivshmem *shm);
+
+/**
+ * ivshmem_check() - Is the region still whole?
+ * @shm: Open handle.
+ *
+ * Return: 0; -EINVAL (NULL); -ENODEV (the device is gone: close the handle);
+ * -ESTALE (somebody truncated the backing file: touching the pages beyond
+ * its new end raises SIGBUS).
+ * Since: 0.1
+ */
+int ivshmem_check(const struct ivshmem *shm);
+
+/**
+ * ivshmem_fd() - The open file behind a handle.
+ * @shm: Open handle.
+ *
+ * In a guest, poll(2) reports POLLHUP and POLLERR on it once the device is gone.
+ *
+ * Return: A file descriptor, owned by the handle; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_fd(const struct ivshmem *shm);
+
+/**
+ * ivshmem_size() - Size of the region.
+ * @shm: Open handle, or NULL.
+ *
+ * Return: Bytes, a multiple of the page size; 0 for NULL.
+ * Since: 0.1
+ */
+uint64_t ivshmem_size(const struct ivshmem *shm);
+
+/**
+ * ivshmem_path() - What was opened.
+ * @shm: Open handle, or NULL.
+ *
+ * Return: The absolute path of the device node, file or resource2, free of
+ * symbolic links; owned by the handle. NULL for NULL.
+ * Since: 0.1
+ */
+const char *ivshmem_path(const struct ivshmem *shm);
+
+/**
+ * ivshmem_location() - Where the region is found.
+ * @shm: Open handle, or NULL.
+ *
+ * Return: In a guest the PCI address, "0000:00:04.0"; on the host the same as
+ * ivshmem_path(). Owned by the handle. NULL for NULL.
+ * Since: 0.1
+ */
+const char *ivshmem_location(const struct ivshmem *shm);
+
+/**
+ * ivshmem_side() - Which end this is.
+ * @shm: Open handle.
+ *
+ * Return: An enum ivshmem_side; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_side(const struct ivshmem *shm);
+
+/**
+ * ivshmem_kind() - What the region comes with.
+ * @shm: Open handle.
+ *
+ * Return: An enum ivshmem_kind; a host file is IVSHMEM_PLAIN. -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_kind(const struct ivshmem *shm);
+
+/**
+ * ivshmem_mapping() - How the region is mapped.
+ * @shm: Open handle, or NULL.
+ *
+ * Return: "pages" or "pfn" (device node, see ivshmem(4)), "resource2" or
+ * "file"; a constant. NULL for NULL.
+ * Since: 0.1
+ */
+const char *ivshmem_mapping(const struct ivshmem *shm);
+
+/**
+ * ivshmem_cache() - How the mapping is cached.
+ * @shm: Open handle, or NULL.
+ *
+ * Return: "write-back", as it should be; "write-through", "write-combining",
+ * "uncached-minus", "uncached", or "unknown"; a constant. NULL for NULL.
+ * Since: 0.1
+ */
+const char *ivshmem_cache(const struct ivshmem *shm);
+
+/**
+ * ivshmem_strerror() - What a failure means here, and what to do.
+ * @error: A negative errno from a function of this library.
+ *
+ * Return: One line without a full stop, a constant; strerror(3)'s text for
+ * errors that have no meaning of their own here. The thread's next call may
+ * overwrite the latter.
+ * Since: 0.1
+ */
+const char *ivshmem_strerror(int error);
+
+/**
+ * ivshmem_list() - List the ivshmem PCI devices of this machine.
+ * @list: Set to the new list, to be freed with ivshmem_list_free(). Sorted by
+ *        PCI address; empty where there is no device.
+ *
+ * Includes the devices that no driver serves. A snapshot: see
+ * ivshmem_monitor_open() for changes. Needs no privilege.
+ *
+ * Context: Any thread.
+ * Return: 0; -EINVAL (NULL); -ENOMEM, or another error from reading sysfs.
+ * Since: 0.1
+ */
+int ivshmem_list(struct ivshmem_device_list **list);
+
+/**
+ * ivshmem_list_count() - Number of devices in a list.
+ * @list: List, or NULL.
+ *
+ * Return: The count; 0 for NULL.
+ * Since: 0.1
+ */
+size_t ivshmem_list_count(const struct ivshmem_device_list *list);
+
+/**
+ * ivshmem_list_get() - One device of a list.
+ * @list: List, or NULL.
+ * @index: From 0 to ivshmem_list_count() - 1.
+ *
+ * Return: The device, owned by the list; NULL beyond the end.
+ * Since: 0.1
+ */
+const struct ivshmem_device *
+ivshmem_list_get(const struct ivshmem_device_list *list, size_t index);
+
+/**
+ * ivshmem_list_free() - Free a list and its devices.
+ * @list: List, or NULL.
+ * Since: 0.1
+ */
+void ivshmem_list_free(struct ivshmem_device_list *list);
+
+/**
+ * ivshmem_device_address() - PCI address of a device.
+ * @device: Device.
+ *
+ * Return: "0000:00:04.0"; owned by the device.
+ * Since: 0.1
+ */
+const char *ivshmem_device_address(const struct ivshmem_device *device);
+
+/**
+ * ivshmem_device_node() - Device node.
+ * @device: Device.
+ *
+ * Return: "/dev/ivshmem0", good for ivshmem_open(), owned by the device; NULL
+ * where there is none, since the module is not loaded or another driver has
+ * the device.
+ * Since: 0.1
+ */
+const char *ivshmem_device_node(const struct ivshmem_device *device);
+
+/**
+ * ivshmem_device_driver() - The driver that is bound to the PCI device.
+ * @device: Device.
+ *
+ * Return: "ivshmem", or another name ("vfio-pci"), owned by the device; NULL
+ * where there is none, or where it is not known because the device is gone.
+ * Since: 0.1
+ */
+const char *ivshmem_device_driver(const struct ivshmem_device *device);
+
+/**
+ * ivshmem_device_size() - Size of the region.
+ * @device: Device.
+ *
+ * Return: Bytes; 0 where not known, because the device is gone.
+ * Since: 0.1
+ */
+uint64_t ivshmem_device_size(const struct ivshmem_device *device);
+
+/**
+ * ivshmem_device_kind() - What the device comes with.
+ * @device: Device.
+ *
+ * Return: An enum ivshmem_kind.
+ * Since: 0.1
+ */
+enum ivshmem_kind ivshmem_device_kind(const struct ivshmem_device *device);
+
+/**
+ * enum ivshmem_change - What happened to a device.
+ * @IVSHMEM_ADDED: Its node is there, with its names and permissions.
+ * @IVSHMEM_REMOVED: It is gone.
+ */
+enum ivshmem_change {
+	IVSHMEM_ADDED,
+	IVSHMEM_REMOVED,
+};
+
+/**
+ * ivshmem_monitor_open() - Watch devices come and go.
+ * @monitor: Set to the new monitor, to be freed with ivshmem_monitor_close().
+ *
+ * To miss nothing, open the monitor first and call ivshmem_list() then. The
+ * events come from udev, after its rules were applied; none come where udev
+ * does not run.
+ *
+ * Context: Any thread; one monitor is used by one thread at a time.
+ * Return: 0; -EINVAL (NULL); -ENOMEM, -EMFILE, -ENFILE.
+ * Since: 0.1
+ */
+int ivshmem_monitor_open(struct ivshmem_monitor **monitor);
+
+/**
+ * ivshmem_monitor_close() - Stop watching.
+ * @monitor: Monitor, or NULL.
+ * Since: 0.1
+ */
+void ivshmem_monitor_close(struct ivshmem_monitor *monitor);
+
+/**
+ * ivshmem_monitor_fd() - Descriptor for poll(2): readable when events wait.
+ * @monitor: Monitor.
+ *
+ * Return: A file descriptor, owned by the monitor; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_monitor_fd(struct ivshmem_monitor *monitor);
+
+/**
+ * ivshmem_monitor_next() - Take the next event.
+ * @monitor: Monitor.
+ * @timeout_ms: Milliseconds to wait; 0 polls, negative waits for ever.
+ * @change: Set to what happened.
+ * @device: Set to the device, to be freed with ivshmem_device_free().
+ *
+ * Return: 0; -ETIMEDOUT (nothing happened); -EINVAL (NULL); -EINTR (a signal
+ * came); -ENOBUFS (events were lost: call ivshmem_list() again); -ENOMEM.
+ * Since: 0.1
+ */
+int ivshmem_monitor_next(struct ivshmem_monitor *monitor, int timeout_ms,
+			 enum ivshmem_change *change,
+			 struct ivshmem_device **device);
+
+/**
+ * ivshmem_device_free() - Free a device from ivshmem_monitor_next().
+ * @device: Device, or NULL. Devices of a list are freed with the list.
+ * Since: 0.1
+ */
+void ivshmem_device_free(struct ivshmem_device *device);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IVSHMEM_H */
