@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef IVSHMEM_INTERNAL_H
+#define IVSHMEM_INTERNAL_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Everything is built hidden but for what the public header declares. */
+#pragma GCC visibility push(default)
+#include "ivshmem.h"
+#pragma GCC visibility pop
+
+static_assert(sizeof(off_t) == 8, "build with -D_FILE_OFFSET_BITS=64");
+
+#define PCI_ADDRESS_SIZE	sizeof("00000000:00:00.0")
+#define NODE_NAME_SIZE		32
+#define DRIVER_NAME_SIZE	64
+
+/**
+ * struct ivshmem_backend - What differs from one kind of region to the next.
+ * @side: Which end of the region this is.
+ * @probe: Fill in the facts of a handle that has its descriptor and path.
+ * @map: Map the region, mostly through ivshmem_map_fd().
+ * @check: Is the region still there, and as large as it was?
+ */
+struct ivshmem_backend {
+	enum ivshmem_side side;
+	int (*probe)(struct ivshmem *shm);
+	int (*map)(struct ivshmem *shm);
+	int (*check)(const struct ivshmem *shm);
+};
+
+struct ivshmem {
+	const struct ivshmem_backend *backend;
+	int fd;
+	bool readonly;
+	enum ivshmem_kind kind;
+	uint64_t size;
+	uint64_t granule;	/* size must be a multiple of it */
+	void *data;
+	char *path;
+	char address[PCI_ADDRESS_SIZE];	/* empty on the host */
+	const char *mapping;
+	const char *cache;
+};
+
+struct ivshmem_device {
+	char address[PCI_ADDRESS_SIZE];
+	char node[NODE_NAME_SIZE];	/* empty where there is none */
+	char driver[DRIVER_NAME_SIZE];	/* empty where there is none */
+	uint64_t size;
+	enum ivshmem_kind kind;
+};
+
+extern const struct ivshmem_backend ivshmem_file_backend;
+extern const struct ivshmem_backend ivshmem_device_backend;
+extern const struct ivshmem_backend ivshmem_resource2_backend;
+
+/* ivshmem.c */
+int ivshmem_attach(struct ivshmem **out, int fd,
+		   const struct ivshmem_backend *backend, bool readonly);
+int ivshmem_map_fd(struct ivshmem *shm);
+
+/* path.c */
+int ivshmem_path_resolve(const char *where);
+int ivshmem_path_reopen(int path_fd, int access);
+int ivshmem_path_of(int fd, char **path);
+
+/* device.c */
+int ivshmem_device_recognise(dev_t number);
+
+/* resource2.c */
+bool ivshmem_resource2_recognise(int fd);
+
+/* pci.c: @dir is a descriptor of a PCI device's folder in sysfs */
+int ivshmem_pci_parse(const char *text, char address[PCI_ADDRESS_SIZE]);
+int ivshmem_pci_open(const char *address);
+int ivshmem_pci_match(int dir);
+int ivshmem_pci_bar(int dir, unsigned int bar, uint64_t *size);
+int ivshmem_pci_kind(int dir, enum ivshmem_kind *kind);
+int ivshmem_pci_node(int dir, char node[NODE_NAME_SIZE]);
+int ivshmem_pci_driver(int dir, char driver[DRIVER_NAME_SIZE]);
+int ivshmem_pci_enable(int dir);
+
+/* devices.c */
+int ivshmem_device_fill(struct ivshmem_device *device, int dir);
+
+#endif /* IVSHMEM_INTERNAL_H */

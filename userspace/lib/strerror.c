@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const char *own_text(int error)
+{
+	switch (error) {
+	case 0:
+		return "no error";
+	case -EINVAL:
+		return "wrong argument, or a size that is no multiple of the page size "
+		       "(a new region: no power of two)";
+	case -ENOENT:
+		return "no such file or device: see 'ivshmem list'; in a guest try "
+		       "'modprobe ivshmem', on the host 'ivshmem create'";
+	case -ENODEV:
+		return "the device is gone, or the kernel module does not serve it: "
+		       "see 'ivshmem list', try 'modprobe ivshmem'";
+	case -EACCES:
+		return "no permission: in a guest join the group 'ivshmem', "
+		       "on the host see the owner and mode of the file";
+	case -EPERM:
+		return "not permitted: a resource2 needs root and no kernel lockdown, "
+		       "a file must not be sealed or immutable";
+	case -EISDIR:
+		return "this is a directory: name the file of the region in it";
+	case -ENOTTY:
+		return "this is the device of another driver: see 'ivshmem list' "
+		       "for those of ivshmem";
+	case -ENOTSUP:
+		return "not supported: a region is a regular file that can be mapped "
+		       "(host), or a device of ivshmem (guest)";
+	case -ENODATA:
+		return "the file is empty: its creator has not given it a size; "
+		       "remove it and use 'ivshmem create'";
+	case -ELOOP:
+		return "a symbolic link that somebody else owns in a directory for all, "
+		       "or too many links: name the file itself";
+	case -EFBIG:
+		return "too large for this program's address space, "
+		       "the filesystem or the file size limit (ulimit -f)";
+	case -EEXIST:
+		return "the file is there already: open it, take it with "
+		       "IVSHMEM_EXIST_OK, or remove it once nobody uses it";
+	case -EMSGSIZE:
+		return "the file is there at another size: ask for that size, "
+		       "or remove it once nobody uses it";
+	case -ENOSPC:
+		return "no room on the filesystem: free some, make the region smaller, "
+		       "or remount with a larger size=";
+	case -ENOMEM:
+		return "out of memory: for huge pages raise vm.nr_hugepages";
+	case -EBUSY:
+		return "mapped already, or in use by a driver: "
+		       "open the driver's /dev/ivshmemN in place of resource2";
+	case -ESTALE:
+		return "the file was truncated while in use: close the region, "
+		       "stop its users and create it anew";
+	case -ENOSYS:
+		return "/proc is not mounted, and this library needs it: "
+		       "try 'mount -t proc proc /proc'";
+	case -ETIMEDOUT:
+		return "nothing happened in time";
+	case -ENOBUFS:
+		return "events were lost: list the devices again";
+	default:
+		return NULL;
+	}
+}
+
+const char *ivshmem_strerror(int error)
+{
+	const char *text = own_text(error);
+
+	return text ? text : strerror((int)-(unsigned int)error);
+}
