@@ -10,6 +10,7 @@
 # Every path here is relative, so that the tree may lie in a folder whose name
 # has a space in it.
 
+SHELL := /bin/bash
 VERSION := 0.1.0
 SOVERSION := 0
 
@@ -86,5 +87,75 @@ build/man/%: userspace/man/%.scd
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
 
+# --- module ------------------------------------------------------------------
+
+# kbuild refuses paths with spaces, so the sources are built in a folder of
+# their own; what the compiler says is put back in terms of this tree.
+MODULE_DIR := build/kmod/$(KERNELRELEASE)
+MODULE := $(MODULE_DIR)/ivshmem.ko
+MODULE_SRC := $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild
+
+modules: $(MODULE)
+
+ifeq ($(KERNELRELEASE),)
+$(MODULE):
+	@echo "ivshmem: no kernel headers in $(KDIR): install those of your kernel (Debian: apt install linux-headers-$$(uname -r)), or name others with KDIR=" >&2
+	@exit 1
+else
+$(MODULE): $(MODULE_SRC)
+	@mkdir -p $(@D)
+	@stage=$$(mktemp -d) && trap 'rm -rf "$$stage"' EXIT && cp -r kmod "$$stage" && \
+	set -o pipefail && \
+	$(MAKE) -C '$(KDIR)' M="$$stage/kmod" $(MODULE_FLAGS) modules 2>&1 | sed "s|$$stage/||g" && \
+	cp "$$stage"/kmod/ivshmem.ko "$$stage"/kmod/Module.symvers $(@D)
+endif
+
+# --- install -----------------------------------------------------------------
+
+MODDIR ?= /lib/modules/$(KERNELRELEASE)/updates
+DOCDIR ?= $(PREFIX)/share/doc/ivshmem
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+
+install: install-userspace install-modules
+
+install-userspace: userspace
+	$(INSTALL) -d $(foreach d,$(INSTALL_DIRS),'$(DESTDIR)$(d)')
+	$(INSTALL) -m 755 build/ivshmem '$(DESTDIR)$(BINDIR)/ivshmem'
+	$(INSTALL) -m 644 $(SHARED) '$(DESTDIR)$(LIBDIR)/$(notdir $(SHARED))'
+	ln -sf $(notdir $(SHARED)) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libivshmem.so'
+	$(INSTALL) -m 644 build/libivshmem.a '$(DESTDIR)$(LIBDIR)/libivshmem.a'
+	$(INSTALL) -m 644 build/libivshmem.pc '$(DESTDIR)$(LIBDIR)/pkgconfig/libivshmem.pc'
+	$(INSTALL) -m 644 userspace/include/ivshmem.h '$(DESTDIR)$(INCLUDEDIR)/ivshmem.h'
+	$(INSTALL) -m 644 kmod/uapi/ivshmem.h '$(DESTDIR)$(INCLUDEDIR)/linux/ivshmem.h'
+	$(INSTALL) -m 644 udev/70-ivshmem.rules '$(DESTDIR)$(UDEVDIR)/rules.d/70-ivshmem.rules'
+	$(INSTALL) -m 644 udev/ivshmem.sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/ivshmem.conf'
+	$(INSTALL) -m 644 userspace/cli/completion/ivshmem.bash '$(DESTDIR)$(COMPLETIONDIR)/ivshmem'
+	$(foreach m,$(MAN),$(INSTALL) -m 644 $(m) '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))';)
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || ldconfig
+
+install-modules: modules
+	$(INSTALL) -d '$(DESTDIR)$(MODDIR)'
+	$(INSTALL) -m 644 $(MODULE) '$(DESTDIR)$(MODDIR)/ivshmem.ko'
+	@[ -n '$(DESTDIR)' ] || depmod $(KERNELRELEASE)
+
+INSTALL_DIRS = $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(UDEVDIR)/rules.d \
+	$(SYSUSERSDIR) $(COMPLETIONDIR) $(MANDIR)/man1 $(MANDIR)/man4
+INSTALLED = $(BINDIR)/ivshmem $(LIBDIR)/$(notdir $(SHARED)) $(LIBDIR)/$(SONAME) \
+	$(LIBDIR)/libivshmem.so $(LIBDIR)/libivshmem.a $(LIBDIR)/pkgconfig/libivshmem.pc \
+	$(INCLUDEDIR)/ivshmem.h $(INCLUDEDIR)/linux/ivshmem.h $(UDEVDIR)/rules.d/70-ivshmem.rules \
+	$(SYSUSERSDIR)/ivshmem.conf $(COMPLETIONDIR)/ivshmem $(MODDIR)/ivshmem.ko \
+	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+
+uninstall:
+	rm -f $(foreach f,$(INSTALLED),'$(DESTDIR)$(f)')
+	@[ -n '$(DESTDIR)' ] || [ -z '$(KERNELRELEASE)' ] || depmod $(KERNELRELEASE)
+
+clean:
+	rm -rf build/*.* build/ivshmem build/lib build/cli build/examples build/man build/kmod build/asan build/tests
+
+distclean:
+	rm -rf build
+
 FORCE:
-.PHONY: all userspace man FORCE
+.PHONY: all userspace man modules install install-userspace install-modules uninstall clean distclean FORCE

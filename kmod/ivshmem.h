@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the module share.
+ *
+ * Lifetime: a struct ivshmem_device is reference-counted through its class
+ * device. The PCI driver holds one reference while it is bound, each open file
+ * holds one. The hardware and the kernel's mapping of the region die at unbind,
+ * under open files: everything that touches them does so between
+ * ivshmem_enter() and ivshmem_exit(), which unbind waits for. Nothing in such a
+ * section may wait for user space (page faults included), or a program could
+ * hold up hot-unplug.
+ */
+
+#ifndef IVSHMEM_H
+#define IVSHMEM_H
+
+#include <linux/cdev.h>
+#include <linux/completion.h>
+#include <linux/device.h>
+#include <linux/pci.h>
+#include <linux/percpu-refcount.h>
+#include <linux/wait.h>
+
+#include "uapi/ivshmem.h"
+
+/**
+ * struct ivshmem_device - One ivshmem PCI device.
+ * @dev: Class device; its release frees this structure.
+ * @cdev: The character device.
+ * @inode: Its address space is that of every open file, whichever device node
+ *	was opened, so that one call takes all user mappings away.
+ * @removal: Woken when the device goes.
+ * @live: The open sections. Killed at unbind, before what hangs on @pdev is
+ *	torn down.
+ * @dead: Completed when @live was killed and the last section has ended.
+ * @pdev: PCI device. Only between ivshmem_enter() and ivshmem_exit().
+ * @data: The kernel's mapping of the region, cached as the user's mappings
+ *	are. Only between ivshmem_enter() and ivshmem_exit().
+ * @start: Physical address of the region.
+ * @size: Size of the region in bytes, a multiple of the page size.
+ * @kind: IVSHMEM_KIND_*.
+ * @cache: IVSHMEM_CACHE_*.
+ * @peer_id: IVPosition, as read at probe.
+ * @vectors: Usable interrupt vectors.
+ * @index: N of /dev/ivshmemN. Free for another device after unbind.
+ *
+ * Fields without a rule of their own do not change after probe.
+ */
+struct ivshmem_device {
+	struct device dev;
+	struct cdev cdev;
+	struct inode *inode;
+	wait_queue_head_t removal;
+	struct percpu_ref live;
+	struct completion dead;
+	struct pci_dev *pdev;
+	void *data;
+	phys_addr_t start;
+	u64 size;
+	u32 kind;
+	u32 cache;
+	u32 peer_id;
+	u32 vectors;
+	int index;
+};
+
+static inline struct ivshmem_device *to_ivshmem(struct device *dev)
+{
+	return container_of(dev, struct ivshmem_device, dev);
+}
+
+/**
+ * ivshmem_enter() - Begin a section that unbind waits for.
+ * @ivs: Device, on which the caller holds a reference.
+ *
+ * Return: False where the device is gone; then there is no section to end.
+ */
+static inline bool ivshmem_enter(struct ivshmem_device *ivs)
+{
+	return percpu_ref_tryget_live(&ivs->live);
+}
+
+/**
+ * ivshmem_exit() - End a section.
+ * @ivs: Device.
+ */
+static inline void ivshmem_exit(struct ivshmem_device *ivs)
+{
+	percpu_ref_put(&ivs->live);
+}
+
+/**
+ * ivshmem_is_gone() - Was the device unbound?
+ * @ivs: Device, on which the caller holds a reference.
+ *
+ * For calls that need neither the PCI device nor the region.
+ */
+static inline bool ivshmem_is_gone(struct ivshmem_device *ivs)
+{
+	return percpu_ref_is_dying(&ivs->live);
+}
+
+/* ivshmem_main.c */
+extern struct class ivshmem_class;
+struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev);
+int ivshmem_device_add(struct ivshmem_device *ivs);
+void ivshmem_device_del(struct ivshmem_device *ivs);
+
+/* ivshmem_pci.c */
+extern struct pci_driver ivshmem_pci_driver;
+
+/* ivshmem_chrdev.c */
+extern const struct file_operations ivshmem_fops;
+
+/* ivshmem_mapping.c */
+int ivshmem_mapping_init(struct ivshmem_device *ivs);
+void ivshmem_mapping_exit(struct ivshmem_device *ivs);
+int ivshmem_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* ivshmem_sysfs.c */
+extern const struct attribute_group *ivshmem_groups[];
+const char *ivshmem_kind_name(u32 kind);
+const char *ivshmem_cache_name(u32 cache);
+
+#endif /* IVSHMEM_H */

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The character device: the region as a file of fixed size.
+ */
+
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/splice.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "compat.h"
+#include "ivshmem.h"
+
+static int ivshmem_open(struct inode *inode, struct file *file)
+{
+	struct ivshmem_device *ivs = container_of(inode->i_cdev, struct ivshmem_device, cdev);
+
+	/* A node that was opened before stays usable for open(2) after unbind. */
+	if (ivshmem_is_gone(ivs))
+		return -ENODEV;
+	get_device(&ivs->dev);
+	file->private_data = ivs;
+	file->f_mapping = ivs->inode->i_mapping;
+	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
+	return 0;
+}
+
+static int ivshmem_release(struct inode *inode, struct file *file)
+{
+	struct ivshmem_device *ivs = file->private_data;
+
+	put_device(&ivs->dev);
+	return 0;
+}
+
+static loff_t ivshmem_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct ivshmem_device *ivs = file->private_data;
+
+	if (ivshmem_is_gone(ivs))
+		return -ENODEV;
+	return fixed_size_llseek(file, offset, whence, ivs->size);
+}
+
+/*
+ * Copy between the region at @pos and @iter, at most to the region's end.
+ * User memory is faulted in first, outside of the section, and the copy made
+ * without faults: a page that nobody serves (userfaultfd, FUSE) must not hold
+ * up unbind.
+ */
+static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_iter *iter)
+{
+	bool reading = iov_iter_rw(iter) == READ;
+	size_t len, missing, copied;
+	ssize_t done = 0;
+
+	while (iov_iter_count(iter) && pos + done < ivs->size) {
+		len = min3((u64)iov_iter_count(iter), ivs->size - pos - done, (u64)SZ_64K);
+		missing = reading ? fault_in_iov_iter_writeable(iter, len) :
+				    fault_in_iov_iter_readable(iter, len);
+		if (missing == len)
+			return done ?: -EFAULT;
+
+		if (!ivshmem_enter(ivs))
+			return done ?: -ENODEV;
+		pagefault_disable();
+		copied = reading ? copy_to_iter(ivs->data + pos + done, len, iter) :
+				   copy_from_iter(ivs->data + pos + done, len, iter);
+		pagefault_enable();
+		ivshmem_exit(ivs);
+		done += copied;
+
+		if (fatal_signal_pending(current))
+			return done ?: -EINTR;
+		cond_resched();
+	}
+	return done;
+}
+
+static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct ivshmem_device *ivs = iocb->ki_filp->private_data;
+	ssize_t ret;
+
+	if (ivshmem_is_gone(ivs))
+		return -ENODEV;
+	ret = ivshmem_copy(ivs, iocb->ki_pos, to);
+	if (ret > 0)
+		iocb->ki_pos += ret;
+	return ret;
+}
+
+static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct ivshmem_device *ivs = iocb->ki_filp->private_data;
+	ssize_t ret;
+
+	if (ivshmem_is_gone(ivs))
+		return -ENODEV;
+	if (!iov_iter_count(from))
+		return 0;
+	if (iocb->ki_pos >= ivs->size || (iocb->ki_flags & IOCB_APPEND))
+		return -ENOSPC;
+	ret = ivshmem_copy(ivs, iocb->ki_pos, from);
+	if (ret > 0)
+		iocb->ki_pos += ret;
+	return ret;
+}
+
+/* There is nothing to write back, but msync(2) on a mapping asks. */
+static int ivshmem_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct ivshmem_device *ivs = file->private_data;
+
+	if (ivshmem_is_gone(ivs))
+		return -ENODEV;
+	return 0;
+}
+
+static __poll_t ivshmem_poll(struct file *file, poll_table *wait)
+{
+	struct ivshmem_device *ivs = file->private_data;
+
+	poll_wait(file, &ivs->removal, wait);
+	if (ivshmem_is_gone(ivs))
+		return EPOLLHUP | EPOLLERR;
+	return EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
+}
+
+static int ivshmem_fill_info(struct ivshmem_device *ivs, struct ivshmem_info *info)
+{
+	if (!ivshmem_enter(ivs))
+		return -ENODEV;
+	*info = (struct ivshmem_info) {
+		.kind = ivs->kind,
+		.size = ivs->size,
+		.peer_id = ivs->peer_id,
+		.vectors = ivs->vectors,
+		.mapping = IVSHMEM_MAPPING_PFN,
+		.cache = ivs->cache,
+		.pci_domain = pci_domain_nr(ivs->pdev->bus),
+		.pci_bus = ivs->pdev->bus->number,
+		.pci_device = PCI_SLOT(ivs->pdev->devfn),
+		.pci_function = PCI_FUNC(ivs->pdev->devfn),
+		.pci_revision = ivs->pdev->revision,
+	};
+	ivshmem_exit(ivs);
+	return 0;
+}
+
+static long ivshmem_get_info(struct ivshmem_device *ivs, struct ivshmem_info __user *arg)
+{
+	struct ivshmem_info info;
+	int ret;
+
+	static_assert(sizeof(info) == 72);
+	static_assert(offsetof(struct ivshmem_info, reserved) == 40);
+
+	if (copy_from_user(&info, arg, sizeof(info)))
+		return -EFAULT;
+	if (info.flags || memchr_inv(info.reserved, 0, sizeof(info.reserved)))
+		return -EINVAL;
+	ret = ivshmem_fill_info(ivs, &info);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long ivshmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct ivshmem_device *ivs = file->private_data;
+
+	if (ivshmem_is_gone(ivs))
+		return -ENODEV;
+
+	switch (cmd) {
+	case IVSHMEM_IOC_GET_INFO:
+		return ivshmem_get_info(ivs, (void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+const struct file_operations ivshmem_fops = {
+	.owner = THIS_MODULE,
+	.open = ivshmem_open,
+	.release = ivshmem_release,
+	.llseek = ivshmem_llseek,
+	.read_iter = ivshmem_read_iter,
+	.write_iter = ivshmem_write_iter,
+	.splice_read = copy_splice_read,
+	.splice_write = iter_file_splice_write,
+	.mmap = ivshmem_mmap,
+	.fsync = ivshmem_fsync,
+	.poll = ivshmem_poll,
+	.unlocked_ioctl = ivshmem_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};

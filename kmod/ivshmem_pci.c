@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Binding and unbinding the PCI device. Its specification is
+ * docs/specs/ivshmem-spec.rst in QEMU's sources.
+ */
+
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+
+#include "ivshmem.h"
+
+#define IVSHMEM_PCI_VENDOR	0x1af4	/* Red Hat */
+#define IVSHMEM_PCI_DEVICE	0x1110
+
+#define IVSHMEM_BAR_REGS	0
+#define IVSHMEM_BAR_REGION	2
+
+#define IVSHMEM_REG_IVPOSITION	0x08
+#define IVSHMEM_REGS_SIZE	0x10
+
+/* IVPosition is 0 for a plain device and for peer 0: only MSI-X tells. */
+static int ivshmem_read_kind(struct ivshmem_device *ivs)
+{
+	struct pci_dev *pdev = ivs->pdev;
+	void __iomem *regs;
+
+	if (!pdev->msix_cap)
+		return 0;
+	ivs->kind = IVSHMEM_KIND_DOORBELL;
+
+	/* ACRN has shipped devices without usable registers. */
+	if (!(pci_resource_flags(pdev, IVSHMEM_BAR_REGS) & IORESOURCE_MEM) ||
+	    pci_resource_len(pdev, IVSHMEM_BAR_REGS) < IVSHMEM_REGS_SIZE)
+		return 0;
+	regs = pci_iomap(pdev, IVSHMEM_BAR_REGS, IVSHMEM_REGS_SIZE);
+	if (!regs)
+		return -ENOMEM;
+	ivs->peer_id = ioread32(regs + IVSHMEM_REG_IVPOSITION);
+	pci_iounmap(pdev, regs);
+	return 0;
+}
+
+static int ivshmem_check_region(struct pci_dev *pdev)
+{
+	resource_size_t size = pci_resource_len(pdev, IVSHMEM_BAR_REGION);
+
+	if (!size || !(pci_resource_flags(pdev, IVSHMEM_BAR_REGION) & IORESOURCE_MEM))
+		return dev_err_probe(&pdev->dev, -ENODEV, "no memory in BAR 2\n");
+	/* A mapping is made of whole pages, and must not show what lies beside. */
+	if (!PAGE_ALIGNED(size) || !PAGE_ALIGNED(pci_resource_start(pdev, IVSHMEM_BAR_REGION)))
+		return dev_err_probe(&pdev->dev, -EINVAL,
+				     "BAR 2 %pR is not made of pages of %lu bytes\n",
+				     &pdev->resource[IVSHMEM_BAR_REGION], PAGE_SIZE);
+	return 0;
+}
+
+static void ivshmem_report(struct ivshmem_device *ivs)
+{
+	dev_info(&ivs->pdev->dev, "%s: %s, %llu KiB at %pR, %s\n", dev_name(&ivs->dev),
+		 ivshmem_kind_name(ivs->kind), ivs->size >> 10,
+		 &ivs->pdev->resource[IVSHMEM_BAR_REGION], ivshmem_cache_name(ivs->cache));
+	if (ivs->cache != IVSHMEM_CACHE_WRITE_BACK)
+		dev_warn(&ivs->pdev->dev,
+			 "%s: the region is mapped %s and may be slow: let the firmware place BAR 2 above 4 GiB, see CACHING in ivshmem(4)\n",
+			 dev_name(&ivs->dev), ivshmem_cache_name(ivs->cache));
+}
+
+static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct ivshmem_device *ivs;
+	int ret;
+
+	ret = ivshmem_check_region(pdev);
+	if (ret)
+		return ret;
+	ivs = ivshmem_device_alloc(pdev);
+	if (IS_ERR(ivs))
+		return PTR_ERR(ivs);
+
+	ret = pci_enable_device_mem(pdev);
+	if (ret) {
+		dev_err_probe(&pdev->dev, ret, "cannot enable the device\n");
+		goto err_put_device;
+	}
+	ret = pci_request_region(pdev, IVSHMEM_BAR_REGION, "ivshmem");
+	if (ret) {
+		dev_err_probe(&pdev->dev, ret, "BAR 2 is taken, see /proc/iomem\n");
+		goto err_disable_device;
+	}
+	ivs->start = pci_resource_start(pdev, IVSHMEM_BAR_REGION);
+	ivs->size = pci_resource_len(pdev, IVSHMEM_BAR_REGION);
+	ret = ivshmem_mapping_init(ivs);
+	if (ret) {
+		dev_err_probe(&pdev->dev, ret, "cannot map BAR 2\n");
+		goto err_release_region;
+	}
+	ret = ivshmem_read_kind(ivs);
+	if (ret) {
+		dev_err_probe(&pdev->dev, ret, "cannot map BAR 0\n");
+		goto err_exit_mapping;
+	}
+	pci_set_drvdata(pdev, ivs);
+	ret = ivshmem_device_add(ivs);
+	if (ret) {
+		dev_err_probe(&pdev->dev, ret, "cannot add the device node\n");
+		goto err_exit_mapping;
+	}
+	ivshmem_report(ivs);
+	return 0;
+
+err_exit_mapping:
+	ivshmem_mapping_exit(ivs);
+err_release_region:
+	pci_release_region(pdev, IVSHMEM_BAR_REGION);
+err_disable_device:
+	pci_disable_device(pdev);
+err_put_device:
+	put_device(&ivs->dev);
+	return ret;
+}
+
+static void ivshmem_pci_remove(struct pci_dev *pdev)
+{
+	struct ivshmem_device *ivs = pci_get_drvdata(pdev);
+
+	ivshmem_device_del(ivs);
+	ivshmem_mapping_exit(ivs);
+	pci_release_region(pdev, IVSHMEM_BAR_REGION);
+	pci_disable_device(pdev);
+	put_device(&ivs->dev);
+}
+
+static const struct pci_device_id ivshmem_pci_ids[] = {
+	{ PCI_DEVICE(IVSHMEM_PCI_VENDOR, IVSHMEM_PCI_DEVICE) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, ivshmem_pci_ids);
+
+/*
+ * No power management of our own: the region is the host's RAM and stays, and
+ * the PCI core saves and restores the BARs.
+ */
+struct pci_driver ivshmem_pci_driver = {
+	.name = "ivshmem",
+	.id_table = ivshmem_pci_ids,
+	.probe = ivshmem_pci_probe,
+	.remove = ivshmem_pci_remove,
+};
