@@ -69,6 +69,7 @@ enum ivshmem_kind {
  *         the path of a regular file, "/dev/shm/NAME" (host);
  *         the path of a PCI device's sysfs file "resource2", for guests
  *         without the kernel module: needs root, and the memory is uncached.
+ *         Memory decoding is switched on where no driver has done so yet.
  * @flags: 0 or IVSHMEM_RDONLY.
  *
  * Nothing is mapped yet: see ivshmem_map(). The file of a host region is
@@ -79,15 +80,16 @@ enum ivshmem_kind {
  *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, or a size that is
- * zero modulo neither the page size nor, on hugetlbfs, the huge page size);
- * -ENOENT (no such path, or no ivshmem device at this PCI address); -ENODEV (the
- * PCI device is there, but the module serves no node for it, or it is being
- * removed); -EACCES or -EPERM (no permission); -EISDIR (a directory); -ENOTTY (a
- * character device that is not ivshmem's); -ENOTSUP (any other thing that is
- * no regular file: FIFO, socket, block device); -ENODATA (a file of size
- * zero: nobody gave it a size yet); -ELOOP (an untrusted symbolic link);
- * -EFBIG (more than this program's address space holds); -ENOMEM, -EMFILE,
- * -ENFILE.
+ * no multiple of the page size, on hugetlbfs of the huge page size); -ENOENT (no
+ * such path, or no ivshmem device at this PCI address); -ENODEV (the PCI device
+ * is there, but the module serves no node for it; it is being removed; or a
+ * resource2 of another kind of device); -EACCES or -EPERM (no permission);
+ * -EISDIR (a directory); -ENOTTY (a character device that is not ivshmem's);
+ * -ENOTSUP (any other thing that is no regular file: FIFO, socket, block device;
+ * another file of sysfs; so far, a server's socket, "unix:PATH"); -ENODATA (a
+ * file of size zero: nobody gave it a size yet); -ELOOP (an untrusted symbolic
+ * link); -EFBIG (more than this program's address space holds); -ENOSYS (/proc
+ * is not mounted); -ENOMEM, -EMFILE, -ENFILE; any other error of open(2).
  * Since: 0.1
  */
 int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags);
@@ -110,7 +112,8 @@ int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags);
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, bad mode, bad
  * size); -EEXIST (the path exists and IVSHMEM_EXIST_OK was not given);
  * -EMSGSIZE (it exists at another size, and was left alone); -ENOSPC (no room
- * to preallocate); -EFBIG; any error of open(2) or of ivshmem_open().
+ * to preallocate); -EFBIG (more than this program's address space or its
+ * RLIMIT_FSIZE allows); any error of open(2) or of ivshmem_open().
  * Since: 0.1
  */
 int ivshmem_create(struct ivshmem **shm, const char *path, uint64_t size,
@@ -135,8 +138,9 @@ void ivshmem_close(struct ivshmem *shm);
  * Touching the mapping raises SIGBUS once the device is gone, or where the
  * backing file was truncated: ivshmem_check() tells.
  *
- * Return: 0; -EINVAL (NULL); -EBUSY (already mapped); -ENODEV (the device is
- * gone); -ENOMEM.
+ * Return: 0; -EINVAL (NULL); -EBUSY (already mapped; or a resource2 that a
+ * driver has claimed); -ENODEV (the device is gone); -ENOTSUP (the file's
+ * filesystem cannot map files); -ENOMEM; any other error of mmap(2).
  * Since: 0.1
  */
 int ivshmem_map(struct ivshmem *shm);
