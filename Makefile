@@ -24,7 +24,7 @@ SYSUSERSDIR ?= /usr/lib/sysusers.d
 INSTALL ?= install
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
-KERNELRELEASE := $(shell cat '$(KDIR)/include/config/kernel.release' 2>/dev/null)
+KERNELRELEASE := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
 
 CFLAGS ?= -O2 -g
 IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -DIVSHMEM_VERSION='"$(VERSION)"' \
@@ -48,6 +48,7 @@ MAN := $(patsubst userspace/man/%.scd,build/man/%,$(wildcard userspace/man/*.scd
 
 LIB_LIBS = $(call pkg,--libs libudev)
 CLI_LIBS = $(call pkg,--libs smartcols json-c libkmod)
+build/cli/%.o: IVSHMEM_CPPFLAGS += $(call pkg,--cflags smartcols json-c libkmod)
 SONAME := libivshmem.so.$(SOVERSION)
 SHARED := build/libivshmem.so.$(VERSION)
 

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# Boots guests and talks with them. Sourced; the working folder is the tree's.
+#
+#   vm_start [QEMU-OPTION...]   boot; VM_MACHINE, VM_MEMORY and VM_CPUS choose
+#   guest SCRIPT                run a shell script in the guest: its output, its status
+#   guest_within SECONDS SCRIPT the same with another time limit than 60 s
+#   qmp COMMAND [ARGUMENTS]     a QMP command, arguments in JSON: its result in JSON
+#   hmp COMMAND                 a command of QEMU's human monitor: its output
+#   vm_stop                     power off; fails where the kernel complained
+#   vm_kill                     end it, whatever state it is in
+#
+# A guest that panics or hangs answers no more, so it cannot pass.
+
+VM_TIME_LIMIT=${VM_TIME_LIMIT:-600}
+QEMU=${QEMU:-qemu-system-x86_64}
+
+vm_say() {
+	echo "# vm: $*" >&2
+}
+
+# The accelerator. A /dev/kvm alone proves nothing: the processor must have it.
+vm_accel() {
+	if [[ -n ${ACCEL-} ]]; then
+		echo "$ACCEL"
+	elif [[ -w /dev/kvm ]] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
+		echo kvm
+	else
+		echo tcg
+	fi
+}
+
+vm_start() {
+	local release accel
+	release=$(tests/vm/guest-kernel release)
+	accel=$(vm_accel)
+	VM_DIR=$(mktemp -d)
+	mkfifo "$VM_DIR"/{control,qmp}.{in,out}
+	# QEMU holds both ends of its FIFOs from the start, so that none loses data.
+	exec 5<>"$VM_DIR/control.in" 6<>"$VM_DIR/control.out" 7<>"$VM_DIR/qmp.in" 8<>"$VM_DIR/qmp.out"
+	timeout --foreground -s KILL "$VM_TIME_LIMIT" "$QEMU" \
+		-nodefaults -display none -no-reboot \
+		-machine "${VM_MACHINE:-pc}" -accel "$accel" \
+		-cpu "$([[ $accel == kvm ]] && echo host || echo qemu64)" \
+		-m "${VM_MEMORY:-512}" -smp "${VM_CPUS:-1}" \
+		-kernel "$(tests/vm/guest-kernel fetch)/boot/vmlinuz-$release" \
+		-initrd "${VM_INITRD:-build/tests/initramfs}" \
+		-append "console=ttyS0 loglevel=5 panic=-1 panic_on_warn=1 oops=panic ${VM_APPEND-}" \
+		-serial "file:$VM_DIR/console" \
+		-chardev "pipe,id=control,path=$VM_DIR/control" \
+		-device virtio-serial-pci,addr=1e \
+		-device virtserialport,chardev=control,name=ivshmem.control \
+		-chardev "pipe,id=qmp,path=$VM_DIR/qmp" -mon chardev=qmp,mode=control \
+		"$@" >"$VM_DIR/qemu.log" 2>&1 3>&- 4>&- &
+	VM_PID=$!
+	exec 5>&- 6>&- 7>&- 8>&-
+	export VM_DIR VM_PID
+	guest true || return
+	qmp qmp_capabilities >/dev/null
+}
+
+vm_alive() {
+	kill -0 "$VM_PID" 2>/dev/null
+}
+
+# One line from a FIFO that QEMU writes, within $2 seconds.
+vm_read_line() {
+	local fifo=$1 deadline=$((SECONDS + $2)) part
+	vm_line=
+	exec 8<>"$VM_DIR/$fifo"
+	until IFS= read -r -t 1 -u 8 part; do
+		vm_line+=$part
+		if ! vm_alive || ((SECONDS > deadline)); then
+			exec 8>&-
+			vm_say "no answer on $fifo; the end of the console and of QEMU's messages:"
+			tail -n 30 "$VM_DIR/console" "$VM_DIR/qemu.log" | sed 's/^/# /' >&2
+			return 1
+		fi
+	done
+	vm_line+=$part
+	exec 8>&-
+}
+
+guest_within() {
+	local limit=$1 vm_line
+	printf '%s\n' "$(base64 -w0 <<<"$2")" 1<>"$VM_DIR/control.in"
+	while vm_read_line control.out "$limit"; do
+		case $vm_line in
+		'@@@ '*) return "${vm_line#@@@ }" ;;
+		*) printf '%s\n' "$vm_line" ;;
+		esac
+	done
+	return 125
+}
+
+guest() {
+	guest_within 60 "$1"
+}
+
+qmp() {
+	local vm_line
+	printf '{"execute": "%s", "arguments": %s}\n' "$1" "${2-"{}"}" 1<>"$VM_DIR/qmp.in"
+	while vm_read_line qmp.out 60; do
+		case $vm_line in
+		*'"return":'*)
+			jq -c .return <<<"$vm_line"
+			return 0
+			;;
+		*'"error":'*)
+			jq -r .error.desc <<<"$vm_line" >&2
+			return 1
+			;;
+		*) printf '%s\n' "$vm_line" >>"$VM_DIR/events" ;;
+		esac
+	done
+	return 125
+}
+
+hmp() {
+	qmp human-monitor-command "$(jq -nc --arg line "$1" '{"command-line": $line}')" | jq -r .
+}
+
+# Lines of the kernel's log that no test may cause.
+vm_complaints() {
+	grep -E 'BUG|WARNING|Oops|Call Trace|general protection|refcount_t|INFO: task|possible recursive|possible circular|memory leak|Bad page' "$@"
+}
+
+vm_stop() {
+	local status=0
+	guest 'dmesg' >"$VM_DIR/dmesg" || status=1
+	printf '%s\n' "$(base64 -w0 <<<'poweroff -f')" 1<>"$VM_DIR/control.in"
+	for _ in {1..100}; do
+		vm_alive || break
+		sleep 0.1
+	done
+	if vm_alive; then
+		vm_say "the guest does not power off"
+		status=1
+	fi
+	if vm_complaints "$VM_DIR/dmesg" "$VM_DIR/console" >&2; then
+		vm_say "the kernel complained"
+		status=1
+	fi
+	vm_kill
+	return "$status"
+}
+
+vm_kill() {
+	[[ -n ${VM_PID-} ]] || return 0
+	kill "$VM_PID" 2>/dev/null
+	wait "$VM_PID" 2>/dev/null
+	rm -rf "$VM_DIR"
+	VM_PID=
+}
