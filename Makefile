@@ -152,6 +152,37 @@ uninstall:
 	rm -f $(foreach f,$(INSTALLED),'$(DESTDIR)$(f)')
 	@[ -n '$(DESTDIR)' ] || [ -z '$(KERNELRELEASE)' ] || depmod $(KERNELRELEASE)
 
+# --- tests -------------------------------------------------------------------
+
+# kselftest's harness comes from the distribution's kernel sources.
+KSELFTEST_CFLAGS := -O1 -g -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror \
+	-Wno-unused-parameter -Wno-sign-compare -Wno-nonnull -isystem build/kselftest -Ikmod -static
+KSELFTESTS := $(patsubst tests/kselftest/%.c,build/kselftest/bin/%,$(wildcard tests/kselftest/*.c))
+KSELFTESTS_32 := $(addsuffix -32,$(filter-out %/removal,$(KSELFTESTS)))
+
+build/kselftest/kselftest_harness.h:
+	@mkdir -p $(@D)
+	tar -xOf $(lastword $(sort $(wildcard /usr/src/linux-source-*.tar.xz))) --wildcards \
+		--occurrence=1 '*/tools/testing/selftests/kselftest.h' >build/kselftest/kselftest.h
+	tar -xOf $(lastword $(sort $(wildcard /usr/src/linux-source-*.tar.xz))) --wildcards \
+		--occurrence=1 '*/tools/testing/selftests/kselftest_harness.h' >$@.part
+	mv $@.part $@
+
+build/kselftest/bin/%: tests/kselftest/%.c tests/kselftest/region.h kmod/uapi/ivshmem.h build/kselftest/kselftest_harness.h
+	@mkdir -p $(@D)
+	$(CC) $(KSELFTEST_CFLAGS) -o $@ $<
+
+build/kselftest/bin/%-32: tests/kselftest/%.c tests/kselftest/region.h kmod/uapi/ivshmem.h build/kselftest/kselftest_harness.h
+	@mkdir -p $(@D)
+	$(CC) -m32 $(KSELFTEST_CFLAGS) -o $@ $<
+
+kselftests: $(KSELFTESTS) $(KSELFTESTS_32)
+
+build/tests/initramfs: userspace modules kselftests tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
+	@mkdir -p $(@D)
+	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
+		$(KSELFTESTS) $(KSELFTESTS_32) $(EXAMPLES)
+
 clean:
 	rm -rf build/*.* build/ivshmem build/lib build/cli build/examples build/man build/kmod build/asan build/tests
 
@@ -159,4 +190,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules kselftests install install-userspace install-modules uninstall clean distclean FORCE

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fixture of all tests in the guest: the first device, open and, where
+ * asked for, mapped. kselftest_harness.h comes from the kernel's sources.
+ */
+
+#ifndef REGION_H
+#define REGION_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "uapi/ivshmem.h"
+
+#define NODE	"/dev/ivshmem0"
+#define SYSFS	"/sys/class/ivshmem/ivshmem0/"
+#define PAGE	4096
+
+#define EXPECT_ERRNO(error, call) do {			\
+	errno = 0;					\
+	EXPECT_EQ(-1, (long)(call));			\
+	EXPECT_EQ(error, errno);			\
+} while (0)
+
+FIXTURE(region) {
+	int fd;
+	uint64_t size;
+	unsigned char *data;
+};
+
+FIXTURE_SETUP(region)
+{
+	struct ivshmem_info info;
+
+	memset(&info, 0, sizeof(info));
+	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, ioctl(self->fd, IVSHMEM_IOC_GET_INFO, &info));
+	self->size = info.size;
+	self->data = mmap(NULL, self->size, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, self->data);
+}
+
+FIXTURE_TEARDOWN(region)
+{
+	munmap(self->data, self->size);
+	close(self->fd);
+}
+
+/* Reads one line of a small file; returns its length, or -1. */
+static inline ssize_t read_line(const char *path, char *line, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len;
+
+	if (fd < 0)
+		return -1;
+	len = read(fd, line, size - 1);
+	close(fd);
+	if (len < 0)
+		return -1;
+	line[len] = 0;
+	line[strcspn(line, "\n")] = 0;
+	return len;
+}
+
+/* Writes a string to a file of sysfs. */
+static inline int write_line(const char *path, const char *line)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t len;
+
+	if (fd < 0)
+		return -1;
+	len = write(fd, line, strlen(line));
+	close(fd);
+	return len == (ssize_t)strlen(line) ? 0 : -1;
+}
+
+/* Runs in a child: does touching this byte kill it, and by which signal? */
+static inline int touch_signal(volatile unsigned char *byte, int write)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		signal(SIGBUS, SIG_DFL);
+		signal(SIGSEGV, SIG_DFL);
+		if (write)
+			*byte = 1;
+		else
+			(void)*byte;
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+#endif /* REGION_H */

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Runs the kselftests, the same as 32-bit programs, and the library's own tests
+# in a guest with two devices: one stream of TAP.
+
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+. tests/vm/vm.bash
+
+regions=$(mktemp -d /dev/shm/ivshmem-kselftest.XXXXXX)
+trap 'vm_kill; rm -rf "$regions"' EXIT
+
+run_all() {
+	vm_start -object "memory-backend-file,id=a,share=on,mem-path=$regions/a,size=64M" \
+		-device ivshmem-plain,memdev=a,addr=4 || return
+	for program in build/kselftest/bin/*; do
+		program=${program##*/}
+		echo "# begin $program"
+		guest_within 120 "echo '--- $program' >/dev/kmsg; /tests/$program"
+		echo "# end $?"
+	done
+	echo "# begin kernel-log"
+	echo 1..1
+	vm_stop && echo 'ok 1 no complaint in the kernel log' || echo 'not ok 1 no complaint in the kernel log'
+	echo "# end 0"
+}
+
+run_all | tests/vm/merge-tap
