@@ -80,8 +80,8 @@ enum ivshmem_kind {
  *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, or a size that is
- * no multiple of the page size, on hugetlbfs of the huge page size); -ENOENT (no
- * such path, or no ivshmem device at this PCI address); -ENODEV (the PCI device
+ * no multiple of the page size); -ENOENT (no such path, or no ivshmem device at
+ * this PCI address); -ENODEV (the PCI device
  * is there, but the module serves no node for it; it is being removed; or a
  * resource2 of another kind of device); -EACCES or -EPERM (no permission);
  * -EISDIR (a directory); -ENOTTY (a character device that is not ivshmem's);
@@ -110,7 +110,7 @@ int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags);
  *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, bad mode, bad
- * size); -EEXIST (the path exists and IVSHMEM_EXIST_OK was not given);
+ * size; on hugetlbfs also one below the huge page size); -EEXIST (the path exists and IVSHMEM_EXIST_OK was not given);
  * -EMSGSIZE (it exists at another size, and was left alone); -ENOSPC (no room
  * to preallocate); -EFBIG (more than this program's address space or its
  * RLIMIT_FSIZE allows); any error of open(2) or of ivshmem_open().

@@ -10,7 +10,7 @@
 #include "internal.h"
 
 #define MODE_BITS	07777
-#define TAKE_TRIES	10
+#define TAKE_TRIES	100	/* of a millisecond each */
 
 static int check_arguments(struct ivshmem **shm, const char *path, uint64_t size,
 			   mode_t mode, unsigned int flags)

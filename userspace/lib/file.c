@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "internal.h"
 
 static int file_probe(struct ivshmem *shm)
 {
-	struct statfs fs;
 	struct stat st;
 
-	if (fstat(shm->fd, &st) < 0 || fstatfs(shm->fd, &fs) < 0)
+	if (fstat(shm->fd, &st) < 0)
 		return -errno;
 	shm->size = (uint64_t)st.st_size;
-	if ((uint32_t)fs.f_type == HUGETLBFS_MAGIC)
-		shm->granule = (uint64_t)fs.f_bsize;
 	shm->kind = IVSHMEM_PLAIN;
 	shm->mapping = "file";
 	shm->cache = "write-back";

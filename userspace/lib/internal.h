@@ -38,7 +38,6 @@ struct ivshmem {
 	bool readonly;
 	enum ivshmem_kind kind;
 	uint64_t size;
-	uint64_t granule;	/* size must be a multiple of it */
 	void *data;
 	char *path;
 	char address[PCI_ADDRESS_SIZE];	/* empty on the host */

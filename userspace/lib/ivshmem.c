@@ -11,7 +11,7 @@ static int check_size(const struct ivshmem *shm)
 {
 	if (!shm->size)
 		return -ENODATA;
-	if (shm->size % shm->granule)
+	if (shm->size % (uint64_t)sysconf(_SC_PAGESIZE))
 		return -EINVAL;
 	if (shm->size > SIZE_MAX)
 		return -EFBIG;
@@ -30,7 +30,6 @@ int ivshmem_attach(struct ivshmem **out, int fd,
 	shm->backend = backend;
 	shm->fd = fd;
 	shm->readonly = readonly;
-	shm->granule = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	err = ivshmem_path_of(fd, &shm->path);
 	if (err)

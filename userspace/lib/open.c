@@ -47,7 +47,7 @@ static int choose_backend(int fd, const struct ivshmem_backend **backend)
 
 static int open_path(struct ivshmem **shm, const char *where, bool readonly)
 {
-	const struct ivshmem_backend *backend;
+	const struct ivshmem_backend *backend = NULL;
 	int path_fd, fd, err;
 
 	path_fd = ivshmem_path_resolve(where);

@@ -40,8 +40,9 @@ int ivshmem_pci_parse(const char *text, char address[PCI_ADDRESS_SIZE])
 		rest = text;
 	}
 	rest = parse_field(rest, 2, 2, ':', &bus);
-	if (rest)
-		rest = parse_field(rest, 2, 2, '.', &device);
+	if (!rest)
+		return -EINVAL;
+	rest = parse_field(rest, 2, 2, '.', &device);
 	if (!rest || !parse_field(rest, 1, 1, '\0', &function))
 		return -EINVAL;
 	if (device > 0x1f || function > 7)
