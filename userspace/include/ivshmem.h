@@ -110,10 +110,11 @@ int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags);
  *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, bad mode, bad
- * size; on hugetlbfs also one below the huge page size); -EEXIST (the path exists and IVSHMEM_EXIST_OK was not given);
- * -EMSGSIZE (it exists at another size, and was left alone); -ENOSPC (no room
- * to preallocate); -EFBIG (more than this program's address space or its
- * RLIMIT_FSIZE allows); any error of open(2) or of ivshmem_open().
+ * size; on hugetlbfs also one below the huge page size); -EEXIST (the path
+ * exists and IVSHMEM_EXIST_OK was not given); -EMSGSIZE (it exists at another
+ * size, and was left alone); -ENOSPC (no room to preallocate); -EFBIG (more than
+ * this program's address space or its RLIMIT_FSIZE allows); any error of open(2)
+ * or of ivshmem_open().
  * Since: 0.1
  */
 int ivshmem_create(struct ivshmem **shm, const char *path, uint64_t size,
