@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016,SC2154
+
+load helper
+
+@test "qemu prints the arguments for a file, on one line" {
+	ivshmem create "$region" --size 64M
+	run -0 --separate-stderr ivshmem qemu "$region"
+	[ -z "$stderr" ]
+	[ "$output" = "-object memory-backend-file,id=ivshmem,share=on,mem-path=$region,size=64M -device ivshmem-plain,memdev=ivshmem" ]
+}
+
+@test "qemu states the size in the largest unit that divides it" {
+	for size in 4K 8M 2G 1T; do
+		run -0 ivshmem qemu "$dir/absent" --size "$size"
+		stdout_has ",size=$size "
+	done
+	run -0 ivshmem qemu "$dir/absent" --size 1024K
+	stdout_has ",size=1M "
+	run -0 ivshmem qemu "$dir/absent" --size 0x100000
+	stdout_has ",size=1M "
+}
+
+@test "qemu takes an ID and an ACPI index" {
+	ivshmem create "$region" --size 4K
+	run -0 ivshmem qemu "$region" --id video-0 --acpi-index 7
+	[ "$output" = "-object memory-backend-file,id=video-0,share=on,mem-path=$region,size=4K -device ivshmem-plain,memdev=video-0,acpi-index=7" ]
+}
+
+@test "qemu refuses a bad ID" {
+	ivshmem create "$region" --size 4K
+	for id in "" 0a -a a,b "a b" "a=b" ä; do
+		run -2 --separate-stderr ivshmem qemu "$region" --id="$id"
+		says "--id '$id' is no ID"
+	done
+}
+
+@test "qemu refuses a bad ACPI index" {
+	ivshmem create "$region" --size 4K
+	for index in "" 0 16384 -1 +1 x 1x 0x1 " 1" 4294967297 99999999999999999999; do
+		run -2 --separate-stderr ivshmem qemu "$region" --acpi-index="$index"
+		says "--acpi-index '$index' is not a number from 1 to 16383"
+	done
+	run -0 ivshmem qemu "$region" --acpi-index=16383
+}
+
+@test "qemu needs a size for a file that is not there" {
+	run -2 --separate-stderr ivshmem qemu "$dir/absent"
+	says "ivshmem: $dir/absent: no such file: say how large"
+}
+
+@test "qemu refuses a size that the file does not have" {
+	ivshmem create "$region" --size 8K
+	run -1 --separate-stderr ivshmem qemu "$region" --size 16K
+	says "the file has 8K, not 16K"
+	run -0 ivshmem qemu "$region" --size 8K
+}
+
+@test "qemu refuses what is not a power of two" {
+	run -2 --separate-stderr ivshmem qemu "$region" --size 48M
+	says "the next one is 64M"
+	truncate -s 48M "$region"
+	run -1 --separate-stderr ivshmem qemu "$region"
+	says "the next one is 64M"
+}
+
+@test "qemu refuses what is not a file" {
+	mkfifo "$dir/fifo"
+	for path in "$dir" "$dir/fifo" /dev/null "$dir/fifo/x"; do
+		run -1 --separate-stderr ivshmem qemu "$path" --size 4K
+		says "ivshmem: $path: "
+	done
+	: >"$dir/empty"
+	run -1 --separate-stderr ivshmem qemu "$dir/empty"
+	says "the file is empty"
+}
+
+@test "qemu makes a relative path absolute" {
+	cd "$dir"
+	run -0 ivshmem qemu region --size 4K
+	stdout_has ",mem-path=$dir/region,size=4K "
+}
+
+@test "qemu quotes for the shell, and doubles commas" {
+	name="a b,c'd\$e\"f\\g*;h
+i"
+	ivshmem create "$dir/$name" --size 4K
+	run -0 ivshmem qemu "$dir/$name"
+	eval "set -- $output"
+	[ "$#" -eq 4 ]
+	[ "$1 $3" = "-object -device" ]
+	[ "$2" = "memory-backend-file,id=ivshmem,share=on,mem-path=$dir/${name/,/,,},size=4K" ]
+}
+
+@test "QEMU takes the arguments" {
+	qemu=$(command -v qemu-system-x86_64) || skip "no qemu-system-x86_64"
+	name="a b,c'd"
+	ivshmem create "$dir/$name" --size 1M
+	run -0 ivshmem qemu "$dir/$name" --acpi-index 7
+	eval "set -- $output"
+	# shellcheck disable=SC2030
+	run -0 timeout 60 "$qemu" -machine pc,accel=tcg -nodefaults -display none \
+		-S -monitor stdio "$@" <<<"info pci
+quit"
+	stdout_has "1af4:1110"
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command "ivshmem": one file a verb, each with one struct command.
+ *
+ * Results go to stdout, everything else to stderr.
+ */
+
+#ifndef IVSHMEM_CLI_H
+#define IVSHMEM_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <ivshmem.h>
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* EXIT_SUCCESS and EXIT_FAILURE have their usual meaning. */
+#define EXIT_MISUSE	2
+
+/**
+ * struct command - One verb.
+ * @name: As typed.
+ * @summary: One line for "ivshmem --help".
+ * @help: What follows "Usage: ivshmem NAME " in "ivshmem NAME --help".
+ * @run: Takes main()'s arguments from the verb on, where argv[0] has become
+ *       "ivshmem: NAME", which getopt_long() puts before its messages.
+ *       Returns the exit status.
+ */
+struct command {
+	const char *name;
+	const char *summary;
+	const char *help;
+	int (*run)(int argc, char **argv);
+};
+
+extern const struct command cmd_list;
+extern const struct command cmd_info;
+extern const struct command cmd_create;
+extern const struct command cmd_read;
+extern const struct command cmd_write;
+extern const struct command cmd_qemu;
+extern const struct command cmd_libvirt;
+
+/* message.c */
+void complain(const char *where, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+int show_help(const struct command *command);
+int misuse(const struct command *command);
+const char *only_argument(const struct command *command, int argc, char **argv,
+			  const char *what);
+
+/* output.c */
+void flush_stdout(void);
+int close_stdout(int status);
+
+/* size.c */
+#define SIZE_TEXT_MAX	24
+
+int parse_size(const char *verb, const char *option, const char *text,
+	       uint64_t *size);
+const char *size_text(char text[SIZE_TEXT_MAX], uint64_t size);
+uint64_t size_split(uint64_t size, char *unit);
+bool size_fits_device(const char *where, uint64_t size);
+
+/* region.c */
+int open_region(struct ivshmem **shm, const char *where, unsigned int flags);
+int check_range(const struct ivshmem *shm, const char *where, uint64_t offset,
+		uint64_t length);
+int backing_file_size(const char *path, uint64_t *size);
+char *absolute_path(const char *path);
+
+/* diagnose.c */
+void explain_no_device(const char *where);
+bool explain_device(const char *where, const struct ivshmem_device *device);
+void explain_open(const char *where, int error);
+
+/* module.c */
+enum module_state {
+	MODULE_UNKNOWN,
+	MODULE_MISSING,		/* not installed for the running kernel */
+	MODULE_INSTALLED,	/* but not loaded */
+	MODULE_LOADED,		/* or built into the kernel */
+};
+
+enum module_state module_state(void);
+
+/* copy.c */
+/**
+ * struct copy - Bytes on their way between a mapping and a descriptor.
+ * @where: The region's name in messages.
+ * @memory: Where the bytes lie in the mapping.
+ * @length: How many there are, or at most come.
+ * @expected: What progress counts up to; 0 where that is not known.
+ * @fd: The other end.
+ * @in: From the descriptor into the mapping; else the other way.
+ * @done: Bytes copied so far.
+ */
+struct copy {
+	const char *where;
+	char *memory;
+	uint64_t length;
+	uint64_t expected;
+	int fd;
+	bool in;
+	uint64_t done;
+};
+
+int copy_run(struct copy *copy);
+ssize_t read_some(int fd, void *buffer, size_t length);
+void explain_copy(const struct copy *copy, const struct ivshmem *shm, int error);
+
+/* progress.c */
+struct progress {
+	const char *where;
+	uint64_t expected;
+	double started;
+	double shown;		/* 0: nothing is on the terminal */
+	bool wanted;
+};
+
+void progress_start(struct progress *progress, const char *where,
+		    uint64_t expected);
+void progress_update(struct progress *progress, uint64_t done);
+void progress_end(struct progress *progress);
+
+#endif /* IVSHMEM_CLI_H */

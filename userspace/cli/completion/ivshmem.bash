@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# bash completion for ivshmem(1)
+
+_ivshmem() {
+	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local options=--help
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W 'list info create read write qemu
+			libvirt --help --version' -- "$word")
+		return
+	fi
+
+	case $previous in
+	--group | -g)
+		mapfile -t COMPREPLY < <(compgen -g -- "$word")
+		return
+		;;
+	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index)
+		return
+		;;
+	esac
+
+	case ${COMP_WORDS[1]} in
+	list | info) options+=' --json' ;;
+	create) options+=' --size --mode --group --exist-ok --preallocate' ;;
+	read) options+=' --offset --length' ;;
+	write) options+=' --offset' ;;
+	qemu) options+=' --size --id --acpi-index' ;;
+	libvirt) options+=' --size' ;;
+	esac
+
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+	elif [[ ${COMP_WORDS[1]} != list ]]; then
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "${word:-/dev/}")
+	fi
+}
+
+complete -F _ivshmem ivshmem

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Copying between a mapping and a descriptor. The kernel itself reaches into
+ * the mapping: where the region has gone it returns EFAULT, where a memcpy()
+ * would die of SIGBUS.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* Large enough for full speed, small enough for progress to be seen. */
+#define CHUNK	((size_t)128 * 1024)
+
+static void wait_for(int fd, short events)
+{
+	struct pollfd pollfd = { .fd = fd, .events = events };
+
+	poll(&pollfd, 1, -1);
+}
+
+/* read(2) that outlasts signals and descriptors that don't block. */
+ssize_t read_some(int fd, void *buffer, size_t length)
+{
+	ssize_t n;
+
+	while ((n = read(fd, buffer, length)) < 0) {
+		if (errno == EAGAIN)
+			wait_for(fd, POLLIN);
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return n;
+}
+
+static ssize_t write_some(int fd, const void *buffer, size_t length)
+{
+	ssize_t n;
+
+	while ((n = write(fd, buffer, length)) < 0) {
+		if (errno == EAGAIN)
+			wait_for(fd, POLLOUT);
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return n ? n : -EIO;
+}
+
+/* Until all is copied or the input ends; a negative errno where neither. */
+int copy_run(struct copy *copy)
+{
+	struct progress progress;
+	ssize_t n = 0;
+
+	progress_start(&progress, copy->where, copy->expected);
+	while (copy->done < copy->length) {
+		char *at = copy->memory + copy->done;
+		uint64_t left = copy->length - copy->done;
+		size_t chunk = left < CHUNK ? left : CHUNK;
+
+		n = copy->in ? read_some(copy->fd, at, chunk) :
+			       write_some(copy->fd, at, chunk);
+		if (n <= 0)
+			break;
+		copy->done += n;
+		progress_update(&progress, copy->done);
+	}
+	progress_end(&progress);
+	return n < 0 ? n : 0;
+}
+
+/* After copy_run() failed with @error. */
+void explain_copy(const struct copy *copy, const struct ivshmem *shm, int error)
+{
+	unsigned long long done = copy->done;
+	int ret;
+
+	if (error != -EFAULT) {
+		complain(copy->in ? "standard input" : "standard output",
+			 "%s, after %llu bytes", strerror(-error), done);
+		return;
+	}
+
+	ret = ivshmem_check(shm);
+	if (ret < 0)
+		complain(copy->where, "%s, after %llu bytes",
+			 ivshmem_strerror(ret), done);
+	else
+		complain(copy->where, "the memory could not be reached after %llu bytes: is the filesystem that holds it full?",
+			 done);
+}

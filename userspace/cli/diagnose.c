@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Why a device can't be used, and what to do about it.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+void explain_no_device(const char *where)
+{
+	complain(where, "there is no ivshmem PCI device in this machine: add one to the VM (-device ivshmem-plain,..., see 'ivshmem qemu --help'), or on the host give the path of the region's file");
+}
+
+static const char *user_name(void)
+{
+	const char *name = getenv("USER");
+
+	return name && *name ? name : "USER";
+}
+
+static void explain_module(const char *where, const char *address)
+{
+	struct utsname kernel = { .release = "" };
+
+	switch (module_state()) {
+	case MODULE_LOADED:
+		complain(where, "no driver took the PCI device %s, though the kernel module ivshmem is loaded: see 'dmesg | grep ivshmem'",
+			 address);
+		return;
+	case MODULE_INSTALLED:
+		complain(where, "the PCI device %s is there, but the kernel module is not loaded: as root, 'modprobe ivshmem'",
+			 address);
+		return;
+	case MODULE_MISSING:
+		uname(&kernel);
+		complain(where, "the PCI device %s is there, but the kernel module is not installed for kernel %s: 'make install' in the source tree, or your distribution's package; then, as root, 'modprobe ivshmem'",
+			 address, kernel.release);
+		return;
+	case MODULE_UNKNOWN:
+		complain(where, "the PCI device %s is there, but the kernel module does not serve it: as root, 'modprobe ivshmem'",
+			 address);
+		return;
+	}
+}
+
+static void explain_permission(const char *where, const char *node)
+{
+	complain(where, "no permission to use %s: join the group ivshmem, 'sudo usermod -aG ivshmem %s', and log in again",
+		 node, user_name());
+}
+
+/* Says why @device can't be used; false, and silent, where it can. */
+bool explain_device(const char *where, const struct ivshmem_device *device)
+{
+	const char *address = ivshmem_device_address(device);
+	const char *driver = ivshmem_device_driver(device);
+	const char *node = ivshmem_device_node(device);
+
+	if (node) {
+		if (!faccessat(AT_FDCWD, node, R_OK | W_OK, AT_EACCESS))
+			return false;
+		if (errno != EACCES && errno != EPERM)
+			complain(where, "%s: %s", node, strerror(errno));
+		else
+			explain_permission(where, node);
+	} else if (!driver) {
+		explain_module(where, address);
+	} else if (!strcmp(driver, "ivshmem")) {
+		complain(where, "the PCI device %s has its driver, but no device node: does udev run, and is devtmpfs mounted on /dev?",
+			 address);
+	} else {
+		complain(where, "the driver %s has the PCI device %s: to take it back, as root, 'echo %s >/sys/bus/pci/drivers/%s/unbind', then 'modprobe ivshmem' and 'echo %s >/sys/bus/pci/drivers/ivshmem/bind'",
+			 driver, address, address, driver, address);
+	}
+	return true;
+}
+
+static bool looks_like_address(const char *where)
+{
+	const char *hex = "0123456789abcdefABCDEF";
+	unsigned int colons = 0;
+
+	for (; *where && *where != '.'; where++) {
+		if (*where == ':')
+			colons++;
+		else if (!strchr(hex, *where))
+			return false;
+	}
+	return colons >= 1 && colons <= 2 && where[0] == '.' &&
+	       where[1] >= '0' && where[1] <= '7' && !where[2];
+}
+
+static bool looks_like_node(const char *where)
+{
+	return !strncmp(where, "/dev/ivshmem", strlen("/dev/ivshmem"));
+}
+
+/* "08:01.0" is the tail of "0000:08:01.0". */
+static bool same_address(const char *address, const char *where)
+{
+	size_t whole = strlen(address), part = strlen(where);
+
+	return part <= whole && !strcasecmp(address + whole - part, where);
+}
+
+/*
+ * The device that @where most likely means: the one at this PCI address, or,
+ * for a node that is not there, the first one without a node.
+ */
+static const struct ivshmem_device *
+find_device(const struct ivshmem_device_list *list, const char *where)
+{
+	const struct ivshmem_device *device;
+	size_t i;
+
+	for (i = 0; (device = ivshmem_list_get(list, i)); i++) {
+		if (looks_like_address(where)) {
+			if (same_address(ivshmem_device_address(device), where))
+				return device;
+		} else if (!ivshmem_device_node(device)) {
+			return device;
+		}
+	}
+	return NULL;
+}
+
+static void explain_absent(const char *where, int error)
+{
+	const struct ivshmem_device *device;
+	struct ivshmem_device_list *list;
+
+	if (ivshmem_list(&list) < 0) {
+		complain(where, "%s", ivshmem_strerror(error));
+		return;
+	}
+	device = find_device(list, where);
+	if (!ivshmem_list_count(list))
+		explain_no_device(where);
+	else if (!device)
+		complain(where, "no such device: 'ivshmem list' shows those that are there");
+	else if (!explain_device(where, device))
+		complain(where, "%s", ivshmem_strerror(error));
+	ivshmem_list_free(list);
+}
+
+/* Why ivshmem_open() failed with @error. */
+void explain_open(const char *where, int error)
+{
+	bool device = looks_like_node(where) || looks_like_address(where);
+
+	if (device && (error == -EACCES || error == -EPERM))
+		explain_permission(where, where);
+	else if (device && (error == -ENOENT || error == -ENODEV || error == -ENXIO))
+		explain_absent(where, error);
+	else if (error == -ENOENT)
+		complain(where, "no such file: 'ivshmem create' makes one on the host, 'ivshmem list' shows the devices of a guest");
+	else if (error == -EINVAL)
+		complain(where, "not a region: its size is not a multiple of the page size, or on hugetlbfs of the huge page size");
+	else
+		complain(where, "%s", ivshmem_strerror(error));
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+#include <libsmartcols/libsmartcols.h>
+
+#include "cli.h"
+
+/* What the library says about a region; all strings are its own. */
+struct facts {
+	const char *side;
+	const char *path;
+	const char *location;
+	uint64_t size;
+	const char *kind;
+	const char *mapping;
+	const char *cache;
+};
+
+static void collect(struct facts *facts, const struct ivshmem *shm)
+{
+	facts->side = ivshmem_side(shm) == IVSHMEM_GUEST ? "guest" : "host";
+	facts->path = ivshmem_path(shm);
+	facts->location = ivshmem_location(shm);
+	facts->size = ivshmem_size(shm);
+	facts->kind = ivshmem_kind(shm) == IVSHMEM_DOORBELL ? "doorbell" : "plain";
+	facts->mapping = ivshmem_mapping(shm);
+	facts->cache = ivshmem_cache(shm);
+}
+
+static int add_row(struct libscols_table *table, const char *name,
+		   const char *value)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+
+	if (!line || scols_line_set_data(line, 0, name) ||
+	    scols_line_set_data(line, 1, value))
+		return -ENOMEM;
+	return 0;
+}
+
+static int print_table(const struct facts *facts)
+{
+	struct libscols_table *table;
+	char size[SIZE_TEXT_MAX];
+	int ret = -ENOMEM;
+
+	table = scols_new_table();
+	if (!table)
+		return -ENOMEM;
+	scols_table_enable_noheadings(table, 1);
+	if (scols_table_new_column(table, "NAME", 0, 0) &&
+	    scols_table_new_column(table, "VALUE", 0, 0) &&
+	    !add_row(table, "side", facts->side) &&
+	    !add_row(table, "path", facts->path) &&
+	    !add_row(table, "location", facts->location) &&
+	    !add_row(table, "size", size_text(size, facts->size)) &&
+	    !add_row(table, "kind", facts->kind) &&
+	    !add_row(table, "mapping", facts->mapping) &&
+	    !add_row(table, "cache", facts->cache))
+		ret = scols_print_table(table);
+	scols_unref_table(table);
+	return ret;
+}
+
+static int add_string(struct json_object *object, const char *name,
+		      const char *value)
+{
+	struct json_object *string = json_object_new_string(value);
+
+	if (string && !json_object_object_add(object, name, string))
+		return 0;
+	json_object_put(string);
+	return -ENOMEM;
+}
+
+static int add_number(struct json_object *object, const char *name, uint64_t value)
+{
+	struct json_object *number = json_object_new_uint64(value);
+
+	if (number && !json_object_object_add(object, name, number))
+		return 0;
+	json_object_put(number);
+	return -ENOMEM;
+}
+
+static int print_json(const struct facts *facts)
+{
+	struct json_object *object = json_object_new_object();
+	int ret = -ENOMEM;
+
+	if (object &&
+	    !add_string(object, "side", facts->side) &&
+	    !add_string(object, "path", facts->path) &&
+	    !add_string(object, "location", facts->location) &&
+	    !add_number(object, "size", facts->size) &&
+	    !add_string(object, "kind", facts->kind) &&
+	    !add_string(object, "mapping", facts->mapping) &&
+	    !add_string(object, "cache", facts->cache)) {
+		puts(json_object_to_json_string_ext(object,
+						    JSON_C_TO_STRING_PRETTY |
+						    JSON_C_TO_STRING_SPACED |
+						    JSON_C_TO_STRING_NOSLASHESCAPE));
+		ret = 0;
+	}
+	json_object_put(object);
+	return ret;
+}
+
+static void warn_of_cache(const char *where, const struct facts *facts)
+{
+	if (!strcmp(facts->cache, "write-back") || !strcmp(facts->cache, "unknown"))
+		return;
+	if (!strcmp(facts->mapping, "resource2"))
+		complain(where, "warning: resource2 is mapped %s, which is slow: as root, 'modprobe ivshmem', and use its node (see 'ivshmem list')",
+			 facts->cache);
+	else
+		complain(where, "warning: the mapping is %s, which is slow: start the VM with the BAR above 4 GiB, see CACHING in ivshmem(4)",
+			 facts->cache);
+}
+
+static int show_info(const char *where, bool json)
+{
+	struct facts facts;
+	struct ivshmem *shm;
+	int ret;
+
+	if (open_region(&shm, where, IVSHMEM_RDONLY) < 0)
+		return EXIT_FAILURE;
+	collect(&facts, shm);
+	ret = json ? print_json(&facts) : print_table(&facts);
+	if (ret)
+		complain(where, "the facts could not be printed: not enough memory");
+	flush_stdout();
+	warn_of_cache(where, &facts);
+	ivshmem_close(shm);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	const char *where;
+	bool json = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			return show_help(&cmd_info);
+		default:
+			return misuse(&cmd_info);
+		}
+	}
+	where = only_argument(&cmd_info, argc, argv, "WHERE");
+	return where ? show_info(where, json) : misuse(&cmd_info);
+}
+
+const struct command cmd_info = {
+	.name = "info",
+	.summary = "tell what a region is",
+	.help =
+		"[--json] WHERE\n"
+		"\n"
+		"Tell the side, path, location, size, kind, mapping and cache type of a region.\n"
+		"Where the mapping is not cached write-back, stderr says what to do.\n"
+		"\n"
+		"      --json  print JSON; the size is in bytes\n"
+		"  -h, --help  show this text\n",
+	.run = run,
+};

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+
+#define MIB	(UINT64_C(1) << 20)
+
+static void put_escaped(const char *text)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '&':
+			fputs("&amp;", stdout);
+			break;
+		case '<':
+			fputs("&lt;", stdout);
+			break;
+		case '>':
+			fputs("&gt;", stdout);
+			break;
+		case '\'':
+			fputs("&apos;", stdout);
+			break;
+		case '"':
+			fputs("&quot;", stdout);
+			break;
+		default:
+			putchar(*text);
+		}
+	}
+}
+
+/* Are @path's folder and /dev/shm the same one, whatever they are called? */
+static bool lies_in_dev_shm(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat folder, shm;
+	char *name;
+	int ret;
+
+	if (!slash)
+		name = strdup(".");
+	else
+		name = strndup(path, slash - path + 1);
+	if (!name)
+		return false;
+	ret = stat(name, &folder);
+	free(name);
+	return !ret && !stat("/dev/shm", &shm) &&
+	       folder.st_dev == shm.st_dev && folder.st_ino == shm.st_ino;
+}
+
+/* The name that libvirt knows the file by; NULL after a message. */
+static const char *shmem_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	const char *at;
+
+	if (!lies_in_dev_shm(path)) {
+		complain(path, "libvirt's <shmem> takes files directly in /dev/shm only: create it there, or use the arguments of 'ivshmem qemu' in <qemu:commandline>");
+		return NULL;
+	}
+	if (!*name || !strcmp(name, ".") || !strcmp(name, "..")) {
+		complain(path, "this is a folder: give the path of the region's file");
+		return NULL;
+	}
+	for (at = name; *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == '\177') {
+			complain(path, "XML can't hold the control characters of this name");
+			return NULL;
+		}
+	}
+	return name;
+}
+
+static int print_element(const char *path, uint64_t size)
+{
+	char text[SIZE_TEXT_MAX];
+	const char *name;
+	char unit;
+	int status;
+
+	name = shmem_name(path);
+	if (!name)
+		return EXIT_FAILURE;
+	status = backing_file_size(path, &size);
+	if (status)
+		return status;
+	if (size < MIB) {
+		complain(path, "libvirt takes no region of less than 1M, and this one has %s",
+			 size_text(text, size));
+		return EXIT_FAILURE;
+	}
+
+	size = size_split(size, &unit);
+	printf("<shmem name='");
+	put_escaped(name);
+	printf("'>\n"
+	       "  <model type='ivshmem-plain'/>\n"
+	       "  <size unit='%c'>%" PRIu64 "</size>\n"
+	       "</shmem>\n", unit, size);
+	return EXIT_SUCCESS;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "size", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	const char *path;
+	uint64_t size = 0;
+	int c, ret = 0;
+
+	while (!ret && (c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			ret = parse_size("libvirt", "--size", optarg, &size);
+			if (!ret && !size_fits_device("libvirt", size))
+				ret = -EINVAL;
+			break;
+		case 'h':
+			return show_help(&cmd_libvirt);
+		default:
+			ret = -EINVAL;
+		}
+	}
+	path = ret ? NULL : only_argument(&cmd_libvirt, argc, argv, "PATH");
+	return path ? print_element(path, size) : misuse(&cmd_libvirt);
+}
+
+const struct command cmd_libvirt = {
+	.name = "libvirt",
+	.summary = "print the libvirt XML for a region",
+	.help =
+		"[--size SIZE] PATH\n"
+		"\n"
+		"Print the <shmem> element that shows the file PATH to a guest, for the <devices>\n"
+		"of a domain. The file lies directly in /dev/shm: libvirt knows no other place.\n"
+		"\n"
+		"  -s, --size SIZE  for a file that is not there yet, and which QEMU creates\n"
+		"  -h, --help       show this text\n",
+	.run = run,
+};

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* ivshmem_open() that says what went wrong, and what to do. */
+int open_region(struct ivshmem **shm, const char *where, unsigned int flags)
+{
+	int ret = ivshmem_open(shm, where, flags);
+
+	if (ret < 0)
+		explain_open(where, ret);
+	return ret;
+}
+
+/* Does [@offset, @offset + @length) lie inside the region? */
+int check_range(const struct ivshmem *shm, const char *where, uint64_t offset,
+		uint64_t length)
+{
+	uint64_t size = ivshmem_size(shm);
+	char text[3][SIZE_TEXT_MAX];
+
+	if (offset >= size) {
+		complain(where, "offset %s lies past the end: the region has %s, offsets go from 0 to %llu",
+			 size_text(text[0], offset), size_text(text[1], size),
+			 (unsigned long long)size - 1);
+		return -ERANGE;
+	}
+	if (length > size - offset) {
+		complain(where, "a length of %s from offset %s reaches past the end: the region has %s",
+			 size_text(text[0], length), size_text(text[1], offset),
+			 size_text(text[2], size));
+		return -ERANGE;
+	}
+	return 0;
+}
+
+/*
+ * The size of the region that lies, or is to lie, at @path. In: the size that
+ * was asked for, or 0. Returns an exit status, after a message where it is not 0.
+ */
+int backing_file_size(const char *path, uint64_t *size)
+{
+	char there[SIZE_TEXT_MAX], wanted[SIZE_TEXT_MAX];
+	struct stat st = { .st_size = 0 };
+
+	if (stat(path, &st) < 0 && errno != ENOENT) {
+		complain(path, "%s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	if (st.st_mode && !S_ISREG(st.st_mode)) {
+		complain(path, "not a regular file: give the file on the host that holds the region");
+		return EXIT_FAILURE;
+	}
+	if (!*size && !st.st_size) {
+		complain(path, "%s: say how large the region is to be, as --size 64M",
+			 st.st_mode ? "the file is empty" : "no such file");
+		return st.st_mode ? EXIT_FAILURE : EXIT_MISUSE;
+	}
+	if (*size && st.st_size && *size != (uint64_t)st.st_size) {
+		complain(path, "the file has %s, not %s: leave --size away, or remove the file",
+			 size_text(there, st.st_size), size_text(wanted, *size));
+		return EXIT_FAILURE;
+	}
+	if (!*size)
+		*size = st.st_size;
+	return size_fits_device(path, *size) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* @path from the root, symbolic links left alone; to be freed. */
+char *absolute_path(const char *path)
+{
+	char *here, *whole;
+	int ret;
+
+	if (path[0] == '/')
+		return strdup(path);
+
+	here = getcwd(NULL, 0);
+	if (!here)
+		return NULL;
+	ret = asprintf(&whole, "%s/%s", strcmp(here, "/") ? here : "", path);
+	free(here);
+	return ret < 0 ? NULL : whole;
+}
