@@ -27,7 +27,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNELRELEASE := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
 
 CFLAGS ?= -O2 -g
-IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -DIVSHMEM_VERSION='"$(VERSION)"' \
+IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DIVSHMEM_VERSION='"$(VERSION)"' \
 	-Iuserspace/include -Ikmod $(CPPFLAGS)
 IVSHMEM_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes \
 	-Wstrict-prototypes -Wformat=2 -Wno-unused-parameter -Werror \
@@ -92,24 +92,25 @@ build/man/%: userspace/man/%.scd
 
 # kbuild refuses paths with spaces, so the sources are built in a folder of
 # their own; what the compiler says is put back in terms of this tree.
+# $(call kbuild,FOLDER): builds the modules of a folder and copies them to $(@D).
 MODULE_DIR := build/kmod/$(KERNELRELEASE)
 MODULE := $(MODULE_DIR)/ivshmem.ko
-MODULE_SRC := $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild
+
+define kbuild
+	@[ -n '$(KERNELRELEASE)' ] || { echo "ivshmem: no kernel headers in $(KDIR): install those of your kernel (Debian: apt install linux-headers-$$(uname -r)), or name others with KDIR=" >&2; exit 1; }
+	@mkdir -p $(@D)
+	@stage=$$(mktemp -d) && trap 'rm -rf "$$stage"' EXIT && cp -r $(1) "$$stage/module" && set -o pipefail && \
+	$(MAKE) -C '$(KDIR)' M="$$stage/module" $(MODULE_FLAGS) modules 2>&1 | sed "s|$$stage/module|$(1)|g" && \
+	cp "$$stage"/module/*.ko $(@D)
+endef
 
 modules: $(MODULE)
 
-ifeq ($(KERNELRELEASE),)
-$(MODULE):
-	@echo "ivshmem: no kernel headers in $(KDIR): install those of your kernel (Debian: apt install linux-headers-$$(uname -r)), or name others with KDIR=" >&2
-	@exit 1
-else
-$(MODULE): $(MODULE_SRC)
-	@mkdir -p $(@D)
-	@stage=$$(mktemp -d) && trap 'rm -rf "$$stage"' EXIT && cp -r kmod "$$stage" && \
-	set -o pipefail && \
-	$(MAKE) -C '$(KDIR)' M="$$stage/kmod" $(MODULE_FLAGS) modules 2>&1 | sed "s|$$stage/||g" && \
-	cp "$$stage"/kmod/ivshmem.ko "$$stage"/kmod/Module.symvers $(@D)
-endif
+$(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild
+	$(call kbuild,kmod)
+
+$(MODULE_DIR)/hold_bar.ko: $(wildcard tests/vm/hold_bar/*)
+	$(call kbuild,tests/vm/hold_bar)
 
 # --- install -----------------------------------------------------------------
 
@@ -176,12 +177,33 @@ build/kselftest/bin/%-32: tests/kselftest/%.c tests/kselftest/region.h kmod/uapi
 	@mkdir -p $(@D)
 	$(CC) -m32 $(KSELFTEST_CFLAGS) -o $@ $<
 
-kselftests: $(KSELFTESTS) $(KSELFTESTS_32)
+# Programs that the tests in a guest use.
+GUEST_PROGRAMS := $(patsubst tests/vm/programs/%.c,build/tests/%,$(wildcard tests/vm/programs/*.c))
 
-build/tests/initramfs: userspace modules kselftests tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
+build/tests/%: tests/vm/programs/%.c kmod/uapi/ivshmem.h
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Ikmod -static -pthread -o $@ $<
+
+# The library's tests, with the library, under the sanitizers.
+ASAN_OBJ := $(LIB_SRC:userspace/%.c=build/asan/%.o)
+LIB_TESTS := $(patsubst tests/lib/%.c,build/asan/%,$(wildcard tests/lib/test_*.c))
+
+build/asan/lib/%.o: userspace/lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE) -c -o $@ $<
+
+build/asan/%: tests/lib/%.c $(wildcard tests/lib/*.h) $(ASAN_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace/lib $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< $(ASAN_OBJ) \
+		-lcmocka $(LIB_LIBS)
+
+-include $(ASAN_OBJ:.o=.d)
+
+build/tests/initramfs: userspace $(MODULE) $(MODULE_DIR)/hold_bar.ko $(KSELFTESTS) $(KSELFTESTS_32) \
+		$(GUEST_PROGRAMS) $(LIB_TESTS) tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
 	@mkdir -p $(@D)
 	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
-		$(KSELFTESTS) $(KSELFTESTS_32) $(EXAMPLES)
+		$(MODULE_DIR)/hold_bar.ko $(KSELFTESTS) $(KSELFTESTS_32) $(GUEST_PROGRAMS) $(LIB_TESTS) $(EXAMPLES)
 
 clean:
 	rm -rf build/*.* build/ivshmem build/lib build/cli build/examples build/man build/kmod build/asan build/tests
@@ -190,4 +212,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules kselftests install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules install install-userspace install-modules uninstall clean distclean FORCE

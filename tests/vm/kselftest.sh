@@ -14,7 +14,8 @@ trap 'vm_kill; rm -rf "$regions"' EXIT
 run_all() {
 	vm_start -object "memory-backend-file,id=a,share=on,mem-path=$regions/a,size=64M" \
 		-device ivshmem-plain,memdev=a,addr=4 || return
-	for program in build/kselftest/bin/*; do
+	for program in build/kselftest/bin/* build/asan/test_*; do
+		[[ $program != *.d ]] || continue
 		program=${program##*/}
 		echo "# begin $program"
 		guest_within 120 "echo '--- $program' >/dev/kmsg; /tests/$program"

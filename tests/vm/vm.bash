@@ -83,13 +83,17 @@ vm_read_line() {
 }
 
 guest_within() {
-	local limit=$1 vm_line
+	local limit=$1 vm_line pending=() line
 	printf '%s\n' "$(base64 -w0 <<<"$2")" 1<>"$VM_DIR/control.in"
 	while vm_read_line control.out "$limit"; do
-		case $vm_line in
-		'@@@ '*) return "${vm_line#@@@ }" ;;
-		*) printf '%s\n' "$vm_line" ;;
-		esac
+		if [[ $vm_line == '@@@ '* ]]; then
+			printf %s "${pending[@]}"
+			return "${vm_line#@@@ }"
+		fi
+		for line in "${pending[@]}"; do
+			printf '%s\n' "$line"
+		done
+		pending=("$vm_line")
 	done
 	return 125
 }
@@ -148,8 +152,8 @@ vm_stop() {
 
 vm_kill() {
 	[[ -n ${VM_PID-} ]] || return 0
-	kill "$VM_PID" 2>/dev/null
-	wait "$VM_PID" 2>/dev/null
+	kill "$VM_PID" 2>/dev/null || true
+	wait "$VM_PID" 2>/dev/null || true
 	rm -rf "$VM_DIR"
 	VM_PID=
 }
