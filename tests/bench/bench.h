@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the benchmark's programs share: the clock, the memory under test, and
+ * one way to fail. Each result is a line "KEY VALUE" on stdout; tests/bench/table
+ * knows the keys.
+ */
+
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <err.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Memory under test, given as NAME=PATH, or by name alone if it is anonymous. */
+struct source {
+	const char *name;
+	int fd;
+	int small_pages;
+};
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static inline int open_path(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "%s: open", path);
+	return fd;
+}
+
+static inline struct source source_open(char *argument)
+{
+	char *equals = strchr(argument, '=');
+	struct source source = { .name = argument, .fd = -1 };
+
+	if (equals) {
+		*equals = '\0';
+		source.fd = open_path(equals + 1);
+	} else if (!strcmp(argument, "anonymous-4k")) {
+		source.small_pages = 1;
+	} else if (strcmp(argument, "anonymous")) {
+		errx(2, "%s: expected NAME=PATH, anonymous or anonymous-4k", argument);
+	}
+	return source;
+}
+
+/* "anonymous" is what the kernel gives by itself, huge pages if it likes to. */
+static inline void *source_map(const struct source *source, size_t size)
+{
+	int flags = source->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, source->fd, 0);
+
+	if (data == MAP_FAILED)
+		err(1, "%s: mmap", source->name);
+	if (source->small_pages && madvise(data, size, MADV_NOHUGEPAGE))
+		err(1, "%s: madvise", source->name);
+	return data;
+}
+
+#endif /* BENCH_H */
