@@ -115,7 +115,6 @@ $(MODULE_DIR)/hold_bar.ko: $(wildcard tests/vm/hold_bar/*)
 # --- install -----------------------------------------------------------------
 
 MODDIR ?= /lib/modules/$(KERNELRELEASE)/updates
-DOCDIR ?= $(PREFIX)/share/doc/ivshmem
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 
 install: install-userspace install-modules
@@ -205,11 +204,53 @@ build/tests/initramfs: userspace $(MODULE) $(MODULE_DIR)/hold_bar.ko $(KSELFTEST
 	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
 		$(MODULE_DIR)/hold_bar.ko $(KSELFTESTS) $(KSELFTESTS_32) $(GUEST_PROGRAMS) $(LIB_TESTS) $(EXAMPLES)
 
+# What a target needs is installed first; the rest runs in a make of its own,
+# which finds it, with the headers of the guest's kernel.
+GUEST_MAKE = $(MAKE) --no-print-directory KDIR="$$(tests/vm/guest-kernel headers)"
+
+demo:
+	@tests/setup demo
+	@$(GUEST_MAKE) -s build/demo/initramfs
+	@tests/demo
+
+check:
+	@tests/setup check
+	@$(GUEST_MAKE) run-check
+
+bench:
+	@tests/setup bench
+	@$(GUEST_MAKE) -s build/bench/initramfs
+	@tests/bench/run
+
+style:
+	@tests/setup style
+	@$(GUEST_MAKE) run-style
+
+run-style: $(SHARED)
+	tests/run tests/style
+
+run-check: build/tests/initramfs
+	tests/run tests/style $(filter-out %/test_guest,$(LIB_TESTS)) $(wildcard tests/cli/*.bats) \
+		tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
+
+build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init
+	@mkdir -p $(@D)
+	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(EXAMPLES)
+
+BENCH := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
+
+build/bench/%: tests/bench/%.c tests/bench/bench.h
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -static -o $@ $<
+
+build/bench/initramfs: userspace $(MODULE) $(BENCH) tests/vm/initramfs tests/vm/init
+	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(BENCH)
+
 clean:
-	rm -rf build/*.* build/ivshmem build/lib build/cli build/examples build/man build/kmod build/asan build/tests
+	find build -mindepth 1 -maxdepth 1 ! -name guest ! -name kernel-scripts -exec rm -rf {} + 2>/dev/null || true
 
 distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules demo check bench style run-check run-style install install-userspace install-modules uninstall clean distclean FORCE

@@ -141,7 +141,8 @@ TEST_F(region, ioctl_of_another_size_or_direction_fails_enotty)
 						  sizeof(info) - 8), &info));
 	EXPECT_ERRNO(ENOTTY, ioctl(self->fd, _IOC(_IOC_READ | _IOC_WRITE, IVSHMEM_IOC_MAGIC, 0,
 						  sizeof(info) + 8), &info));
-	EXPECT_ERRNO(ENOTTY, ioctl(self->fd, _IOR(IVSHMEM_IOC_MAGIC, 0, struct ivshmem_info), &info));
+	EXPECT_ERRNO(ENOTTY, ioctl(self->fd, _IOR(IVSHMEM_IOC_MAGIC, 0, struct ivshmem_info),
+				   &info));
 	EXPECT_ERRNO(ENOTTY, ioctl(self->fd, _IO(IVSHMEM_IOC_MAGIC, 0), &info));
 }
 

@@ -5,7 +5,7 @@
 # in a guest with two devices: one stream of TAP.
 
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 . tests/vm/vm.bash
 
 regions=$(mktemp -d /dev/shm/ivshmem-kselftest.XXXXXX)

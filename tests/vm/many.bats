@@ -34,6 +34,8 @@ node_of() {
 	[ "$(guest "cat /sys/class/ivshmem/${node#/dev/}/cache")" = write-back ]
 	start=$(guest "sed -n '3s/ .*//p' /sys/class/ivshmem/${node#/dev/}/device/resource")
 	((start >= 0x100000000))
+	flags=$(user_pte 0000:00:0a.0)
+	[ "${flags:5:2}" = -- ]
 }
 
 @test "the last bytes of 4 GiB are the last bytes of the file, both ways" {

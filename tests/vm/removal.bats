@@ -7,7 +7,7 @@ load helper
 ROUNDS=50
 
 boot() {
-	VM_CPUS=2 vm_start -object "$(region a 4M)" -object "$(region b 4M)" \
+	VM_CPUS=2 vm_start -object "$(region a 4M)" \
 		-device ivshmem-plain,memdev=a,addr=4,id=first
 }
 
@@ -41,13 +41,14 @@ end_sleepers='kill $(cat /run/sleepers); rm /run/sleepers'
 	guest "$end_sleepers"
 }
 
-# plug MEMDEV ID SLOT: plugs a device in, with a memory backend made anew: QEMU
-# 7.2 aborts when a device takes the backend of one that was unplugged.
+# plug REGION ID SLOT: plugs a device in, with a memory backend of its own: QEMU
+# 7.2 aborts where a device takes the backend, or the backend's name, of one that
+# was unplugged just before.
 plug() {
-	qmp object-del "{\"id\": \"$1\"}"
-	qmp object-add "{\"qom-type\": \"memory-backend-file\", \"id\": \"$1\", \"share\": true,
+	backends=$((backends + 1))
+	qmp object-add "{\"qom-type\": \"memory-backend-file\", \"id\": \"backend$backends\", \"share\": true,
 		\"mem-path\": \"$REGIONS/$1\", \"size\": 4194304}"
-	qmp device_add "{\"driver\": \"ivshmem-plain\", \"memdev\": \"$1\", \"id\": \"$2\", \"addr\": \"$3\"}"
+	qmp device_add "{\"driver\": \"ivshmem-plain\", \"memdev\": \"backend$backends\", \"id\": \"$2\", \"addr\": \"$3\"}"
 }
 
 @test "hot-unplug and hot-plug through QEMU under use, $ROUNDS rounds, files still open" {
@@ -67,7 +68,7 @@ plug() {
 }
 
 @test "a device plugged in later gets its node, names and permissions" {
-	plug b second 5
+	backends=$ROUNDS plug b second 5
 	guest 'until [ -L /dev/ivshmem/by-path/pci-0000:00:05.0 ]; do sleep 0.05; done
 		[ "$(stat -L -c %G:%a /dev/ivshmem/by-path/pci-0000:00:05.0)" = ivshmem:660 ]'
 	qmp device_del '{"id": "second"}'

@@ -31,9 +31,13 @@ vm_accel() {
 	fi
 }
 
+# The guest's kernel image.
+vm_kernel() {
+	echo "$(tests/vm/guest-kernel fetch)/boot/vmlinuz-$(tests/vm/guest-kernel release)"
+}
+
 vm_start() {
-	local release accel
-	release=$(tests/vm/guest-kernel release)
+	local accel
 	accel=$(vm_accel)
 	VM_DIR=$(mktemp -d)
 	mkfifo "$VM_DIR"/{control,qmp}.{in,out}
@@ -44,7 +48,7 @@ vm_start() {
 		-machine "${VM_MACHINE:-pc}" -accel "$accel" \
 		-cpu "$([[ $accel == kvm ]] && echo host || echo qemu64)" \
 		-m "${VM_MEMORY:-512}" -smp "${VM_CPUS:-1}" \
-		-kernel "$(tests/vm/guest-kernel fetch)/boot/vmlinuz-$release" \
+		-kernel "$(vm_kernel)" \
 		-initrd "${VM_INITRD:-build/tests/initramfs}" \
 		-append "console=ttyS0 loglevel=5 panic=-1 panic_on_warn=1 oops=panic ${VM_APPEND-}" \
 		-serial "file:$VM_DIR/console" \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Maps a whole device and loads one word of every 256th page: sweep NODE. Fails where this takes the guest's
- * memory, page tables apart.
+ * Maps a whole device and loads one word of every 256th page: sweep NODE. Fails
+ * where this takes the guest's memory, page tables apart.
  */
 
 #include <fcntl.h>

@@ -1,0 +1,37 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# A doorbell device, bound as memory.
+
+load helper
+
+boot() {
+	truncate -s 8M "$REGIONS/shared"
+	build/tests/peer_server "$REGIONS/socket" "$REGIONS/shared" 4 3>&- &
+	until [ -S "$REGIONS/socket" ]; do sleep 0.05; done
+	vm_start -chardev "socket,id=server,path=$REGIONS/socket" \
+		-device ivshmem-doorbell,chardev=server,vectors=4,addr=4 \
+		-object "$(region a 1M)" -device ivshmem-plain,memdev=a,addr=5
+}
+
+@test "kind and peer ID tell a doorbell device from a plain one" {
+	[ "$(guest 'cd /sys/bus/pci/devices/0000:00:04.0/ivshmem/ivshmem*; echo $(cat kind peer_id size)')" = 'doorbell 5 8388608' ]
+	[ "$(guest 'cd /sys/bus/pci/devices/0000:00:05.0/ivshmem/ivshmem*; echo $(cat kind peer_id size)')" = 'plain 0 1048576' ]
+}
+
+@test "ivshmem list and info tell the kind" {
+	run guest 'ivshmem list'
+	[[ "$output" == *'0000:00:04.0'*'doorbell'* ]]
+	run guest 'ivshmem info 0000:00:04.0'
+	[[ "$output" == *'doorbell'* ]]
+}
+
+@test "the memory of a doorbell device is the server's region, both ways" {
+	printf 'to the peer' | dd of="$REGIONS/shared" bs=1 seek=8000000 conv=notrunc status=none
+	[ "$(guest 'ivshmem read --offset 8000000 --length 11 0000:00:04.0')" = 'to the peer' ]
+	guest 'printf "from the peer" | ivshmem write --offset 4096 0000:00:04.0'
+	[ "$(dd if="$REGIONS/shared" bs=1 skip=4096 count=13 status=none)" = 'from the peer' ]
+}
+
+@test "the guest powers off and its kernel log is clean" {
+	vm_stop
+}

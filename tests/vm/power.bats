@@ -1,0 +1,63 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Suspend to RAM, kexec and reboot with a mapping in use.
+
+load helper
+
+boot() {
+	VM_MEMORY=1024 vm_start -global PIIX4_PM.disable_s3=0 \
+		-object "$(region a 4M)" -device ivshmem-plain,memdev=a,addr=4 \
+		-drive "if=none,id=kernel,format=raw,readonly=on,file=$(vm_kernel)" -device virtio-blk-pci,drive=kernel,serial=kernel \
+		-drive "if=none,id=initrd,format=raw,readonly=on,file=build/tests/initramfs" -device virtio-blk-pci,drive=initrd,serial=initrd
+}
+
+# use_mapping: a program of the guest that changes the first page for ever
+use_mapping() {
+	guest '/tests/hold /dev/ivshmem0 /run/ready >/dev/null 2>&1 & echo $! >/run/hold
+		until [ -e /run/ready ]; do sleep 0.1; done; rm /run/ready'
+}
+
+@test "a mapping in use survives suspend to RAM and resume" {
+	use_mapping
+	printf 'before the sleep' | dd of="$REGIONS/a" bs=1 seek=8192 conv=notrunc status=none
+	guest '(sleep 0.5; echo mem >/sys/power/state) >/dev/null 2>&1 &'
+	for _ in {1..100}; do
+		sleep 0.1
+		[ "$(qmp query-status | jq -r .status)" != suspended ] || break
+	done
+	[ "$(qmp query-status | jq -r .status)" = suspended ]
+	first=$(head -c 1 "$REGIONS/a" | od -An -tu1)
+	sleep 0.3
+	[ "$(head -c 1 "$REGIONS/a" | od -An -tu1)" = "$first" ]
+	qmp system_wakeup
+	[ "$(guest 'ivshmem read --offset 8192 --length 16 /dev/ivshmem0')" = 'before the sleep' ]
+	guest 'kill -0 $(cat /run/hold) && kill $(cat /run/hold)'
+}
+
+@test "kexec leaves the region alone, and the next kernel binds the device" {
+	head -c 4M /dev/urandom >"$REGIONS/a"
+	expected=$(sha256sum <"$REGIONS/a")
+	guest_within 120 'touch /run/first-kernel
+		modprobe virtio_blk; udevadm settle
+		for disk in /sys/block/vd*; do cat /dev/${disk##*/} >/tmp/$(cat $disk/serial); done
+		sleep 600 </dev/ivshmem0 >/dev/null 2>&1 &
+		(sleep 0.2; /tests/kexec /tmp/kernel /tmp/initrd "console=ttyS0 loglevel=5 panic=-1 panic_on_warn=1") >/dev/console 2>&1 &'
+	for _ in {1..600}; do
+		sleep 0.1
+		[ "$(grep -c 'Starting systemd-udevd' "$VM_DIR/console")" -lt 2 ] || break
+	done
+	sleep 2
+	guest '! test -e /run/first-kernel && test -c /dev/ivshmem0'
+	[ "$(guest 'sha256sum </dev/ivshmem0')" = "$expected" ]
+}
+
+@test "reboot with a mapping in use ends well" {
+	use_mapping
+	guest '(sleep 0.2; reboot -f) >/dev/null 2>&1 &'
+	for _ in {1..100}; do
+		sleep 0.1
+		vm_alive || break
+	done
+	! vm_alive
+	! vm_complaints "$VM_DIR/console"
+}
