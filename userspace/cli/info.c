@@ -119,7 +119,7 @@ static void warn_of_cache(const char *where, const struct facts *facts)
 		complain(where, "warning: resource2 is mapped %s, which is slow: as root, 'modprobe ivshmem', and use its node (see 'ivshmem list')",
 			 facts->cache);
 	else
-		complain(where, "warning: the mapping is %s, which is slow: start the VM with the BAR above 4 GiB, see CACHING in ivshmem(4)",
+		complain(where, "warning: the mapping is %s, which may be slow: hot-plug the device, or see CACHING in ivshmem(4)",
 			 facts->cache);
 }
 
