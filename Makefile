@@ -42,13 +42,14 @@ all: userspace modules
 
 LIB_SRC := $(wildcard userspace/lib/*.c)
 LIB_OBJ := $(LIB_SRC:userspace/%.c=build/%.o)
-CLI_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/cli/*.c))
+SERVER_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/server/*.c))
+CLI_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/cli/*.c)) $(SERVER_OBJ)
 EXAMPLES := $(patsubst userspace/examples/%.c,build/examples/%,$(wildcard userspace/examples/*.c))
 MAN := $(patsubst userspace/man/%.scd,build/man/%,$(wildcard userspace/man/*.scd))
 
 LIB_LIBS = $(call pkg,--libs libudev)
-CLI_LIBS = $(call pkg,--libs smartcols json-c libkmod)
-build/cli/%.o: IVSHMEM_CPPFLAGS += $(call pkg,--cflags smartcols json-c libkmod)
+CLI_LIBS = $(call pkg,--libs smartcols json-c libkmod libsystemd)
+build/cli/%.o build/server/%.o: IVSHMEM_CPPFLAGS += -Iuserspace $(call pkg,--cflags smartcols json-c libkmod libsystemd)
 SONAME := libivshmem.so.$(SOVERSION)
 SHARED := build/libivshmem.so.$(VERSION)
 

@@ -65,6 +65,44 @@ struct ivshmem_info {
 	__u64 reserved[4];
 };
 
+/* Limits of the doorbell register and of the ivshmem server's protocol. */
+#define IVSHMEM_PEER_MAX	65535
+#define IVSHMEM_VECTOR_MAX	255
+
+/**
+ * struct ivshmem_ring - One ring of the doorbell.
+ * @peer: In: ID of the peer to interrupt, 0 to IVSHMEM_PEER_MAX.
+ * @vector: In: its vector, 0 to IVSHMEM_VECTOR_MAX.
+ * @flags: In: zero.
+ * @reserved: In: zero.
+ */
+struct ivshmem_ring {
+	__u32 peer;
+	__u32 vector;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* ivshmem_eventfd.flags */
+#define IVSHMEM_EVENTFD_UNBIND	(1U << 0)
+
+/**
+ * struct ivshmem_eventfd - An eventfd that a vector signals.
+ * @vector: In: vector of this guest, below ivshmem_info.vectors.
+ * @fd: In: the eventfd; -1 with IVSHMEM_EVENTFD_UNBIND: all that this open file
+ *	bound to the vector.
+ * @flags: In: 0 to bind, IVSHMEM_EVENTFD_UNBIND to unbind.
+ * @reserved: In: zero.
+ */
+struct ivshmem_eventfd {
+	__u32 vector;
+	__s32 fd;
+	__u32 flags;
+	__u32 reserved;
+};
+
 #define IVSHMEM_IOC_GET_INFO	_IOWR(IVSHMEM_IOC_MAGIC, 0x00, struct ivshmem_info)
+#define IVSHMEM_IOC_RING_DOORBELL	_IOW(IVSHMEM_IOC_MAGIC, 0x01, struct ivshmem_ring)
+#define IVSHMEM_IOC_SET_EVENTFD	_IOW(IVSHMEM_IOC_MAGIC, 0x02, struct ivshmem_eventfd)
 
 #endif /* _UAPI_LINUX_IVSHMEM_H */

@@ -69,14 +69,16 @@ enum ivshmem_kind {
  *         the path of a regular file, "/dev/shm/NAME" (host);
  *         the path of a PCI device's sysfs file "resource2", for guests
  *         without the kernel module: needs root, and the memory is uncached.
- *         Memory decoding is switched on where no driver has done so yet.
+ *         Memory decoding is switched on where no driver has done so yet;
+ *         "unix:" and the path of an ivshmem server's socket (host): the region
+ *         that it serves, as one of its peers.
  * @flags: 0 or IVSHMEM_RDONLY.
  *
  * Nothing is mapped yet: see ivshmem_map(). The file of a host region is
  * neither created nor resized. A symbolic link at the end of @where is not
  * followed when it lies in a sticky directory that everybody may write to
  * (/dev/shm, /tmp) and belongs neither to the caller nor to the directory's
- * owner.
+ * owner. A server has 5 seconds to introduce this peer.
  *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, or a size that is
@@ -86,10 +88,12 @@ enum ivshmem_kind {
  * resource2 of another kind of device); -EACCES or -EPERM (no permission);
  * -EISDIR (a directory); -ENOTTY (a character device that is not ivshmem's);
  * -ENOTSUP (any other thing that is no regular file: FIFO, socket, block device;
- * another file of sysfs; so far, a server's socket, "unix:PATH"); -ENODATA (a
- * file of size zero: nobody gave it a size yet); -ELOOP (an untrusted symbolic
- * link); -EFBIG (more than this program's address space holds); -ENOSYS (/proc
- * is not mounted); -ENOMEM, -EMFILE, -ENFILE; any other error of open(2).
+ * another file of sysfs); -ENODATA (a file of size zero: nobody gave it a size
+ * yet); -ELOOP (an untrusted symbolic link); -EFBIG (more than this program's
+ * address space holds); -ENOSYS (/proc is not mounted); -ENOMEM, -EMFILE,
+ * -ENFILE; any other error of open(2). For a server also -ECONNREFUSED (none
+ * listens there), -ECONNRESET (it refused this peer), -ETIMEDOUT (it is silent),
+ * -EPROTO (it sent what the protocol does not allow).
  * Since: 0.1
  */
 int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags);
@@ -430,6 +434,158 @@ int ivshmem_monitor_next(struct ivshmem_monitor *monitor, int timeout_ms,
  * Since: 0.1
  */
 void ivshmem_device_free(struct ivshmem_device *device);
+
+/*
+ * Notifications. A region with a doorbell is shared by peers: guests, and host
+ * programs that opened "unix:/path/of/server.sock". Each has an ID and a number
+ * of vectors, and may ring any vector of any other.
+ *
+ * What is guaranteed: after a ring, the rung vector is signalled at least once,
+ * and stores made before the ring are visible to whoever takes it. Rings may be
+ * merged: a count tells that there was at least one, not how many.
+ */
+
+/**
+ * ivshmem_peer_id() - The ID that others ring this end by.
+ * @shm: Open handle.
+ *
+ * Return: 0 to 65535; -EINVAL (NULL); -ENOTSUP (a plain region); -ENODEV (the
+ * device is gone).
+ * Since: 0.1
+ */
+int ivshmem_peer_id(const struct ivshmem *shm);
+
+/**
+ * ivshmem_vectors() - Number of vectors of this end.
+ * @shm: Open handle.
+ *
+ * Return: The count, 0 for a plain region; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_vectors(const struct ivshmem *shm);
+
+/**
+ * ivshmem_notify() - Ring one vector of one peer.
+ * @shm: Open handle.
+ * @peer: ID of the peer, 0 to 65535.
+ * @vector: Vector of that peer, 0 to 255.
+ *
+ * Never waits. All stores to the mapping before the call are visible to the peer
+ * when it takes the ring. In a guest success says that the doorbell was rung: the
+ * device does not tell whether there is such a peer or vector.
+ *
+ * Context: Any thread, also several at once.
+ * Return: 0; -EINVAL (NULL, or out of range); -ENOTSUP (a plain region); -ENXIO
+ * (host: no such peer, or it has no such vector); -ENODEV (the device is gone).
+ * Since: 0.1
+ */
+int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector);
+
+/**
+ * ivshmem_event_fd() - Descriptor that a vector signals, for poll(2) or epoll(7).
+ * @shm: Open handle.
+ * @vector: Vector of this end, below ivshmem_vectors().
+ *
+ * An eventfd(2), non-blocking: readable when the vector was rung, and once when
+ * the device goes. Read its 8 bytes, or call ivshmem_wait() with a timeout of 0,
+ * to take the rings. In a guest the first call for a vector binds it; a ring that
+ * came before anybody had bound it is not lost.
+ *
+ * Context: Any thread; the first call for a vector must not race with another
+ * for the same vector.
+ * Return: A file descriptor, owned by the handle; -EINVAL (NULL, or no such
+ * vector); -ENOTSUP (a plain region); -ENODEV (the device is gone); -EMFILE,
+ * -ENFILE, -ENOMEM.
+ * Since: 0.1
+ */
+int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector);
+
+/**
+ * ivshmem_wait() - Wait for a ring of one vector.
+ * @shm: Open handle.
+ * @vector: Vector of this end, below ivshmem_vectors().
+ * @timeout_ms: Milliseconds to wait; 0 polls, negative waits for ever.
+ *
+ * Rings that came since the last wait are taken together. Stores that the peer
+ * made before it rang are visible on return.
+ *
+ * Context: Any thread; two threads may wait for different vectors, once
+ * ivshmem_event_fd() was called for each of them.
+ * Return: The number of rings taken (at least 1, at most INT_MAX); -ETIMEDOUT;
+ * -EINTR (a signal came); -EINVAL (NULL, or no such vector); -ENOTSUP (a plain
+ * region); -ENODEV (the device is gone); the errors of ivshmem_event_fd().
+ * Since: 0.1
+ */
+int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms);
+
+/**
+ * enum ivshmem_peer_change - What happened to a peer.
+ * @IVSHMEM_PEER_JOINED: It can be rung. Its further vectors may follow.
+ * @IVSHMEM_PEER_LEFT: It is gone, and its ID free for another.
+ */
+enum ivshmem_peer_change {
+	IVSHMEM_PEER_JOINED,
+	IVSHMEM_PEER_LEFT,
+};
+
+/**
+ * ivshmem_peers() - The other peers, as far as the server has told.
+ * @shm: Open handle of a "unix:" region.
+ * @ids: Filled with their IDs, ascending; may be NULL if @max is 0.
+ * @max: Room in @ids.
+ *
+ * The table follows the server's messages as they are taken by
+ * ivshmem_peer_next().
+ *
+ * Context: Any thread, but not at the same time as ivshmem_peer_next().
+ * Return: The number of peers, which may be more than @max; -EINVAL (NULL);
+ * -ENOTSUP (a guest's device, which cannot tell, or a plain region).
+ * Since: 0.1
+ */
+int ivshmem_peers(const struct ivshmem *shm, uint16_t *ids, size_t max);
+
+/**
+ * ivshmem_peer_vectors() - Number of vectors of another peer.
+ * @shm: Open handle of a "unix:" region.
+ * @peer: ID of the peer.
+ *
+ * Return: The count, at least 1; -ENXIO (no such peer); -EINVAL; -ENOTSUP (as
+ * for ivshmem_peers()).
+ * Since: 0.1
+ */
+int ivshmem_peer_vectors(const struct ivshmem *shm, unsigned int peer);
+
+/**
+ * ivshmem_peer_fd() - Descriptor for poll(2): readable when the server has news.
+ * @shm: Open handle of a "unix:" region.
+ *
+ * Return: A file descriptor, owned by the handle; -EINVAL (NULL); -ENOTSUP;
+ * -ECONNRESET or -EPROTO (the connection has ended, see ivshmem_peer_next()).
+ * Since: 0.1
+ */
+int ivshmem_peer_fd(const struct ivshmem *shm);
+
+/**
+ * ivshmem_peer_next() - Take the next change among the peers.
+ * @shm: Open handle of a "unix:" region.
+ * @timeout_ms: Milliseconds to wait; 0 polls, negative waits for ever.
+ * @change: Set to what happened.
+ * @peer: Set to the ID of the peer.
+ *
+ * When the connection to the server has ended, the memory, the peers in the
+ * table and the own vectors go on working; nobody joins or leaves any more.
+ * The peers that were there at ivshmem_open() are in the table, and give no
+ * event.
+ *
+ * Context: One thread at a time, and none in ivshmem_notify(), ivshmem_peers()
+ * or ivshmem_peer_vectors() meanwhile.
+ * Return: 0; -ETIMEDOUT; -EINTR; -EINVAL (NULL); -ENOTSUP; -ECONNRESET (the
+ * server closed the connection); -EPROTO (it sent what the protocol does not
+ * allow, and the connection was closed); -ENOMEM, -EMFILE.
+ * Since: 0.1
+ */
+int ivshmem_peer_next(struct ivshmem *shm, int timeout_ms,
+		      enum ivshmem_peer_change *change, unsigned int *peer);
 
 #ifdef __cplusplus
 }
