@@ -7,6 +7,7 @@
 #ifndef IVSHMEM_COMPAT_H
 #define IVSHMEM_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -22,6 +23,10 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags &= ~flags;
 }
+#endif
+
+#ifdef HAVE_EVENTFD_SIGNAL_COUNT	/* before 6.8 */
+#define eventfd_signal(eventfd) eventfd_signal(eventfd, 1)
 #endif
 
 #ifndef HAVE_COPY_SPLICE_READ		/* before 6.5 */

@@ -36,12 +36,14 @@
  * @pdev: PCI device. Only between ivshmem_enter() and ivshmem_exit().
  * @data: The kernel's mapping of the region, cached as the user's mappings
  *	are. Only between ivshmem_enter() and ivshmem_exit().
+ * @regs: Registers, NULL where there are none. Only between ivshmem_enter() and
+ *	ivshmem_exit().
  * @start: Physical address of the region.
  * @size: Size of the region in bytes, a multiple of the page size.
  * @kind: IVSHMEM_KIND_*.
  * @cache: IVSHMEM_CACHE_*.
- * @peer_id: IVPosition, as read at probe.
- * @vectors: Usable interrupt vectors.
+ * @vectors: Usable interrupt vectors, the length of @vector.
+ * @vector: See ivshmem_interrupts.c.
  * @index: N of /dev/ivshmemN. Free for another device after unbind.
  *
  * Fields without a rule of their own do not change after probe.
@@ -55,12 +57,13 @@ struct ivshmem_device {
 	struct completion dead;
 	struct pci_dev *pdev;
 	void *data;
+	void __iomem *regs;
 	phys_addr_t start;
 	u64 size;
 	u32 kind;
 	u32 cache;
-	u32 peer_id;
 	u32 vectors;
+	struct ivshmem_vector *vector;
 	int index;
 };
 
@@ -105,6 +108,7 @@ extern struct class ivshmem_class;
 struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev);
 int ivshmem_device_add(struct ivshmem_device *ivs);
 void ivshmem_device_del(struct ivshmem_device *ivs);
+void ivshmem_device_put(struct ivshmem_device *ivs);
 
 /* ivshmem_pci.c */
 extern struct pci_driver ivshmem_pci_driver;
@@ -116,6 +120,16 @@ extern const struct file_operations ivshmem_fops;
 int ivshmem_mapping_init(struct ivshmem_device *ivs);
 void ivshmem_mapping_exit(struct ivshmem_device *ivs);
 int ivshmem_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* ivshmem_interrupts.c */
+int ivshmem_interrupts_init(struct ivshmem_device *ivs);
+void ivshmem_interrupts_exit(struct ivshmem_device *ivs);
+void ivshmem_interrupts_free(struct ivshmem_device *ivs);
+u32 ivshmem_peer_id(struct ivshmem_device *ivs);
+int ivshmem_ring_doorbell(struct ivshmem_device *ivs, const struct ivshmem_ring *ring);
+int ivshmem_set_eventfd(struct ivshmem_device *ivs, struct file *file,
+			const struct ivshmem_eventfd *set);
+void ivshmem_release_eventfds(struct ivshmem_device *ivs, struct file *file);
 
 /* ivshmem_sysfs.c */
 extern const struct attribute_group *ivshmem_groups[];

@@ -34,6 +34,7 @@ static int ivshmem_release(struct inode *inode, struct file *file)
 {
 	struct ivshmem_device *ivs = file->private_data;
 
+	ivshmem_release_eventfds(ivs, file);
 	put_device(&ivs->dev);
 	return 0;
 }
@@ -139,7 +140,7 @@ static int ivshmem_fill_info(struct ivshmem_device *ivs, struct ivshmem_info *in
 	*info = (struct ivshmem_info) {
 		.kind = ivs->kind,
 		.size = ivs->size,
-		.peer_id = ivs->peer_id,
+		.peer_id = ivshmem_peer_id(ivs),
 		.vectors = ivs->vectors,
 		.mapping = IVSHMEM_MAPPING_PFN,
 		.cache = ivs->cache,
@@ -153,7 +154,7 @@ static int ivshmem_fill_info(struct ivshmem_device *ivs, struct ivshmem_info *in
 	return 0;
 }
 
-static long ivshmem_get_info(struct ivshmem_device *ivs, struct ivshmem_info __user *arg)
+static long ivshmem_ioctl_info(struct ivshmem_device *ivs, struct ivshmem_info __user *arg)
 {
 	struct ivshmem_info info;
 	int ret;
@@ -171,6 +172,39 @@ static long ivshmem_get_info(struct ivshmem_device *ivs, struct ivshmem_info __u
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
+static long ivshmem_ioctl_ring(struct ivshmem_device *ivs, const struct ivshmem_ring __user *arg)
+{
+	struct ivshmem_ring ring;
+	int ret;
+
+	static_assert(sizeof(ring) == 16);
+
+	if (copy_from_user(&ring, arg, sizeof(ring)))
+		return -EFAULT;
+	if (!ivshmem_enter(ivs))
+		return -ENODEV;
+	ret = ivshmem_ring_doorbell(ivs, &ring);
+	ivshmem_exit(ivs);
+	return ret;
+}
+
+static long ivshmem_ioctl_eventfd(struct ivshmem_device *ivs, struct file *file,
+				  const struct ivshmem_eventfd __user *arg)
+{
+	struct ivshmem_eventfd set;
+	int ret;
+
+	static_assert(sizeof(set) == 16);
+
+	if (copy_from_user(&set, arg, sizeof(set)))
+		return -EFAULT;
+	if (!ivshmem_enter(ivs))
+		return -ENODEV;
+	ret = ivshmem_set_eventfd(ivs, file, &set);
+	ivshmem_exit(ivs);
+	return ret;
+}
+
 static long ivshmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct ivshmem_device *ivs = file->private_data;
@@ -180,7 +214,11 @@ static long ivshmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 
 	switch (cmd) {
 	case IVSHMEM_IOC_GET_INFO:
-		return ivshmem_get_info(ivs, (void __user *)arg);
+		return ivshmem_ioctl_info(ivs, (void __user *)arg);
+	case IVSHMEM_IOC_RING_DOORBELL:
+		return ivshmem_ioctl_ring(ivs, (void __user *)arg);
+	case IVSHMEM_IOC_SET_EVENTFD:
+		return ivshmem_ioctl_eventfd(ivs, file, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -34,6 +34,7 @@ static void ivshmem_device_release(struct device *dev)
 {
 	struct ivshmem_device *ivs = to_ivshmem(dev);
 
+	ivshmem_interrupts_free(ivs);
 	percpu_ref_exit(&ivs->live);
 	iput(ivs->inode);
 	kfree(ivs);
@@ -43,8 +44,8 @@ static void ivshmem_device_release(struct device *dev)
  * ivshmem_device_alloc() - Make the object of a PCI device.
  * @pdev: PCI device that is being bound.
  *
- * Return: The object with one reference, for the PCI driver to put; an
- * ERR_PTR on failure.
+ * Return: The object, to be given back with ivshmem_device_put(); an ERR_PTR on
+ * failure.
  */
 struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev)
 {
@@ -62,6 +63,11 @@ struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev)
 	ret = percpu_ref_init(&ivs->live, ivshmem_live_release, 0, GFP_KERNEL);
 	if (ret)
 		goto err_put_inode;
+	ivs->index = ida_alloc_max(&ivshmem_ida, IVSHMEM_MINORS - 1, GFP_KERNEL);
+	if (ivs->index < 0) {
+		ret = ivs->index;
+		goto err_exit_live;
+	}
 
 	ivs->pdev = pdev;
 	init_completion(&ivs->dead);
@@ -70,8 +76,16 @@ struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev)
 	ivs->dev.class = &ivshmem_class;
 	ivs->dev.parent = &pdev->dev;
 	ivs->dev.release = ivshmem_device_release;
+	ivs->dev.devt = MKDEV(MAJOR(ivshmem_devt), ivs->index);
+	ret = dev_set_name(&ivs->dev, "ivshmem%d", ivs->index);
+	if (ret) {
+		ivshmem_device_put(ivs);
+		return ERR_PTR(ret);
+	}
 	return ivs;
 
+err_exit_live:
+	percpu_ref_exit(&ivs->live);
 err_put_inode:
 	iput(ivs->inode);
 err_free:
@@ -87,26 +101,9 @@ err_free:
  */
 int ivshmem_device_add(struct ivshmem_device *ivs)
 {
-	int ret;
-
-	ivs->index = ida_alloc_max(&ivshmem_ida, IVSHMEM_MINORS - 1, GFP_KERNEL);
-	if (ivs->index < 0)
-		return ivs->index;
-	ivs->dev.devt = MKDEV(MAJOR(ivshmem_devt), ivs->index);
-	ret = dev_set_name(&ivs->dev, "ivshmem%d", ivs->index);
-	if (ret)
-		goto err_free_index;
-
 	cdev_init(&ivs->cdev, &ivshmem_fops);
 	ivs->cdev.owner = THIS_MODULE;
-	ret = cdev_device_add(&ivs->cdev, &ivs->dev);
-	if (ret)
-		goto err_free_index;
-	return 0;
-
-err_free_index:
-	ida_free(&ivshmem_ida, ivs->index);
-	return ret;
+	return cdev_device_add(&ivs->cdev, &ivs->dev);
 }
 
 /**
@@ -123,7 +120,19 @@ void ivshmem_device_del(struct ivshmem_device *ivs)
 	wait_for_completion(&ivs->dead);
 	unmap_mapping_range(ivs->inode->i_mapping, 0, 0, 1);
 	wake_up_poll(&ivs->removal, EPOLLHUP | EPOLLERR);
+}
+
+/**
+ * ivshmem_device_put() - Give the object of a PCI device back.
+ * @ivs: Device, not or no longer shown to user space.
+ *
+ * Its number is free for another device at once; the object lives on as long as
+ * files are open.
+ */
+void ivshmem_device_put(struct ivshmem_device *ivs)
+{
 	ida_free(&ivshmem_ida, ivs->index);
+	put_device(&ivs->dev);
 }
 
 static int ivshmem_fs_init_fs_context(struct fs_context *fc)

@@ -4,7 +4,6 @@
  * docs/specs/ivshmem-spec.rst in QEMU's sources.
  */
 
-#include <linux/io.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 
@@ -13,33 +12,7 @@
 #define IVSHMEM_PCI_VENDOR	0x1af4	/* Red Hat */
 #define IVSHMEM_PCI_DEVICE	0x1110
 
-#define IVSHMEM_BAR_REGS	0
 #define IVSHMEM_BAR_REGION	2
-
-#define IVSHMEM_REG_IVPOSITION	0x08
-#define IVSHMEM_REGS_SIZE	0x10
-
-/* IVPosition is 0 for a plain device and for peer 0: only MSI-X tells. */
-static int ivshmem_read_kind(struct ivshmem_device *ivs)
-{
-	struct pci_dev *pdev = ivs->pdev;
-	void __iomem *regs;
-
-	if (!pdev->msix_cap)
-		return 0;
-	ivs->kind = IVSHMEM_KIND_DOORBELL;
-
-	/* ACRN has shipped devices without usable registers. */
-	if (!(pci_resource_flags(pdev, IVSHMEM_BAR_REGS) & IORESOURCE_MEM) ||
-	    pci_resource_len(pdev, IVSHMEM_BAR_REGS) < IVSHMEM_REGS_SIZE)
-		return 0;
-	regs = pci_iomap(pdev, IVSHMEM_BAR_REGS, IVSHMEM_REGS_SIZE);
-	if (!regs)
-		return -ENOMEM;
-	ivs->peer_id = ioread32(regs + IVSHMEM_REG_IVPOSITION);
-	pci_iounmap(pdev, regs);
-	return 0;
-}
 
 static int ivshmem_check_region(struct pci_dev *pdev)
 {
@@ -57,9 +30,10 @@ static int ivshmem_check_region(struct pci_dev *pdev)
 
 static void ivshmem_report(struct ivshmem_device *ivs)
 {
-	dev_info(&ivs->pdev->dev, "%s: %s, %llu KiB at %pR, %s\n", dev_name(&ivs->dev),
-		 ivshmem_kind_name(ivs->kind), ivs->size >> 10,
-		 &ivs->pdev->resource[IVSHMEM_BAR_REGION], ivshmem_cache_name(ivs->cache));
+	dev_info(&ivs->pdev->dev, "%s: %s, %llu KiB at %pR, %s, %u vectors\n",
+		 dev_name(&ivs->dev), ivshmem_kind_name(ivs->kind), ivs->size >> 10,
+		 &ivs->pdev->resource[IVSHMEM_BAR_REGION], ivshmem_cache_name(ivs->cache),
+		 ivs->vectors);
 	if (ivs->cache != IVSHMEM_CACHE_WRITE_BACK)
 		dev_warn(&ivs->pdev->dev,
 			 "%s: the region is mapped %s, since the firmware's MTRRs cover BAR 2, and may be slow: hot-plug the device, or see CACHING in ivshmem(4)\n",
@@ -95,20 +69,22 @@ static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 		dev_err_probe(&pdev->dev, ret, "cannot map BAR 2\n");
 		goto err_release_region;
 	}
-	ret = ivshmem_read_kind(ivs);
+	ret = ivshmem_interrupts_init(ivs);
 	if (ret) {
-		dev_err_probe(&pdev->dev, ret, "cannot map BAR 0\n");
+		dev_err_probe(&pdev->dev, ret, "cannot set up the interrupts\n");
 		goto err_exit_mapping;
 	}
 	pci_set_drvdata(pdev, ivs);
 	ret = ivshmem_device_add(ivs);
 	if (ret) {
 		dev_err_probe(&pdev->dev, ret, "cannot add the device node\n");
-		goto err_exit_mapping;
+		goto err_exit_interrupts;
 	}
 	ivshmem_report(ivs);
 	return 0;
 
+err_exit_interrupts:
+	ivshmem_interrupts_exit(ivs);
 err_exit_mapping:
 	ivshmem_mapping_exit(ivs);
 err_release_region:
@@ -116,7 +92,7 @@ err_release_region:
 err_disable_device:
 	pci_disable_device(pdev);
 err_put_device:
-	put_device(&ivs->dev);
+	ivshmem_device_put(ivs);
 	return ret;
 }
 
@@ -125,10 +101,11 @@ static void ivshmem_pci_remove(struct pci_dev *pdev)
 	struct ivshmem_device *ivs = pci_get_drvdata(pdev);
 
 	ivshmem_device_del(ivs);
+	ivshmem_interrupts_exit(ivs);
 	ivshmem_mapping_exit(ivs);
 	pci_release_region(pdev, IVSHMEM_BAR_REGION);
 	pci_disable_device(pdev);
-	put_device(&ivs->dev);
+	ivshmem_device_put(ivs);
 }
 
 static const struct pci_device_id ivshmem_pci_ids[] = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The attributes in /sys/class/ivshmem/ivshmemN/. What they show is fixed at
- * probe, and they go before the device does.
+ * The attributes in /sys/class/ivshmem/ivshmemN/. All that they show but the peer
+ * ID is fixed at probe.
  */
 
 #include <linux/device.h>
@@ -46,7 +46,14 @@ static DEVICE_ATTR_RO(kind);
 
 static ssize_t peer_id_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", to_ivshmem(dev)->peer_id);
+	struct ivshmem_device *ivs = to_ivshmem(dev);
+	u32 peer_id;
+
+	if (!ivshmem_enter(ivs))
+		return -ENODEV;
+	peer_id = ivshmem_peer_id(ivs);
+	ivshmem_exit(ivs);
+	return sysfs_emit(buf, "%u\n", peer_id);
 }
 static DEVICE_ATTR_RO(peer_id);
 

@@ -84,7 +84,7 @@ struct ivshmem_ring {
 };
 
 /* ivshmem_eventfd.flags */
-#define IVSHMEM_EVENTFD_UNBIND	(1U << 0)
+#define IVSHMEM_EVENTFD_UNBIND	0x1
 
 /**
  * struct ivshmem_eventfd - An eventfd that a vector signals.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs the kselftests, the same as 32-bit programs, and the library's own tests
-# in a guest with two devices: one stream of TAP.
+# in a guest with two devices, a plain one and one with a doorbell: one stream of TAP.
 
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
@@ -12,7 +12,12 @@ regions=$(mktemp -d /dev/shm/ivshmem-kselftest.XXXXXX)
 trap 'vm_kill; rm -rf "$regions"' EXIT
 
 run_all() {
-	vm_start -object "memory-backend-file,id=a,share=on,mem-path=$regions/a,size=64M" \
+	truncate -s 8M "$regions/shared"
+	build/tests/peer_server "$regions/socket" "$regions/shared" 4 &
+	until [[ -S $regions/socket ]]; do sleep 0.05; done
+	vm_start -chardev "socket,id=server,path=$regions/socket" \
+		-device ivshmem-doorbell,chardev=server,vectors=4,addr=5 \
+		-object "memory-backend-file,id=a,share=on,mem-path=$regions/a,size=64M" \
 		-device ivshmem-plain,memdev=a,addr=4 || return
 	for program in build/kselftest/bin/* build/asan/test_*; do
 		[[ $program != *.d ]] || continue

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Doorbells: ringing peers, and being rung.
+ *
+ * A vector signals the eventfds that open files have bound to it. An interrupt
+ * that finds none bound is kept, and signals the next one to be bound: a program
+ * that binds and then waits misses nothing.
+ *
+ * Keep in mind what the device does not tell: which peers exist, and whether a
+ * ring was delivered. MSI-X may merge interrupts that come close together.
+ */
+
+#include <linux/eventfd.h>
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/list.h>
+#include <linux/nospec.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "compat.h"
+#include "ivshmem.h"
+
+#define CREATE_TRACE_POINTS
+#include "ivshmem_trace.h"
+
+#define IVSHMEM_BAR_REGS	0
+#define IVSHMEM_REGS_SIZE	0x10
+
+/* Little-endian, 32 bits: docs/specs/ivshmem-spec.rst in QEMU's sources. */
+#define IVSHMEM_REG_IVPOSITION	0x08
+#define IVSHMEM_REG_DOORBELL	0x0c
+
+/**
+ * struct ivshmem_vector - One interrupt line of this guest.
+ * @ivs: Device.
+ * @name: Name in /proc/interrupts.
+ * @lock: Guards @bindings and @kept. Taken in the interrupt handler.
+ * @bindings: The eventfds to signal, struct ivshmem_binding.
+ * @kept: There was an interrupt while nothing was bound.
+ */
+struct ivshmem_vector {
+	struct ivshmem_device *ivs;
+	char *name;
+	spinlock_t lock; /* guards what follows */
+	struct list_head bindings;
+	bool kept;
+};
+
+/**
+ * struct ivshmem_binding - One eventfd, bound to one vector by one open file.
+ * @node: In ivshmem_vector.bindings.
+ * @file: The file that bound it, and whose release unbinds it. Not referenced.
+ * @eventfd: Owned.
+ */
+struct ivshmem_binding {
+	struct list_head node;
+	struct file *file;
+	struct eventfd_ctx *eventfd;
+};
+
+static irqreturn_t ivshmem_interrupt(int irq, void *data)
+{
+	struct ivshmem_vector *vector = data;
+	struct ivshmem_binding *binding;
+	unsigned long flags;
+	bool bound;
+
+	spin_lock_irqsave(&vector->lock, flags);
+	list_for_each_entry(binding, &vector->bindings, node)
+		eventfd_signal(binding->eventfd);
+	bound = !list_empty(&vector->bindings);
+	if (!bound)
+		vector->kept = true;
+	spin_unlock_irqrestore(&vector->lock, flags);
+	trace_ivshmem_interrupt(vector->ivs->index, vector - vector->ivs->vector, bound);
+	return IRQ_HANDLED;
+}
+
+/**
+ * ivshmem_peer_id() - ID of this guest on its server.
+ * @ivs: Device, in a section.
+ *
+ * Read anew each time: revision 0 (QEMU before 2.6) shows -1 until the server
+ * has answered.
+ *
+ * Return: The ID; 0 for a device without a doorbell.
+ */
+u32 ivshmem_peer_id(struct ivshmem_device *ivs)
+{
+	return ivs->regs ? ioread32(ivs->regs + IVSHMEM_REG_IVPOSITION) : 0;
+}
+
+/**
+ * ivshmem_ring_doorbell() - Interrupt one vector of one peer.
+ * @ivs: Device, in a section.
+ * @ring: What user space asked for, in kernel memory.
+ *
+ * Return: 0; -EOPNOTSUPP (no doorbell); -EINVAL (out of range).
+ */
+int ivshmem_ring_doorbell(struct ivshmem_device *ivs, const struct ivshmem_ring *ring)
+{
+	if (ring->flags || ring->reserved)
+		return -EINVAL;
+	if (!ivs->regs)
+		return -EOPNOTSUPP;
+	if (ring->peer > IVSHMEM_PEER_MAX || ring->vector > IVSHMEM_VECTOR_MAX)
+		return -EINVAL;
+	trace_ivshmem_ring(ivs->index, ring->peer, ring->vector);
+	/* Orders the caller's stores to the region before it, as any MMIO write. */
+	iowrite32(ring->peer << 16 | ring->vector, ivs->regs + IVSHMEM_REG_DOORBELL);
+	return 0;
+}
+
+static int ivshmem_bind_eventfd(struct ivshmem_vector *vector, struct file *file,
+				struct eventfd_ctx *eventfd)
+{
+	struct ivshmem_binding *binding, *other;
+
+	binding = kmalloc(sizeof(*binding), GFP_KERNEL_ACCOUNT);
+	if (!binding)
+		return -ENOMEM;
+	binding->file = file;
+	binding->eventfd = eventfd;
+
+	spin_lock_irq(&vector->lock);
+	list_for_each_entry(other, &vector->bindings, node) {
+		if (other->file == file && other->eventfd == eventfd) {
+			spin_unlock_irq(&vector->lock);
+			kfree(binding);
+			return -EEXIST;
+		}
+	}
+	list_add_tail(&binding->node, &vector->bindings);
+	if (vector->kept) {
+		vector->kept = false;
+		eventfd_signal(eventfd);
+	}
+	spin_unlock_irq(&vector->lock);
+	return 0;
+}
+
+/* Unbinds @eventfd, or all where it is NULL. Returns how many that were. */
+static unsigned int ivshmem_unbind_eventfd(struct ivshmem_vector *vector, struct file *file,
+					   struct eventfd_ctx *eventfd)
+{
+	struct ivshmem_binding *binding, *next;
+	unsigned int count = 0;
+	LIST_HEAD(unbound);
+
+	spin_lock_irq(&vector->lock);
+	list_for_each_entry_safe(binding, next, &vector->bindings, node)
+		if (binding->file == file && (!eventfd || binding->eventfd == eventfd))
+			list_move(&binding->node, &unbound);
+	spin_unlock_irq(&vector->lock);
+
+	list_for_each_entry_safe(binding, next, &unbound, node) {
+		eventfd_ctx_put(binding->eventfd);
+		kfree(binding);
+		count++;
+	}
+	return count;
+}
+
+/**
+ * ivshmem_set_eventfd() - Bind an eventfd to a vector, or unbind it.
+ * @ivs: Device, in a section.
+ * @file: Open file that asks.
+ * @set: What user space asked for, in kernel memory.
+ *
+ * Return: 0; -EOPNOTSUPP (no vectors); -EINVAL (no such vector, unknown flag, no
+ * eventfd); -EBADF; -EEXIST (this file has bound it already); -ENOENT (nothing
+ * to unbind); -ENOMEM.
+ */
+int ivshmem_set_eventfd(struct ivshmem_device *ivs, struct file *file,
+			const struct ivshmem_eventfd *set)
+{
+	bool unbind = set->flags & IVSHMEM_EVENTFD_UNBIND;
+	struct ivshmem_vector *vector;
+	struct eventfd_ctx *eventfd = NULL;
+	int ret;
+
+	if (set->reserved || set->flags & ~IVSHMEM_EVENTFD_UNBIND)
+		return -EINVAL;
+	if (!ivs->vectors)
+		return -EOPNOTSUPP;
+	if (set->vector >= ivs->vectors)
+		return -EINVAL;
+	vector = &ivs->vector[array_index_nospec(set->vector, ivs->vectors)];
+
+	if (!unbind || set->fd != -1) {
+		eventfd = eventfd_ctx_fdget(set->fd);
+		if (IS_ERR(eventfd))
+			return PTR_ERR(eventfd);
+	}
+	if (unbind)
+		ret = ivshmem_unbind_eventfd(vector, file, eventfd) ? 0 : -ENOENT;
+	else
+		ret = ivshmem_bind_eventfd(vector, file, eventfd);
+	/* The binding has taken the reference over. */
+	if (eventfd && (unbind || ret))
+		eventfd_ctx_put(eventfd);
+	return ret;
+}
+
+/**
+ * ivshmem_release_eventfds() - Unbind all that an open file has bound.
+ * @ivs: Device, which may be gone.
+ * @file: File that is being closed.
+ */
+void ivshmem_release_eventfds(struct ivshmem_device *ivs, struct file *file)
+{
+	u32 i;
+
+	for (i = 0; i < ivs->vectors; i++)
+		ivshmem_unbind_eventfd(&ivs->vector[i], file, NULL);
+}
+
+static int ivshmem_request_vector(struct ivshmem_device *ivs, u32 i)
+{
+	struct ivshmem_vector *vector = &ivs->vector[i];
+
+	vector->ivs = ivs;
+	spin_lock_init(&vector->lock);
+	INIT_LIST_HEAD(&vector->bindings);
+	vector->name = kasprintf(GFP_KERNEL, "%s-%u", dev_name(&ivs->dev), i);
+	if (!vector->name)
+		return -ENOMEM;
+	return request_irq(pci_irq_vector(ivs->pdev, i), ivshmem_interrupt, 0,
+			   vector->name, vector);
+}
+
+static void ivshmem_free_vectors(struct ivshmem_device *ivs, u32 count)
+{
+	while (count--)
+		free_irq(pci_irq_vector(ivs->pdev, count), &ivs->vector[count]);
+	pci_free_irq_vectors(ivs->pdev);
+}
+
+/* As many vectors as the device offers and the machine has. */
+static int ivshmem_request_vectors(struct ivshmem_device *ivs)
+{
+	int offered = min(pci_msix_vec_count(ivs->pdev), IVSHMEM_VECTOR_MAX + 1);
+	int count, ret;
+	u32 i;
+
+	count = pci_alloc_irq_vectors(ivs->pdev, 1, offered, PCI_IRQ_MSIX);
+	if (count < offered)
+		dev_warn(&ivs->pdev->dev, "%s: %d of %d vectors can be used\n",
+			 dev_name(&ivs->dev), max(count, 0), offered);
+	if (count < 0)
+		return 0;
+	ivs->vector = kcalloc(count, sizeof(*ivs->vector), GFP_KERNEL);
+	if (!ivs->vector) {
+		pci_free_irq_vectors(ivs->pdev);
+		return -ENOMEM;
+	}
+	ivs->vectors = count;
+	for (i = 0; i < ivs->vectors; i++) {
+		ret = ivshmem_request_vector(ivs, i);
+		if (ret) {
+			ivshmem_free_vectors(ivs, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* ACRN has shipped doorbell devices with another BAR 0, or none. */
+static int ivshmem_map_registers(struct ivshmem_device *ivs)
+{
+	struct pci_dev *pdev = ivs->pdev;
+	int ret;
+
+	if (!(pci_resource_flags(pdev, IVSHMEM_BAR_REGS) & IORESOURCE_MEM) ||
+	    pci_resource_len(pdev, IVSHMEM_BAR_REGS) < IVSHMEM_REGS_SIZE)
+		return 0;
+	ret = pci_request_region(pdev, IVSHMEM_BAR_REGS, "ivshmem");
+	if (ret)
+		return ret;
+	ivs->regs = pci_iomap(pdev, IVSHMEM_BAR_REGS, IVSHMEM_REGS_SIZE);
+	if (!ivs->regs) {
+		pci_release_region(pdev, IVSHMEM_BAR_REGS);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void ivshmem_unmap_registers(struct ivshmem_device *ivs)
+{
+	if (!ivs->regs)
+		return;
+	pci_iounmap(ivs->pdev, ivs->regs);
+	pci_release_region(ivs->pdev, IVSHMEM_BAR_REGS);
+}
+
+/**
+ * ivshmem_interrupts_init() - Set the doorbell and the vectors up.
+ * @ivs: Device.
+ *
+ * A plain device has neither. Only MSI-X tells it from a doorbell device:
+ * IVPosition is 0 for it as well as for peer 0. A doorbell device without usable
+ * registers serves its memory and its vectors.
+ *
+ * Return: 0, or a negative errno.
+ */
+int ivshmem_interrupts_init(struct ivshmem_device *ivs)
+{
+	struct pci_dev *pdev = ivs->pdev;
+	int ret;
+
+	if (!pdev->msix_cap)
+		return 0;
+	ivs->kind = IVSHMEM_KIND_DOORBELL;
+	ret = ivshmem_map_registers(ivs);
+	if (ret)
+		return ret;
+	/* MSI-X messages are writes of the device. */
+	pci_set_master(pdev);
+	ret = ivshmem_request_vectors(ivs);
+	if (ret)
+		ivshmem_unmap_registers(ivs);
+	return ret;
+}
+
+/**
+ * ivshmem_interrupts_exit() - Take the doorbell and the vectors down.
+ * @ivs: Device, without open sections.
+ *
+ * Signals every eventfd: whoever waits at one wakes, and finds the device gone.
+ */
+void ivshmem_interrupts_exit(struct ivshmem_device *ivs)
+{
+	struct ivshmem_binding *binding;
+	u32 i;
+
+	if (ivs->kind != IVSHMEM_KIND_DOORBELL)
+		return;
+	if (ivs->vectors)
+		ivshmem_free_vectors(ivs, ivs->vectors);
+	pci_clear_master(ivs->pdev);
+	ivshmem_unmap_registers(ivs);
+
+	for (i = 0; i < ivs->vectors; i++) {
+		spin_lock_irq(&ivs->vector[i].lock);
+		list_for_each_entry(binding, &ivs->vector[i].bindings, node)
+			eventfd_signal(binding->eventfd);
+		spin_unlock_irq(&ivs->vector[i].lock);
+	}
+}
+
+/**
+ * ivshmem_interrupts_free() - Free what open files could reach until now.
+ * @ivs: Device that nobody refers to any more.
+ */
+void ivshmem_interrupts_free(struct ivshmem_device *ivs)
+{
+	u32 i;
+
+	for (i = 0; i < ivs->vectors; i++)
+		kfree(ivs->vector[i].name);
+	kfree(ivs->vector);
+}
