@@ -91,12 +91,6 @@ static void open_socket_fails_enotsup(void **state)
 	close(fd);
 }
 
-static void open_server_socket_fails_enotsup(void **state)
-{
-	assert_open_fails("unix:/run/ivshmem/x.sock", 0, -ENOTSUP);
-	assert_open_fails("unix:", 0, -ENOTSUP);
-}
-
 static void open_block_device_fails_enotsup(void **state)
 {
 	const char *path = in_shm("block");
@@ -534,7 +528,6 @@ int main(void)
 		TEST(open_long_path_fails_enametoolong),
 		TEST(open_fifo_fails_enotsup),
 		TEST(open_socket_fails_enotsup),
-		TEST(open_server_socket_fails_enotsup),
 		TEST(open_block_device_fails_enotsup),
 		TEST(open_foreign_device_fails_enotty),
 		TEST(open_number_without_driver_fails_enodev),

@@ -4,7 +4,8 @@
 static const int own[] = {
 	-EINVAL, -ENOENT, -ENODEV, -EACCES, -EPERM, -EISDIR, -ENOTTY, -ENOTSUP,
 	-ENODATA, -ELOOP, -EFBIG, -EEXIST, -EMSGSIZE, -ENOSPC, -ENOMEM, -EBUSY,
-	-ESTALE, -ENOSYS, -ETIMEDOUT, -ENOBUFS,
+	-ESTALE, -ENOSYS, -ETIMEDOUT, -ENOBUFS, -ENXIO, -ECONNREFUSED, -ECONNRESET,
+	-EPROTO,
 };
 
 static void documented_errors_have_texts_of_their_own(void **state)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "internal.h"
 #include "uapi/ivshmem.h"
@@ -66,6 +69,19 @@ static const char *cache_name(uint32_t cache)
 	}
 }
 
+static int allocate_event_fds(struct ivshmem *shm, unsigned int vectors)
+{
+	unsigned int i;
+
+	shm->event_fds = calloc(vectors ?: 1, sizeof(*shm->event_fds));
+	if (!shm->event_fds)
+		return -ENOMEM;
+	for (i = 0; i < vectors; i++)
+		shm->event_fds[i] = -1;
+	shm->vectors = vectors;
+	return 0;
+}
+
 static int device_probe(struct ivshmem *shm)
 {
 	struct ivshmem_info info;
@@ -82,7 +98,17 @@ static int device_probe(struct ivshmem *shm)
 	snprintf(shm->address, sizeof(shm->address), "%04x:%02x:%02x.%x",
 		 info.pci_domain, info.pci_bus, info.pci_device,
 		 info.pci_function);
-	return 0;
+	return allocate_event_fds(shm, info.vectors);
+}
+
+static void device_release(struct ivshmem *shm)
+{
+	unsigned int i;
+
+	for (i = 0; i < shm->vectors; i++)
+		if (shm->event_fds[i] >= 0)
+			close(shm->event_fds[i]);
+	free(shm->event_fds);
 }
 
 static int device_check(const struct ivshmem *shm)
@@ -92,9 +118,59 @@ static int device_check(const struct ivshmem *shm)
 	return get_info(shm, &info);
 }
 
+static int device_peer_id(const struct ivshmem *shm)
+{
+	struct ivshmem_info info;
+	int err;
+
+	err = get_info(shm, &info);
+	return err ? err : (int)info.peer_id;
+}
+
+static int device_vectors(const struct ivshmem *shm)
+{
+	return (int)shm->vectors;
+}
+
+static int device_ring(struct ivshmem *shm, unsigned int peer, unsigned int vector)
+{
+	struct ivshmem_ring ring = { .peer = peer, .vector = vector };
+
+	return ioctl(shm->fd, IVSHMEM_IOC_RING_DOORBELL, &ring) < 0 ? -errno : 0;
+}
+
+/* Closing the device's file unbinds. */
+static int device_event_fd(struct ivshmem *shm, unsigned int vector)
+{
+	struct ivshmem_eventfd binding = { .vector = vector };
+	int err;
+
+	if (shm->event_fds[vector] >= 0)
+		return shm->event_fds[vector];
+	binding.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (binding.fd < 0)
+		return -errno;
+	if (ioctl(shm->fd, IVSHMEM_IOC_SET_EVENTFD, &binding) < 0) {
+		err = -errno;
+		close(binding.fd);
+		return err;
+	}
+	shm->event_fds[vector] = binding.fd;
+	return binding.fd;
+}
+
+static const struct ivshmem_doorbell device_doorbell = {
+	.peer_id = device_peer_id,
+	.vectors = device_vectors,
+	.ring = device_ring,
+	.event_fd = device_event_fd,
+};
+
 const struct ivshmem_backend ivshmem_device_backend = {
 	.side = IVSHMEM_GUEST,
 	.probe = device_probe,
 	.map = ivshmem_map_fd,
 	.check = device_check,
+	.release = device_release,
+	.doorbell = &device_doorbell,
 };

@@ -4,7 +4,7 @@
 
 #include "internal.h"
 
-static int file_probe(struct ivshmem *shm)
+int ivshmem_file_probe(struct ivshmem *shm)
 {
 	struct stat st;
 
@@ -17,7 +17,7 @@ static int file_probe(struct ivshmem *shm)
 	return 0;
 }
 
-static int file_map(struct ivshmem *shm)
+int ivshmem_file_map(struct ivshmem *shm)
 {
 	int err = ivshmem_map_fd(shm);
 
@@ -25,7 +25,7 @@ static int file_map(struct ivshmem *shm)
 	return err == -ENODEV ? -ENOTSUP : err;
 }
 
-static int file_check(const struct ivshmem *shm)
+int ivshmem_file_check(const struct ivshmem *shm)
 {
 	struct stat st;
 
@@ -36,7 +36,7 @@ static int file_check(const struct ivshmem *shm)
 
 const struct ivshmem_backend ivshmem_file_backend = {
 	.side = IVSHMEM_HOST,
-	.probe = file_probe,
-	.map = file_map,
-	.check = file_check,
+	.probe = ivshmem_file_probe,
+	.map = ivshmem_file_map,
+	.check = ivshmem_file_check,
 };

@@ -39,10 +39,13 @@ int ivshmem_attach(struct ivshmem **out, int fd,
 		goto err_free_path;
 	err = check_size(shm);
 	if (err)
-		goto err_free_path;
+		goto err_release;
 	*out = shm;
 	return 0;
 
+err_release:
+	if (backend->release)
+		backend->release(shm);
 err_free_path:
 	free(shm->path);
 err_free_shm:
@@ -56,6 +59,8 @@ void ivshmem_close(struct ivshmem *shm)
 		return;
 	if (shm->data)
 		munmap(shm->data, (size_t)shm->size);
+	if (shm->backend->release)
+		shm->backend->release(shm);
 	close(shm->fd);
 	free(shm->path);
 	free(shm);

@@ -2,11 +2,9 @@
 #include <errno.h>
 #include <libudev.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -70,30 +68,6 @@ void ivshmem_monitor_close(struct ivshmem_monitor *monitor)
 int ivshmem_monitor_fd(struct ivshmem_monitor *monitor)
 {
 	return monitor ? udev_monitor_get_fd(monitor->events) : -EINVAL;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int wait_until(int fd, int64_t deadline_ms, bool for_ever)
-{
-	struct pollfd poller = { .fd = fd, .events = POLLIN };
-	int64_t left = deadline_ms - now_ms();
-	int ready;
-
-	if (for_ever)
-		left = -1;
-	else if (left < 0)
-		left = 0;
-	ready = poll(&poller, 1, (int)left);
-	if (ready < 0)
-		return -errno;
-	return ready ? 0 : -ETIMEDOUT;
 }
 
 /* Not every event matters: "change" and "bind" do not. */
@@ -174,14 +148,15 @@ int ivshmem_monitor_next(struct ivshmem_monitor *monitor, int timeout_ms,
 			 struct ivshmem_device **device)
 {
 	enum ivshmem_change seen = IVSHMEM_ADDED;
-	int64_t deadline_ms = now_ms() + timeout_ms;
+	int64_t deadline = ivshmem_deadline(timeout_ms);
+	struct pollfd poller = { .events = POLLIN };
 	int err;
 
 	if (!monitor || !change || !device)
 		return -EINVAL;
+	poller.fd = ivshmem_monitor_fd(monitor);
 	do {
-		err = wait_until(ivshmem_monitor_fd(monitor), deadline_ms,
-				 timeout_ms < 0);
+		err = ivshmem_poll_until(&poller, 1, deadline);
 		if (!err)
 			err = receive(monitor, &seen, device);
 	} while (err == -EAGAIN);

@@ -10,6 +10,8 @@
 
 #include "internal.h"
 
+#define UNIX_PREFIX	"unix:"
+
 static int choose_regular(int fd, const struct ivshmem_backend **backend)
 {
 	struct statfs fs;
@@ -104,6 +106,11 @@ static int open_address(struct ivshmem **out, const char *address, bool readonly
 	return 0;
 }
 
+static int open_server(struct ivshmem **shm, const char *path, bool readonly)
+{
+	return *path ? ivshmem_peer_open(shm, path, readonly) : -EINVAL;
+}
+
 int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags)
 {
 	bool readonly = flags & IVSHMEM_RDONLY;
@@ -111,8 +118,8 @@ int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags)
 
 	if (!shm || !where || !*where || flags & ~IVSHMEM_RDONLY)
 		return -EINVAL;
-	if (!strncmp(where, "unix:", 5))
-		return -ENOTSUP;
+	if (!strncmp(where, UNIX_PREFIX, strlen(UNIX_PREFIX)))
+		return open_server(shm, where + strlen(UNIX_PREFIX), readonly);
 	if (!ivshmem_pci_parse(where, address))
 		return open_address(shm, address, readonly);
 	return open_path(shm, where, readonly);

@@ -13,7 +13,6 @@
 #include "internal.h"
 
 #define MAX_LINKS	40	/* as many as the kernel follows */
-#define FD_LINK_SIZE	sizeof("/proc/self/fd/-2147483648")
 
 /* Where a walk has got to: @name in the folder @dir. */
 struct walk {
@@ -135,7 +134,8 @@ int ivshmem_path_resolve(const char *where)
 	return fd == -EAGAIN ? -ELOOP : fd;
 }
 
-static void fd_link(char link[FD_LINK_SIZE], int fd)
+/* A path that leads to what @fd is. */
+void ivshmem_path_link(int fd, char link[FD_LINK_SIZE])
 {
 	snprintf(link, FD_LINK_SIZE, "/proc/self/fd/%d", fd);
 }
@@ -146,7 +146,7 @@ int ivshmem_path_reopen(int path_fd, int access)
 	char link[FD_LINK_SIZE];
 	int fd;
 
-	fd_link(link, path_fd);
+	ivshmem_path_link(path_fd, link);
 	fd = open(link, access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd >= 0)
 		return fd;
@@ -166,7 +166,7 @@ int ivshmem_path_of(int fd, char **path)
 	char target[PATH_MAX];
 	ssize_t length;
 
-	fd_link(link, fd);
+	ivshmem_path_link(fd, link);
 	length = readlink(link, target, sizeof(target));
 	if (length < 0)
 		return errno == ENOENT ? -ENOSYS : -errno;

@@ -31,7 +31,8 @@ static const char *own_text(int error)
 		       "for those of ivshmem";
 	case -ENOTSUP:
 		return "not supported: a region is a regular file that can be mapped "
-		       "(host), or a device of ivshmem (guest)";
+		       "(host), or a device of ivshmem (guest); interrupts need "
+		       "a doorbell device or a server";
 	case -ENODATA:
 		return "the file is empty: its creator has not given it a size; "
 		       "remove it and use 'ivshmem create'";
@@ -61,6 +62,16 @@ static const char *own_text(int error)
 	case -ENOSYS:
 		return "/proc is not mounted, and this library needs it: "
 		       "try 'mount -t proc proc /proc'";
+	case -ENXIO:
+		return "no such peer, or it has no such vector";
+	case -ECONNREFUSED:
+		return "no server listens on this socket: start 'ivshmem serve'";
+	case -ECONNRESET:
+		return "the server closed the connection: the memory and the peers "
+		       "known so far still work; open the region anew for others";
+	case -EPROTO:
+		return "the server sent what the protocol does not allow: "
+		       "is it an ivshmem server, of QEMU 2.5 or later?";
 	case -ETIMEDOUT:
 		return "nothing happened in time";
 	case -ENOBUFS:

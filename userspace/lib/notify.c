@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "protocol.h"
+
+/* NULL: a plain region, or one whose interrupts are out of reach. */
+static const struct ivshmem_doorbell *doorbell_of(const struct ivshmem *shm)
+{
+	return shm->kind == IVSHMEM_DOORBELL ? shm->backend->doorbell : NULL;
+}
+
+int ivshmem_peer_id(const struct ivshmem *shm)
+{
+	if (!shm)
+		return -EINVAL;
+	return doorbell_of(shm) ? doorbell_of(shm)->peer_id(shm) : -ENOTSUP;
+}
+
+int ivshmem_vectors(const struct ivshmem *shm)
+{
+	if (!shm)
+		return -EINVAL;
+	return doorbell_of(shm) ? doorbell_of(shm)->vectors(shm) : 0;
+}
+
+int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector)
+{
+	if (!shm || peer > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
+		return -EINVAL;
+	if (!doorbell_of(shm))
+		return -ENOTSUP;
+	/* What was stored before is there before the ring is. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return doorbell_of(shm)->ring(shm, peer, vector);
+}
+
+int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector)
+{
+	if (!shm)
+		return -EINVAL;
+	if (!doorbell_of(shm))
+		return -ENOTSUP;
+	if (vector >= (unsigned int)ivshmem_vectors(shm))
+		return -EINVAL;
+	return doorbell_of(shm)->event_fd(shm, vector);
+}
+
+/* -EAGAIN: another thread was faster. */
+static int take_rings(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		return -errno;
+	return count > INT_MAX ? INT_MAX : (int)count;
+}
+
+/*
+ * A device that goes signals its eventfds after it was marked gone, so the device
+ * must be looked at last: poll(2) keeps to the order.
+ */
+static int wait_for_ring(const struct ivshmem *shm, int fd, int64_t deadline)
+{
+	struct pollfd pollers[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = shm->backend->side == IVSHMEM_GUEST ? shm->fd : -1 },
+	};
+	int err;
+
+	err = ivshmem_poll_until(pollers, 2, deadline);
+	if (err)
+		return err;
+	return pollers[1].revents ? -ENODEV : 0;
+}
+
+int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms)
+{
+	int64_t deadline = ivshmem_deadline(timeout_ms);
+	int fd = ivshmem_event_fd(shm, vector);
+	int taken;
+
+	if (fd < 0)
+		return fd;
+	do {
+		taken = wait_for_ring(shm, fd, deadline);
+		if (!taken)
+			taken = take_rings(fd);
+	} while (taken == -EAGAIN);
+	/* What the peer stored before it rang is there. */
+	atomic_thread_fence(memory_order_acquire);
+	return taken;
+}
