@@ -180,9 +180,9 @@ build/kselftest/bin/%-32: tests/kselftest/%.c tests/kselftest/region.h kmod/uapi
 # Programs that the tests in a guest use.
 GUEST_PROGRAMS := $(patsubst tests/vm/programs/%.c,build/tests/%,$(wildcard tests/vm/programs/*.c))
 
-build/tests/%: tests/vm/programs/%.c kmod/uapi/ivshmem.h
+build/tests/%: tests/vm/programs/%.c kmod/uapi/ivshmem.h $(SHARED)
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Ikmod -static -pthread -o $@ $<
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) -pthread -o $@ $< -Wl,--as-needed -Lbuild -livshmem
 
 # The library's tests, with the library, under the sanitizers.
 ASAN_OBJ := $(LIB_SRC:userspace/%.c=build/asan/%.o)

@@ -11,6 +11,7 @@
 #   vm_stop                     power off; fails where the kernel complained
 #   vm_kill                     end it, whatever state it is in
 #
+# VM_DIR, which vm_start sets, says which guest is meant where there are several.
 # A guest that panics or hangs answers no more, so it cannot pass.
 
 VM_TIME_LIMIT=${VM_TIME_LIMIT:-600}
@@ -57,15 +58,15 @@ vm_start() {
 		-device virtserialport,chardev=control,name=ivshmem.control \
 		-chardev "pipe,id=qmp,path=$VM_DIR/qmp" -mon chardev=qmp,mode=control \
 		"$@" >"$VM_DIR/qemu.log" 2>&1 3>&- 4>&- &
-	VM_PID=$!
+	echo $! >"$VM_DIR/pid"
 	exec 5>&- 6>&- 7>&- 8>&-
-	export VM_DIR VM_PID
+	export VM_DIR
 	guest true || return
 	qmp qmp_capabilities >/dev/null
 }
 
 vm_alive() {
-	kill -0 "$VM_PID" 2>/dev/null
+	kill -0 "$(<"$VM_DIR/pid")" 2>/dev/null
 }
 
 # One line from a FIFO that QEMU writes, within $2 seconds.
@@ -155,9 +156,10 @@ vm_stop() {
 }
 
 vm_kill() {
-	[[ -n ${VM_PID-} ]] || return 0
-	kill "$VM_PID" 2>/dev/null || true
-	wait "$VM_PID" 2>/dev/null || true
+	local pid
+	[[ -n ${VM_DIR-} && -e $VM_DIR/pid ]] || return 0
+	pid=$(<"$VM_DIR/pid")
+	kill "$pid" 2>/dev/null || true
+	wait "$pid" 2>/dev/null || true
 	rm -rf "$VM_DIR"
-	VM_PID=
 }

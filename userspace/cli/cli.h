@@ -41,6 +41,8 @@ extern const struct command cmd_info;
 extern const struct command cmd_create;
 extern const struct command cmd_read;
 extern const struct command cmd_write;
+extern const struct command cmd_notify;
+extern const struct command cmd_wait;
 extern const struct command cmd_qemu;
 extern const struct command cmd_libvirt;
 
@@ -61,6 +63,8 @@ int close_stdout(int status);
 
 int parse_size(const char *verb, const char *option, const char *text,
 	       uint64_t *size);
+int parse_integer(const char *verb, const char *what, const char *text,
+		  unsigned int min, unsigned int max, unsigned int *number);
 const char *size_text(char text[SIZE_TEXT_MAX], uint64_t size);
 uint64_t size_split(uint64_t size, char *unit);
 bool size_fits_device(const char *where, uint64_t size);
@@ -71,6 +75,23 @@ int check_range(const struct ivshmem *shm, const char *where, uint64_t offset,
 		uint64_t length);
 int backing_file_size(const char *path, uint64_t *size);
 char *absolute_path(const char *path);
+
+/* doorbell.c */
+struct doorbell {
+	bool wanted;
+	const char *socket;
+	unsigned int vectors;
+	bool vectors_given;
+};
+
+int parse_doorbell(const char *verb, int option, const char *value,
+		   struct doorbell *doorbell);
+int check_doorbell(const char *verb, const struct doorbell *doorbell, uint64_t size);
+
+/* escape.c */
+void put_quoted(const char *text);
+void put_escaped(const char *text);
+char *double_commas(const char *text);
 
 /* diagnose.c */
 void explain_no_device(const char *where);

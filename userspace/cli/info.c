@@ -19,6 +19,8 @@ struct facts {
 	const char *kind;
 	const char *mapping;
 	const char *cache;
+	int peer_id;		/* negative: a plain region */
+	int vectors;
 };
 
 static void collect(struct facts *facts, const struct ivshmem *shm)
@@ -30,6 +32,8 @@ static void collect(struct facts *facts, const struct ivshmem *shm)
 	facts->kind = ivshmem_kind(shm) == IVSHMEM_DOORBELL ? "doorbell" : "plain";
 	facts->mapping = ivshmem_mapping(shm);
 	facts->cache = ivshmem_cache(shm);
+	facts->peer_id = ivshmem_peer_id(shm);
+	facts->vectors = ivshmem_vectors(shm);
 }
 
 static int add_row(struct libscols_table *table, const char *name,
@@ -41,6 +45,17 @@ static int add_row(struct libscols_table *table, const char *name,
 	    scols_line_set_data(line, 1, value))
 		return -ENOMEM;
 	return 0;
+}
+
+static int add_doorbell_rows(struct libscols_table *table, const struct facts *facts)
+{
+	char peer_id[16], vectors[16];
+
+	if (facts->peer_id < 0)
+		return 0;
+	snprintf(peer_id, sizeof(peer_id), "%d", facts->peer_id);
+	snprintf(vectors, sizeof(vectors), "%d", facts->vectors);
+	return add_row(table, "peer_id", peer_id) || add_row(table, "vectors", vectors);
 }
 
 static int print_table(const struct facts *facts)
@@ -61,7 +76,8 @@ static int print_table(const struct facts *facts)
 	    !add_row(table, "size", size_text(size, facts->size)) &&
 	    !add_row(table, "kind", facts->kind) &&
 	    !add_row(table, "mapping", facts->mapping) &&
-	    !add_row(table, "cache", facts->cache))
+	    !add_row(table, "cache", facts->cache) &&
+	    !add_doorbell_rows(table, facts))
 		ret = scols_print_table(table);
 	scols_unref_table(table);
 	return ret;
@@ -100,7 +116,10 @@ static int print_json(const struct facts *facts)
 	    !add_number(object, "size", facts->size) &&
 	    !add_string(object, "kind", facts->kind) &&
 	    !add_string(object, "mapping", facts->mapping) &&
-	    !add_string(object, "cache", facts->cache)) {
+	    !add_string(object, "cache", facts->cache) &&
+	    (facts->peer_id < 0 ||
+	     (!add_number(object, "peer_id", facts->peer_id) &&
+	      !add_number(object, "vectors", facts->vectors)))) {
 		puts(json_object_to_json_string_ext(object,
 						    JSON_C_TO_STRING_PRETTY |
 						    JSON_C_TO_STRING_SPACED |
@@ -173,7 +192,8 @@ const struct command cmd_info = {
 	.help =
 		"[--json] WHERE\n"
 		"\n"
-		"Tell the side, path, location, size, kind, mapping and cache type of a region.\n"
+		"Tell the side, path, location, size, kind, mapping and cache type of a region, and\n"
+		"its peer ID and vectors where it has a doorbell.\n"
 		"Where the mapping is not cached write-back, stderr says what to do.\n"
 		"\n"
 		"      --json  print JSON; the size is in bytes\n"

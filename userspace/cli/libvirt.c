@@ -11,31 +11,6 @@
 
 #define MIB	(UINT64_C(1) << 20)
 
-static void put_escaped(const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '&':
-			fputs("&amp;", stdout);
-			break;
-		case '<':
-			fputs("&lt;", stdout);
-			break;
-		case '>':
-			fputs("&gt;", stdout);
-			break;
-		case '\'':
-			fputs("&apos;", stdout);
-			break;
-		case '"':
-			fputs("&quot;", stdout);
-			break;
-		default:
-			putchar(*text);
-		}
-	}
-}
-
 /* Are @path's folder and /dev/shm the same one, whatever they are called? */
 static bool lies_in_dev_shm(const char *path)
 {
@@ -109,13 +84,39 @@ static int print_element(const char *path, uint64_t size)
 	return EXIT_SUCCESS;
 }
 
+/* The name is not used where a server has the region, but libvirt wants one. */
+static int print_doorbell(const struct doorbell *doorbell, const char *name)
+{
+	char *absolute = absolute_path(doorbell->socket);
+
+	if (!absolute) {
+		complain(doorbell->socket, "%s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	printf("<shmem name='");
+	put_escaped(name);
+	printf("'>\n"
+	       "  <model type='ivshmem-doorbell'/>\n"
+	       "  <server path='");
+	put_escaped(absolute);
+	printf("'/>\n"
+	       "  <msi vectors='%u' ioeventfd='on'/>\n"
+	       "</shmem>\n", doorbell->vectors);
+	free(absolute);
+	return EXIT_SUCCESS;
+}
+
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "size", required_argument, NULL, 's' },
+		{ "doorbell", no_argument, NULL, 'd' },
+		{ "socket", required_argument, NULL, 'S' },
+		{ "vectors", required_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
+	struct doorbell doorbell = { .vectors = 1 };
 	const char *path;
 	uint64_t size = 0;
 	int c, ret = 0;
@@ -127,14 +128,24 @@ static int run(int argc, char **argv)
 			if (!ret && !size_fits_device("libvirt", size))
 				ret = -EINVAL;
 			break;
+		case 'd':
+		case 'S':
+		case 'v':
+			ret = parse_doorbell("libvirt", c, optarg, &doorbell);
+			break;
 		case 'h':
 			return show_help(&cmd_libvirt);
 		default:
 			ret = -EINVAL;
 		}
 	}
-	path = ret ? NULL : only_argument(&cmd_libvirt, argc, argv, "PATH");
-	return path ? print_element(path, size) : misuse(&cmd_libvirt);
+	if (!ret)
+		ret = check_doorbell("libvirt", &doorbell, size);
+	path = ret ? NULL : only_argument(&cmd_libvirt, argc, argv,
+					  doorbell.wanted ? "NAME" : "PATH");
+	if (!path)
+		return misuse(&cmd_libvirt);
+	return doorbell.wanted ? print_doorbell(&doorbell, path) : print_element(path, size);
 }
 
 const struct command cmd_libvirt = {
@@ -142,11 +153,17 @@ const struct command cmd_libvirt = {
 	.summary = "print the libvirt XML for a region",
 	.help =
 		"[--size SIZE] PATH\n"
+		"       ivshmem libvirt --doorbell --socket PATH [--vectors N] NAME\n"
 		"\n"
 		"Print the <shmem> element that shows the file PATH to a guest, for the <devices>\n"
-		"of a domain. The file lies directly in /dev/shm: libvirt knows no other place.\n"
+		"of a domain. The file lies directly in /dev/shm: libvirt knows no other place. Or\n"
+		"print the element for a device with interrupts, called NAME.\n"
 		"\n"
 		"  -s, --size SIZE  for a file that is not there yet, and which QEMU creates\n"
+		"      --doorbell   a device with interrupts\n"
+		"      --socket PATH  its server's socket, see 'ivshmem serve'\n"
+		"      --vectors N  its interrupt vectors, as many as the server gives; 1 where\n"
+		"                   this is not given\n"
 		"  -h, --help       show this text\n",
 	.run = run,
 };

@@ -16,6 +16,8 @@ static const struct command *const commands[] = {
 	&cmd_create,
 	&cmd_read,
 	&cmd_write,
+	&cmd_notify,
+	&cmd_wait,
 	&cmd_qemu,
 	&cmd_libvirt,
 };
@@ -52,7 +54,8 @@ static int show_verbs(void)
 		printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
 	printf("\n"
 	       "WHERE is a device node (/dev/ivshmem0), a PCI address (0000:00:04.0), or the\n"
-	       "path of a region's file on the host (/dev/shm/NAME).\n"
+	       "path of a region's file (/dev/shm/NAME) or of a server's socket (unix:PATH) on the\n"
+	       "host.\n"
 	       "\n"
 	       "Options:\n"
 	       "  -h, --help     show this text; 'ivshmem VERB --help' tells more\n"

@@ -11,43 +11,6 @@
 /* The most that QEMU takes for an ACPI index. */
 #define ACPI_INDEX_MAX	16383
 
-/* So that a shell takes it as one word. */
-static void put_quoted(const char *text)
-{
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
-
-	if (!text[strspn(text, plain)]) {
-		fputs(text, stdout);
-		return;
-	}
-	putchar('\'');
-	for (; *text; text++) {
-		if (*text == '\'')
-			fputs("'\\''", stdout);
-		else
-			putchar(*text);
-	}
-	putchar('\'');
-}
-
-/* QEMU ends an option's value at a comma, and takes two for one. To be freed. */
-static char *double_commas(const char *text)
-{
-	char *doubled = malloc(2 * strlen(text) + 1);
-	char *at = doubled;
-
-	if (!doubled)
-		return NULL;
-	for (; *text; text++) {
-		*at++ = *text;
-		if (*text == ',')
-			*at++ = ',';
-	}
-	*at = '\0';
-	return doubled;
-}
-
 /* The -object argument; to be freed. */
 static char *backend_argument(const char *path, const char *id, uint64_t size)
 {
@@ -67,8 +30,7 @@ static char *backend_argument(const char *path, const char *id, uint64_t size)
 	return argument;
 }
 
-static int print_arguments(const char *path, const char *id, uint64_t size,
-			   unsigned int acpi_index)
+static int print_plain(const char *path, const char *id, uint64_t size)
 {
 	char *backend;
 	int status;
@@ -85,11 +47,31 @@ static int print_arguments(const char *path, const char *id, uint64_t size,
 	printf("-object ");
 	put_quoted(backend);
 	printf(" -device ivshmem-plain,memdev=%s", id);
-	if (acpi_index)
-		printf(",acpi-index=%u", acpi_index);
-	putchar('\n');
 	free(backend);
 	return EXIT_SUCCESS;
+}
+
+static int print_doorbell(const char *socket, const char *id, unsigned int vectors)
+{
+	char *absolute = absolute_path(socket), *doubled = NULL, *chardev = NULL;
+	int status = EXIT_FAILURE;
+
+	if (absolute)
+		doubled = double_commas(absolute);
+	if (doubled && asprintf(&chardev, "socket,id=%s,path=%s", id, doubled) < 0)
+		chardev = NULL;
+	if (chardev) {
+		printf("-chardev ");
+		put_quoted(chardev);
+		printf(" -device ivshmem-doorbell,chardev=%s,vectors=%u", id, vectors);
+		status = EXIT_SUCCESS;
+	} else {
+		complain(socket, "%s", strerror(errno));
+	}
+	free(chardev);
+	free(doubled);
+	free(absolute);
+	return status;
 }
 
 static int check_id(const char *id)
@@ -104,33 +86,20 @@ static int check_id(const char *id)
 	return -EINVAL;
 }
 
-static int parse_acpi_index(const char *text, unsigned int *index)
-{
-	unsigned long number;
-	char *end;
-
-	errno = 0;
-	number = strtoul(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || *end || errno || !number ||
-	    number > ACPI_INDEX_MAX) {
-		complain("qemu", "--acpi-index '%s' is not a number from 1 to %d",
-			 text, ACPI_INDEX_MAX);
-		return -EINVAL;
-	}
-	*index = number;
-	return 0;
-}
-
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "size", required_argument, NULL, 's' },
 		{ "id", required_argument, NULL, 'i' },
 		{ "acpi-index", required_argument, NULL, 'a' },
+		{ "doorbell", no_argument, NULL, 'd' },
+		{ "socket", required_argument, NULL, 'S' },
+		{ "vectors", required_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	const char *id = "ivshmem", *path;
+	struct doorbell doorbell = { .vectors = 1 };
+	const char *id = "ivshmem", *path = NULL;
 	unsigned int acpi_index = 0;
 	uint64_t size = 0;
 	int c, ret = 0;
@@ -147,7 +116,13 @@ static int run(int argc, char **argv)
 			ret = check_id(id);
 			break;
 		case 'a':
-			ret = parse_acpi_index(optarg, &acpi_index);
+			ret = parse_integer("qemu", "--acpi-index", optarg, 1, ACPI_INDEX_MAX,
+					    &acpi_index);
+			break;
+		case 'd':
+		case 'S':
+		case 'v':
+			ret = parse_doorbell("qemu", c, optarg, &doorbell);
 			break;
 		case 'h':
 			return show_help(&cmd_qemu);
@@ -155,10 +130,23 @@ static int run(int argc, char **argv)
 			ret = -EINVAL;
 		}
 	}
-	path = ret ? NULL : only_argument(&cmd_qemu, argc, argv, "PATH");
-	if (!path)
+	if (!ret)
+		ret = check_doorbell("qemu", &doorbell, size);
+	if (!ret && !doorbell.wanted)
+		path = only_argument(&cmd_qemu, argc, argv, "PATH");
+	else if (!ret && optind < argc)
+		complain("qemu", "with --doorbell the server has the region: give no PATH");
+	if (ret || (doorbell.wanted ? optind < argc : !path))
 		return misuse(&cmd_qemu);
-	return print_arguments(path, id, size, acpi_index);
+
+	ret = doorbell.wanted ? print_doorbell(doorbell.socket, id, doorbell.vectors) :
+				print_plain(path, id, size);
+	if (ret)
+		return ret;
+	if (acpi_index)
+		printf(",acpi-index=%u", acpi_index);
+	putchar('\n');
+	return EXIT_SUCCESS;
 }
 
 const struct command cmd_qemu = {
@@ -166,15 +154,21 @@ const struct command cmd_qemu = {
 	.summary = "print the QEMU arguments for a region",
 	.help =
 		"[--size SIZE] [--id ID] [--acpi-index N] PATH\n"
+		"       ivshmem qemu --doorbell --socket PATH [--vectors N] [--id ID] [--acpi-index N]\n"
 		"\n"
 		"Print the QEMU arguments that show the file PATH to a guest as an ivshmem-plain\n"
-		"device, on one line, quoted for the shell.\n"
+		"device, or the region of a server as an ivshmem-doorbell device, on one line,\n"
+		"quoted for the shell.\n"
 		"\n"
 		"  -s, --size SIZE     for a file that is not there yet, and which QEMU creates\n"
 		"      --id ID         ID of the memory backend, one for each region of a VM;\n"
 		"                      'ivshmem' where this is not given\n"
 		"      --acpi-index N  1 to 16383: names the device /dev/ivshmem/by-index/N in\n"
 		"                      the guest\n"
+		"      --doorbell      a device with interrupts\n"
+		"      --socket PATH   its server's socket, see 'ivshmem serve'\n"
+		"      --vectors N     its interrupt vectors, as many as the server gives; 1 where\n"
+		"                      this is not given\n"
 		"  -h, --help          show this text\n",
 	.run = run,
 };

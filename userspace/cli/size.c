@@ -115,3 +115,19 @@ bool size_fits_device(const char *where, uint64_t size)
 			 size_text(text, size), size_text(better, next));
 	return false;
 }
+
+/* A decimal number from @min to @max; -EINVAL after a message. */
+int parse_integer(const char *verb, const char *what, const char *text,
+		  unsigned int min, unsigned int max, unsigned int *number)
+{
+	uint64_t value = 0;
+	const char *end;
+
+	if (text[strspn(text, "0123456789")] || parse_number(text, &end, &value) < 0 ||
+	    value < min || value > max) {
+		complain(verb, "%s '%s' is not a number from %u to %u", what, text, min, max);
+		return -EINVAL;
+	}
+	*number = value;
+	return 0;
+}

@@ -9,8 +9,8 @@ _ivshmem() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'list info create read write qemu
-			libvirt --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'list info create read write notify wait
+			qemu libvirt --help --version' -- "$word")
 		return
 	fi
 
@@ -19,7 +19,7 @@ _ivshmem() {
 		mapfile -t COMPREPLY < <(compgen -g -- "$word")
 		return
 		;;
-	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index)
+	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --count | -c | --timeout | -t | --vectors)
 		return
 		;;
 	esac
@@ -29,8 +29,10 @@ _ivshmem() {
 	create) options+=' --size --mode --group --exist-ok --preallocate' ;;
 	read) options+=' --offset --length' ;;
 	write) options+=' --offset' ;;
-	qemu) options+=' --size --id --acpi-index' ;;
-	libvirt) options+=' --size' ;;
+	notify) options+=' --count' ;;
+	wait) options+=' --timeout --count' ;;
+	qemu) options+=' --size --id --acpi-index --doorbell --socket --vectors' ;;
+	libvirt) options+=' --size --doorbell --socket --vectors' ;;
 	esac
 
 	if [[ $word == -* ]]; then

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cli.h"
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* Milliseconds until @end, for ivshmem_wait(); negative @end: for ever. */
+static int remaining(int64_t end)
+{
+	int64_t left;
+
+	if (end < 0)
+		return -1;
+	left = end - now_ms();
+	if (left < 0)
+		return 0;
+	return left < INT_MAX ? left : INT_MAX;
+}
+
+static void explain(const char *where, unsigned int vector, int error)
+{
+	switch (error) {
+	case -ETIMEDOUT:
+		complain(where, "vector %u was not rung in time", vector);
+		break;
+	case -ENOTSUP:
+		complain(where, "a plain region has no interrupts: use an ivshmem-doorbell device, or unix:PATH of its server");
+		break;
+	case -EINVAL:
+		complain(where, "there is no vector %u: 'ivshmem info' tells how many there are",
+			 vector);
+		break;
+	default:
+		complain(where, "%s", ivshmem_strerror(error));
+	}
+}
+
+static int wait_rings(const char *where, unsigned int vector, unsigned int count,
+		      int64_t timeout_ms)
+{
+	int64_t end = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	uint64_t taken = 0;
+	struct ivshmem *shm;
+	int ret = 0;
+
+	if (open_region(&shm, where, 0) < 0)
+		return EXIT_FAILURE;
+	while (ret >= 0 && taken < count) {
+		ret = ivshmem_wait(shm, vector, remaining(end));
+		if (ret > 0)
+			taken += ret;
+	}
+	if (ret < 0)
+		explain(where, vector, ret);
+	if (ret >= 0 || ret == -ETIMEDOUT)
+		printf("%llu\n", (unsigned long long)taken);
+	ivshmem_close(shm);
+	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Seconds, with a fraction where wanted, to milliseconds. */
+static int parse_timeout(const char *text, int64_t *timeout_ms)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (end == text || *end || !isfinite(seconds) || seconds < 0 || seconds > 1e9) {
+		complain("wait", "--timeout '%s' is not a number of seconds", text);
+		return -EINVAL;
+	}
+	*timeout_ms = seconds * 1000;
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "timeout", required_argument, NULL, 't' },
+		{ "count", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	unsigned int vector, count = 1;
+	int64_t timeout_ms = -1;
+	int c, ret = 0;
+
+	while (!ret && (c = getopt_long(argc, argv, "t:c:h", options, NULL)) != -1) {
+		switch (c) {
+		case 't':
+			ret = parse_timeout(optarg, &timeout_ms);
+			break;
+		case 'c':
+			ret = parse_integer("wait", "--count", optarg, 1, INT_MAX, &count);
+			break;
+		case 'h':
+			return show_help(&cmd_wait);
+		default:
+			ret = -EINVAL;
+		}
+	}
+	if (!ret && argc - optind != 2) {
+		complain("wait", "give WHERE and VECTOR");
+		ret = -EINVAL;
+	}
+	if (ret || parse_integer("wait", "VECTOR", argv[optind + 1], 0, 255, &vector) < 0)
+		return misuse(&cmd_wait);
+	return wait_rings(argv[optind], vector, count, timeout_ms);
+}
+
+const struct command cmd_wait = {
+	.name = "wait",
+	.summary = "wait for interrupts",
+	.help =
+		"[--timeout SECONDS] [--count N] WHERE VECTOR\n"
+		"\n"
+		"Wait until a vector of this end was rung, and print how many rings were taken.\n"
+		"Rings that come close together may be merged. In a guest, a ring that came before\n"
+		"anybody waited counts.\n"
+		"\n"
+		"  -t, --timeout SECONDS  give up then, with exit status 1\n"
+		"  -c, --count N          wait for so many rings; 1 where this is not given\n"
+		"  -h, --help             show this text\n"
+		"\n"
+		"WHERE is a device of kind doorbell (guest), or unix:PATH, a server's socket (host).\n",
+	.run = run,
+};
