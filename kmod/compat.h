@@ -29,6 +29,14 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define eventfd_signal(eventfd) eventfd_signal(eventfd, 1)
 #endif
 
+#ifdef HAVE_CC_PLATFORM
+#include <linux/cc_platform.h>
+#else					/* before 5.16 */
+#include <linux/mem_encrypt.h>
+#define CC_ATTR_GUEST_MEM_ENCRYPT 0
+#define cc_platform_has(attribute) mem_encrypt_active()
+#endif
+
 #ifndef HAVE_COPY_SPLICE_READ		/* before 6.5 */
 #define copy_splice_read generic_file_splice_read
 #endif

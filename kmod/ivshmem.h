@@ -17,11 +17,34 @@
 #include <linux/cdev.h>
 #include <linux/completion.h>
 #include <linux/device.h>
+#include <linux/mm_types.h>
 #include <linux/pci.h>
 #include <linux/percpu-refcount.h>
 #include <linux/wait.h>
 
 #include "uapi/ivshmem.h"
+
+struct ivshmem_device;
+
+/**
+ * struct ivshmem_mapping - A method of mapping the region.
+ * @name: Name in sysfs.
+ * @id: IVSHMEM_MAPPING_*.
+ * @vm_flags: Of the VMAs that map it.
+ * @init: Set the kernel's mapping up: ivshmem_device.data and .cache. Returns a
+ *	negative errno where this method does not suit the device or the kernel.
+ * @exit: Take it down, after the last section and the last user mapping; waits
+ *	for those who pinned pages.
+ * @insert: Map one page frame for user space. In a section.
+ */
+struct ivshmem_mapping {
+	const char *name;
+	u32 id;
+	vm_flags_t vm_flags;
+	int (*init)(struct ivshmem_device *ivs);
+	void (*exit)(struct ivshmem_device *ivs);
+	vm_fault_t (*insert)(struct vm_fault *vmf, unsigned long pfn);
+};
 
 /**
  * struct ivshmem_device - One ivshmem PCI device.
@@ -38,6 +61,9 @@
  *	are. Only between ivshmem_enter() and ivshmem_exit().
  * @regs: Registers, NULL where there are none. Only between ivshmem_enter() and
  *	ivshmem_exit().
+ * @mapping: How the region is mapped.
+ * @pgmap: Its struct pages, where it is mapped by pages.
+ * @kernel_map: The kernel's mapping beside the direct map, or NULL.
  * @start: Physical address of the region.
  * @size: Size of the region in bytes, a multiple of the page size.
  * @kind: IVSHMEM_KIND_*.
@@ -58,6 +84,9 @@ struct ivshmem_device {
 	struct pci_dev *pdev;
 	void *data;
 	void __iomem *regs;
+	const struct ivshmem_mapping *mapping;
+	struct dev_pagemap *pgmap;
+	void *kernel_map;
 	phys_addr_t start;
 	u64 size;
 	u32 kind;
@@ -120,6 +149,11 @@ extern const struct file_operations ivshmem_fops;
 int ivshmem_mapping_init(struct ivshmem_device *ivs);
 void ivshmem_mapping_exit(struct ivshmem_device *ivs);
 int ivshmem_mmap(struct file *file, struct vm_area_struct *vma);
+u32 ivshmem_read_cache(void *data);
+
+/* ivshmem_pages.c, ivshmem_pfn.c */
+extern const struct ivshmem_mapping ivshmem_pages_mapping;
+extern const struct ivshmem_mapping ivshmem_pfn_mapping;
 
 /* ivshmem_interrupts.c */
 int ivshmem_interrupts_init(struct ivshmem_device *ivs);

@@ -142,7 +142,7 @@ static int ivshmem_fill_info(struct ivshmem_device *ivs, struct ivshmem_info *in
 		.size = ivs->size,
 		.peer_id = ivshmem_peer_id(ivs),
 		.vectors = ivs->vectors,
-		.mapping = IVSHMEM_MAPPING_PFN,
+		.mapping = ivs->mapping->id,
 		.cache = ivs->cache,
 		.pci_domain = pci_domain_nr(ivs->pdev->bus),
 		.pci_bus = ivs->pdev->bus->number,

@@ -1,25 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping the region, into the kernel and into user space.
+ * Mapping the region: what its methods have in common, and the choice of one.
  *
  * The region is the host's ordinary RAM, so it wants to be cached write-back,
  * as any other RAM. On x86 the MTRRs have a say: a write-back request for a
- * range that the firmware marked uncached (the 32-bit PCI hole) is turned into
- * UC- by the kernel's memtype code. What it granted is reserved for the range
- * for as long as the kernel's mapping lives, and vmf_insert_pfn() takes the
- * reserved type, so all mappings of the region agree.
+ * range that the firmware marked uncached (the 32-bit PCI hole, OVMF's window
+ * above 4 GiB) is turned into UC- by the kernel's memtype code, which only
+ * page-table entries that refer to struct pages escape.
  */
 
-#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 
 #include "compat.h"
 #include "ivshmem.h"
 
-/* The cache type of the kernel's mapping, read back from its page table. */
+/* The first that a device and the kernel allow is taken. */
+static const struct ivshmem_mapping *const ivshmem_mappings[] = {
+#ifdef CONFIG_ZONE_DEVICE
+	&ivshmem_pages_mapping,
+#endif
+	&ivshmem_pfn_mapping,
+};
+
+/**
+ * ivshmem_read_cache() - The cache type of a mapping of the kernel.
+ * @data: Where it begins.
+ *
+ * Return: IVSHMEM_CACHE_*, as the page table has it.
+ */
 #ifdef CONFIG_X86
-static u32 ivshmem_read_cache(void *data)
+u32 ivshmem_read_cache(void *data)
 {
 	unsigned int level;
 	pte_t *pte = lookup_address((unsigned long)data, &level);
@@ -45,12 +56,12 @@ static u32 ivshmem_read_cache(void *data)
 }
 #elif defined(CONFIG_ARM64)
 /* What memremap(MEMREMAP_WB) and a PTE with default protection are there. */
-static u32 ivshmem_read_cache(void *data)
+u32 ivshmem_read_cache(void *data)
 {
 	return IVSHMEM_CACHE_WRITE_BACK;
 }
 #else
-static u32 ivshmem_read_cache(void *data)
+u32 ivshmem_read_cache(void *data)
 {
 	return IVSHMEM_CACHE_UNKNOWN;
 }
@@ -58,22 +69,35 @@ static u32 ivshmem_read_cache(void *data)
 
 int ivshmem_mapping_init(struct ivshmem_device *ivs)
 {
-	ivs->data = memremap(ivs->start, ivs->size, MEMREMAP_WB);
-	if (!ivs->data)
-		return -ENOMEM;
-	ivs->cache = ivshmem_read_cache(ivs->data);
-	return 0;
+	int ret = -ENODEV;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ivshmem_mappings); i++) {
+		ivs->mapping = ivshmem_mappings[i];
+		ret = ivs->mapping->init(ivs);
+		if (!ret)
+			return 0;
+		dev_dbg(&ivs->pdev->dev, "no mapping by %s: %d\n", ivs->mapping->name, ret);
+	}
+	return ret;
 }
 
+/**
+ * ivshmem_mapping_exit() - Take the kernel's mapping down.
+ * @ivs: Device without open sections and without user mappings.
+ *
+ * Waits for I/O that is in flight to and from the region's pages.
+ */
 void ivshmem_mapping_exit(struct ivshmem_device *ivs)
 {
-	memunmap(ivs->data);
+	ivs->mapping->exit(ivs);
 }
 
 /*
  * Pages are mapped here and not in mmap(): a VMA can be found by
  * unmap_mapping_range() only after mmap() has returned, so what mmap() mapped
- * could outlive an unbind that runs beside it.
+ * could outlive an unbind that runs beside it. For the same reason the method
+ * sets the entry itself, inside the section.
  */
 static vm_fault_t ivshmem_fault(struct vm_fault *vmf)
 {
@@ -83,8 +107,7 @@ static vm_fault_t ivshmem_fault(struct vm_fault *vmf)
 	if (!ivshmem_enter(ivs))
 		return VM_FAULT_SIGBUS;
 	if (vmf->pgoff < ivs->size >> PAGE_SHIFT)
-		ret = vmf_insert_pfn(vmf->vma, vmf->address,
-				     PHYS_PFN(ivs->start) + vmf->pgoff);
+		ret = ivs->mapping->insert(vmf, PHYS_PFN(ivs->start) + vmf->pgoff);
 	ivshmem_exit(ivs);
 	return ret;
 }
@@ -110,7 +133,7 @@ int ivshmem_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 
 	vm_flags_clear(vma, VM_MAYEXEC);
-	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, ivs->mapping->vm_flags | VM_DONTEXPAND | VM_DONTDUMP);
 	/* The host cannot read what an SEV guest encrypts. */
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
 	vma->vm_ops = &ivshmem_vm_ops;

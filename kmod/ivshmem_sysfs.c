@@ -65,7 +65,7 @@ static DEVICE_ATTR_RO(vectors);
 
 static ssize_t mapping_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "pfn\n");
+	return sysfs_emit(buf, "%s\n", to_ivshmem(dev)->mapping->name);
 }
 static DEVICE_ATTR_RO(mapping);
 
