@@ -8,7 +8,8 @@
  * under open files: everything that touches them does so between
  * ivshmem_enter() and ivshmem_exit(), which unbind waits for. Nothing in such a
  * section may wait for user space (page faults included), or a program could
- * hold up hot-unplug.
+ * hold up hot-unplug. (One that has I/O in flight on the region's pages can: see
+ * ivshmem_pages.c.)
  */
 
 #ifndef IVSHMEM_H

@@ -16,6 +16,9 @@
 #include "compat.h"
 #include "ivshmem.h"
 
+/* So often a page may be taken away again between fault-in and copy. */
+#define IVSHMEM_IDLE_COPIES	16
+
 static int ivshmem_open(struct inode *inode, struct file *file)
 {
 	struct ivshmem_device *ivs = container_of(inode->i_cdev, struct ivshmem_device, cdev);
@@ -58,6 +61,7 @@ static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_i
 {
 	bool reading = iov_iter_rw(iter) == READ;
 	size_t len, missing, copied;
+	unsigned int idle = 0;
 	ssize_t done = 0;
 
 	while (iov_iter_count(iter) && pos + done < ivs->size) {
@@ -76,6 +80,10 @@ static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_i
 		ivshmem_exit(ivs);
 		done += copied;
 
+		/* Memory that can be faulted in but never be copied to or from. */
+		idle = copied ? 0 : idle + 1;
+		if (idle > IVSHMEM_IDLE_COPIES)
+			return done ?: -EFAULT;
 		if (fatal_signal_pending(current))
 			return done ?: -EINTR;
 		cond_resched();
@@ -192,17 +200,12 @@ static long ivshmem_ioctl_eventfd(struct ivshmem_device *ivs, struct file *file,
 				  const struct ivshmem_eventfd __user *arg)
 {
 	struct ivshmem_eventfd set;
-	int ret;
 
 	static_assert(sizeof(set) == 16);
 
 	if (copy_from_user(&set, arg, sizeof(set)))
 		return -EFAULT;
-	if (!ivshmem_enter(ivs))
-		return -ENODEV;
-	ret = ivshmem_set_eventfd(ivs, file, &set);
-	ivshmem_exit(ivs);
-	return ret;
+	return ivshmem_set_eventfd(ivs, file, &set);
 }
 
 static long ivshmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -32,6 +32,13 @@
 #define IVSHMEM_REG_IVPOSITION	0x08
 #define IVSHMEM_REG_DOORBELL	0x0c
 
+/*
+ * The handler walks all bindings with interrupts off, so their number has an end:
+ * that of a vector, and that of one file on a vector.
+ */
+#define IVSHMEM_BINDINGS_MAX		1024
+#define IVSHMEM_FILE_BINDINGS_MAX	64
+
 /**
  * struct ivshmem_vector - One interrupt line of this guest.
  * @ivs: Device.
@@ -113,10 +120,31 @@ int ivshmem_ring_doorbell(struct ivshmem_device *ivs, const struct ivshmem_ring 
 	return 0;
 }
 
-static int ivshmem_bind_eventfd(struct ivshmem_vector *vector, struct file *file,
-				struct eventfd_ctx *eventfd)
+/* May @file have @eventfd as one more binding of @vector? */
+static int ivshmem_check_binding(struct ivshmem_vector *vector, struct file *file,
+				 struct eventfd_ctx *eventfd)
 {
-	struct ivshmem_binding *binding, *other;
+	unsigned int all = 0, of_file = 0;
+	struct ivshmem_binding *binding;
+
+	lockdep_assert_held(&vector->lock);
+	list_for_each_entry(binding, &vector->bindings, node) {
+		all++;
+		if (binding->file != file)
+			continue;
+		of_file++;
+		if (binding->eventfd == eventfd)
+			return -EEXIST;
+	}
+	return all < IVSHMEM_BINDINGS_MAX && of_file < IVSHMEM_FILE_BINDINGS_MAX ? 0 : -ENOSPC;
+}
+
+/* On success the binding owns the caller's reference on @eventfd. */
+static int ivshmem_bind_eventfd(struct ivshmem_device *ivs, struct ivshmem_vector *vector,
+				struct file *file, struct eventfd_ctx *eventfd)
+{
+	struct ivshmem_binding *binding;
+	int ret;
 
 	binding = kmalloc(sizeof(*binding), GFP_KERNEL_ACCOUNT);
 	if (!binding)
@@ -124,21 +152,23 @@ static int ivshmem_bind_eventfd(struct ivshmem_vector *vector, struct file *file
 	binding->file = file;
 	binding->eventfd = eventfd;
 
-	spin_lock_irq(&vector->lock);
-	list_for_each_entry(other, &vector->bindings, node) {
-		if (other->file == file && other->eventfd == eventfd) {
-			spin_unlock_irq(&vector->lock);
-			kfree(binding);
-			return -EEXIST;
-		}
+	if (!ivshmem_enter(ivs)) {
+		kfree(binding);
+		return -ENODEV;
 	}
-	list_add_tail(&binding->node, &vector->bindings);
-	if (vector->kept) {
+	spin_lock_irq(&vector->lock);
+	ret = ivshmem_check_binding(vector, file, eventfd);
+	if (!ret) {
+		list_add_tail(&binding->node, &vector->bindings);
+		if (vector->kept)
+			eventfd_signal(eventfd);
 		vector->kept = false;
-		eventfd_signal(eventfd);
 	}
 	spin_unlock_irq(&vector->lock);
-	return 0;
+	ivshmem_exit(ivs);
+	if (ret)
+		kfree(binding);
+	return ret;
 }
 
 /* Unbinds @eventfd, or all where it is NULL. Returns how many that were. */
@@ -165,13 +195,13 @@ static unsigned int ivshmem_unbind_eventfd(struct ivshmem_vector *vector, struct
 
 /**
  * ivshmem_set_eventfd() - Bind an eventfd to a vector, or unbind it.
- * @ivs: Device, in a section.
+ * @ivs: Device, not in a section.
  * @file: Open file that asks.
  * @set: What user space asked for, in kernel memory.
  *
  * Return: 0; -EOPNOTSUPP (no vectors); -EINVAL (no such vector, unknown flag, no
- * eventfd); -EBADF; -EEXIST (this file has bound it already); -ENOENT (nothing
- * to unbind); -ENOMEM.
+ * eventfd); -EBADF; -EEXIST (this file has bound it already); -ENOSPC (too many
+ * are bound); -ENOENT (nothing to unbind); -ENODEV; -ENOMEM.
  */
 int ivshmem_set_eventfd(struct ivshmem_device *ivs, struct file *file,
 			const struct ivshmem_eventfd *set)
@@ -197,7 +227,7 @@ int ivshmem_set_eventfd(struct ivshmem_device *ivs, struct file *file,
 	if (unbind)
 		ret = ivshmem_unbind_eventfd(vector, file, eventfd) ? 0 : -ENOENT;
 	else
-		ret = ivshmem_bind_eventfd(vector, file, eventfd);
+		ret = ivshmem_bind_eventfd(ivs, vector, file, eventfd);
 	/* The binding has taken the reference over. */
 	if (eventfd && (unbind || ret))
 		eventfd_ctx_put(eventfd);
@@ -220,6 +250,7 @@ void ivshmem_release_eventfds(struct ivshmem_device *ivs, struct file *file)
 static int ivshmem_request_vector(struct ivshmem_device *ivs, u32 i)
 {
 	struct ivshmem_vector *vector = &ivs->vector[i];
+	int ret;
 
 	vector->ivs = ivs;
 	spin_lock_init(&vector->lock);
@@ -227,44 +258,49 @@ static int ivshmem_request_vector(struct ivshmem_device *ivs, u32 i)
 	vector->name = kasprintf(GFP_KERNEL, "%s-%u", dev_name(&ivs->dev), i);
 	if (!vector->name)
 		return -ENOMEM;
-	return request_irq(pci_irq_vector(ivs->pdev, i), ivshmem_interrupt, 0,
-			   vector->name, vector);
+	ret = request_irq(pci_irq_vector(ivs->pdev, i), ivshmem_interrupt, 0,
+			  vector->name, vector);
+	if (ret)
+		kfree(vector->name);
+	return ret;
 }
 
-static void ivshmem_free_vectors(struct ivshmem_device *ivs, u32 count)
-{
-	while (count--)
-		free_irq(pci_irq_vector(ivs->pdev, count), &ivs->vector[count]);
-	pci_free_irq_vectors(ivs->pdev);
-}
-
-/* As many vectors as the device offers and the machine has. */
+/*
+ * As many vectors as the device offers and the machine has. x86 may find out only
+ * when they are requested, one by one, that there are no more.
+ */
 static int ivshmem_request_vectors(struct ivshmem_device *ivs)
 {
 	int offered = min(pci_msix_vec_count(ivs->pdev), IVSHMEM_VECTOR_MAX + 1);
-	int count, ret;
-	u32 i;
+	int count;
 
 	count = pci_alloc_irq_vectors(ivs->pdev, 1, offered, PCI_IRQ_MSIX);
-	if (count < offered)
-		dev_warn(&ivs->pdev->dev, "%s: %d of %d vectors can be used\n",
-			 dev_name(&ivs->dev), max(count, 0), offered);
-	if (count < 0)
-		return 0;
-	ivs->vector = kcalloc(count, sizeof(*ivs->vector), GFP_KERNEL);
-	if (!ivs->vector) {
-		pci_free_irq_vectors(ivs->pdev);
-		return -ENOMEM;
-	}
-	ivs->vectors = count;
-	for (i = 0; i < ivs->vectors; i++) {
-		ret = ivshmem_request_vector(ivs, i);
-		if (ret) {
-			ivshmem_free_vectors(ivs, i);
-			return ret;
+	if (count > 0) {
+		ivs->vector = kcalloc(count, sizeof(*ivs->vector), GFP_KERNEL);
+		if (!ivs->vector) {
+			pci_free_irq_vectors(ivs->pdev);
+			return -ENOMEM;
 		}
+		while (ivs->vectors < count && !ivshmem_request_vector(ivs, ivs->vectors))
+			ivs->vectors++;
+		if (!ivs->vectors)
+			pci_free_irq_vectors(ivs->pdev);
 	}
+	if (ivs->vectors < offered)
+		dev_warn(&ivs->pdev->dev, "%s: %u of %d vectors can be used\n",
+			 dev_name(&ivs->dev), ivs->vectors, offered);
 	return 0;
+}
+
+static void ivshmem_free_vectors(struct ivshmem_device *ivs)
+{
+	u32 i;
+
+	if (!ivs->vectors)
+		return;
+	for (i = 0; i < ivs->vectors; i++)
+		free_irq(pci_irq_vector(ivs->pdev, i), &ivs->vector[i]);
+	pci_free_irq_vectors(ivs->pdev);
 }
 
 /* ACRN has shipped doorbell devices with another BAR 0, or none. */
@@ -337,8 +373,7 @@ void ivshmem_interrupts_exit(struct ivshmem_device *ivs)
 
 	if (ivs->kind != IVSHMEM_KIND_DOORBELL)
 		return;
-	if (ivs->vectors)
-		ivshmem_free_vectors(ivs, ivs->vectors);
+	ivshmem_free_vectors(ivs);
 	pci_clear_master(ivs->pdev);
 	ivshmem_unmap_registers(ivs);
 

@@ -7,7 +7,6 @@
 #include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/mount.h>
-#include <linux/poll.h>
 #include <linux/pseudo_fs.h>
 #include <linux/slab.h>
 
@@ -93,6 +92,16 @@ err_free:
 	return ERR_PTR(ret);
 }
 
+/* Every mapping goes, every waiter wakes, and no section opens any more. */
+static void ivshmem_device_disconnect(struct ivshmem_device *ivs)
+{
+	percpu_ref_kill(&ivs->live);
+	wait_for_completion(&ivs->dead);
+	unmap_mapping_range(ivs->inode->i_mapping, 0, 0, 1);
+	/* All: wake_up_poll() leaves all but one of the exclusive waiters asleep. */
+	wake_up_all(&ivs->removal);
+}
+
 /**
  * ivshmem_device_add() - Show a device that is ready to user space.
  * @ivs: Device.
@@ -101,9 +110,15 @@ err_free:
  */
 int ivshmem_device_add(struct ivshmem_device *ivs)
 {
+	int ret;
+
 	cdev_init(&ivs->cdev, &ivshmem_fops);
 	ivs->cdev.owner = THIS_MODULE;
-	return cdev_device_add(&ivs->cdev, &ivs->dev);
+	ret = cdev_device_add(&ivs->cdev, &ivs->dev);
+	/* The number was live for a moment: a node from elsewhere may be open. */
+	if (ret)
+		ivshmem_device_disconnect(ivs);
+	return ret;
 }
 
 /**
@@ -116,10 +131,7 @@ int ivshmem_device_add(struct ivshmem_device *ivs)
 void ivshmem_device_del(struct ivshmem_device *ivs)
 {
 	cdev_device_del(&ivs->cdev, &ivs->dev);
-	percpu_ref_kill(&ivs->live);
-	wait_for_completion(&ivs->dead);
-	unmap_mapping_range(ivs->inode->i_mapping, 0, 0, 1);
-	wake_up_poll(&ivs->removal, EPOLLHUP | EPOLLERR);
+	ivshmem_device_disconnect(ivs);
 }
 
 /**

@@ -39,7 +39,7 @@ u32 ivshmem_read_cache(void *data)
 	if (!pte)
 		return IVSHMEM_CACHE_UNKNOWN;
 	pat = level == PG_LEVEL_4K ? _PAGE_PAT : _PAGE_PAT_LARGE;
-	bits = pte_flags(*pte) & (_PAGE_PWT | _PAGE_PCD | pat);
+	bits = pte_val(*pte) & (_PAGE_PWT | _PAGE_PCD | pat);
 
 	/* The kernel's fixed use of the PAT: arch/x86/mm/pat/memtype.c. */
 	if (!bits)

@@ -11,11 +11,18 @@
 #include <linux/memory_hotplug.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "ivshmem.h"
+
+#define IVSHMEM_PAGES_REPORT	(5 * HZ)
+
+static bool pages = true;
+module_param(pages, bool, 0444);
+MODULE_PARM_DESC(pages, "Map by struct pages where that is possible (default). Off where users of the region are not trusted to end their I/O when the device is removed");
 
 /*
  * The direct map of the pages is of the type that the MTRRs allow. Where that is
@@ -26,20 +33,20 @@
 static void ivshmem_pages_map_kernel(struct ivshmem_device *ivs, void *direct)
 {
 	unsigned long i, count = ivs->size >> PAGE_SHIFT;
-	struct page **pages;
+	struct page **array;
 
 	ivs->data = direct;
 	if (ivshmem_read_cache(direct) == IVSHMEM_CACHE_WRITE_BACK)
 		return;
-	pages = kvmalloc_array(count, sizeof(*pages), GFP_KERNEL);
-	if (!pages)
+	array = kvmalloc_array(count, sizeof(*array), GFP_KERNEL);
+	if (!array)
 		return;
 	for (i = 0; i < count; i++)
-		pages[i] = pfn_to_page(PHYS_PFN(ivs->start) + i);
-	ivs->kernel_map = vmap(pages, count, VM_MAP, PAGE_KERNEL);
+		array[i] = pfn_to_page(PHYS_PFN(ivs->start) + i);
+	ivs->kernel_map = vmap(array, count, VM_MAP, PAGE_KERNEL);
 	if (ivs->kernel_map)
 		ivs->data = ivs->kernel_map;
-	kvfree(pages);
+	kvfree(array);
 }
 
 /* Refuse early what memremap_pages() would refuse with a warning, or at great cost. */
@@ -48,6 +55,8 @@ static int ivshmem_pages_check(struct ivshmem_device *ivs)
 	struct range addressable = mhp_get_pluggable_range(true);
 	u64 memory = (ivs->size >> PAGE_SHIFT) * sizeof(struct page);
 
+	if (!pages)
+		return -EPERM;
 	/* The direct map of an SEV guest is encrypted, and the host cannot read it. */
 	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
 		return -EOPNOTSUPP;
@@ -87,6 +96,22 @@ static int ivshmem_pages_init(struct ivshmem_device *ivs)
 	return 0;
 }
 
+/* Whoever holds a page decides how long this takes: say what goes on. */
+static void ivshmem_pages_wait(struct ivshmem_device *ivs, struct page *page)
+{
+	unsigned long report = jiffies + IVSHMEM_PAGES_REPORT;
+
+	while (page_count(page) > 1) {
+		if (time_after(jiffies, report)) {
+			dev_warn(&ivs->pdev->dev,
+				 "%s: removal waits for a program's I/O on the page at %#llx\n",
+				 dev_name(&ivs->dev), (u64)page_to_phys(page));
+			report = jiffies + IVSHMEM_PAGES_REPORT;
+		}
+		msleep(20);
+	}
+}
+
 /*
  * A page that nobody uses has one reference, that of the page map. No new ones
  * come once the device is gone and user mappings are taken away.
@@ -96,8 +121,7 @@ static void ivshmem_pages_exit(struct ivshmem_device *ivs)
 	unsigned long pfn = PHYS_PFN(ivs->start), end = pfn + (ivs->size >> PAGE_SHIFT);
 
 	for (; pfn < end; pfn++) {
-		while (page_count(pfn_to_page(pfn)) > 1)
-			msleep(20);
+		ivshmem_pages_wait(ivs, pfn_to_page(pfn));
 		if (!(pfn & 0xffff))
 			cond_resched();
 	}

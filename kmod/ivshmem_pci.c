@@ -19,7 +19,8 @@ static int ivshmem_check_region(struct pci_dev *pdev)
 	resource_size_t size = pci_resource_len(pdev, IVSHMEM_BAR_REGION);
 
 	if (!size || !(pci_resource_flags(pdev, IVSHMEM_BAR_REGION) & IORESOURCE_MEM))
-		return dev_err_probe(&pdev->dev, -ENODEV, "no memory in BAR 2\n");
+		return dev_err_probe(&pdev->dev, -ENODEV,
+				     "BAR 2 has no memory, or was not assigned any\n");
 	/* A mapping is made of whole pages, and must not show what lies beside. */
 	if (!PAGE_ALIGNED(size) || !PAGE_ALIGNED(pci_resource_start(pdev, IVSHMEM_BAR_REGION)))
 		return dev_err_probe(&pdev->dev, -EINVAL,

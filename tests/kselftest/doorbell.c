@@ -178,6 +178,22 @@ TEST_F(doorbell, bind_twice_fails_eexist)
 	close(event);
 }
 
+TEST_F(doorbell, bindings_of_one_file_have_an_end)
+{
+	int events[65], i;
+
+	for (i = 0; i < 65; i++)
+		events[i] = eventfd(0, EFD_NONBLOCK);
+	for (i = 0; i < 64; i++)
+		ASSERT_EQ(0, set(self->fd, 0, events[i], 0));
+	EXPECT_ERRNO(ENOSPC, set(self->fd, 0, events[64], 0));
+	EXPECT_EQ(0, set(self->fd, 1, events[64], 0));
+	ASSERT_EQ(0, set(self->fd, 0, events[3], IVSHMEM_EVENTFD_UNBIND));
+	EXPECT_EQ(0, set(self->fd, 0, events[64], 0));
+	for (i = 0; i < 65; i++)
+		close(events[i]);
+}
+
 TEST_F(doorbell, unbind_ends_the_signals)
 {
 	int a = bind_new(self->fd, 0), b = bind_new(self->fd, 0);

@@ -187,6 +187,31 @@ TEST_F(bound, unbind_wakes_edge_triggered_epoll)
 	ASSERT_EQ(0, bind());
 }
 
+TEST_F(bound, unbind_wakes_every_exclusive_waiter)
+{
+	int i, fd, status;
+	pid_t waiters[3], pid;
+
+	for (i = 0; i < 3; i++) {
+		waiters[i] = fork();
+		if (!waiters[i]) {
+			struct epoll_event event = { .events = EPOLLEXCLUSIVE };
+
+			fd = epoll_create1(EPOLL_CLOEXEC);
+			epoll_ctl(fd, EPOLL_CTL_ADD, self->fd, &event);
+			_exit(epoll_wait(fd, &event, 1, 5000) == 1 ? 0 : 1);
+		}
+	}
+	usleep(100 * 1000);
+	pid = unbind_later();
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(waiters[i], waitpid(waiters[i], &status, 0));
+		EXPECT_EQ(0, status);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, bind());
+}
+
 TEST_F(bound, unbind_takes_mappings_of_every_node_and_every_process)
 {
 	unsigned char *one, *two;

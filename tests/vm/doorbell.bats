@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# A doorbell device, bound as memory.
+# A doorbell device with more vectors than one processor has.
 
 load helper
 
 boot() {
 	truncate -s 8M "$REGIONS/shared"
-	build/tests/peer_server "$REGIONS/socket" "$REGIONS/shared" 4 3>&- &
+	build/tests/peer_server "$REGIONS/socket" "$REGIONS/shared" 256 3>&- &
 	until [ -S "$REGIONS/socket" ]; do sleep 0.05; done
 	vm_start -chardev "socket,id=server,path=$REGIONS/socket" \
-		-device ivshmem-doorbell,chardev=server,vectors=4,addr=4 \
+		-device ivshmem-doorbell,chardev=server,vectors=256,addr=4 \
 		-object "$(region a 1M)" -device ivshmem-plain,memdev=a,addr=5
 }
 
@@ -30,6 +30,18 @@ boot() {
 	[ "$(guest 'ivshmem read --offset 8000000 --length 11 0000:00:04.0')" = 'to the peer' ]
 	guest 'printf "from the peer" | ivshmem write --offset 4096 0000:00:04.0'
 	[ "$(dd if="$REGIONS/shared" bs=1 skip=4096 count=13 status=none)" = 'from the peer' ]
+}
+
+@test "vectors that the machine lacks are left out, with a message" {
+	vectors=$(guest 'cat /sys/bus/pci/devices/0000:00:04.0/ivshmem/ivshmem*/vectors')
+	[ "$vectors" -ge 64 ]
+	[ "$vectors" -lt 256 ]
+	guest "dmesg | grep -q ' $vectors of 256 vectors can be used'"
+	node=$(guest 'readlink -f /dev/ivshmem/by-path/pci-0000:00:04.0')
+	guest "ivshmem notify $node 5 $((vectors - 1)) &&
+		[ \"\$(ivshmem wait --timeout 10 $node $((vectors - 1)))\" = 1 ]"
+	run guest "ivshmem wait --timeout 1 $node $vectors"
+	[ "$status" -ne 0 ]
 }
 
 @test "the guest powers off and its kernel log is clean" {

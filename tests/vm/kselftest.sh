@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs the kselftests, the same as 32-bit programs, and the library's own tests
-# in a guest with two devices, a plain one and one with a doorbell: one stream of TAP.
+# in a guest with three devices and a disk: one stream of TAP.
 
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
@@ -13,12 +13,16 @@ trap 'vm_kill; rm -rf "$regions"' EXIT
 
 run_all() {
 	truncate -s 8M "$regions/shared"
+	truncate -s 16M "$regions/disk"
 	build/tests/peer_server "$regions/socket" "$regions/shared" 4 &
 	until [[ -S $regions/socket ]]; do sleep 0.05; done
 	vm_start -chardev "socket,id=server,path=$regions/socket" \
 		-device ivshmem-doorbell,chardev=server,vectors=4,addr=5 \
 		-object "memory-backend-file,id=a,share=on,mem-path=$regions/a,size=64M" \
-		-device ivshmem-plain,memdev=a,addr=4 || return
+		-device ivshmem-plain,memdev=a,addr=4 \
+		-object "memory-backend-file,id=b,share=on,mem-path=$regions/b,size=1M" \
+		-device ivshmem-plain,memdev=b,addr=6 \
+		-drive "if=none,id=disk,format=raw,file=$regions/disk" -device virtio-blk-pci,drive=disk || return
 	for program in build/kselftest/bin/* build/asan/test_*; do
 		[[ $program != *.d ]] || continue
 		program=${program##*/}
