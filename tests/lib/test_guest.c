@@ -156,6 +156,26 @@ static void guest_facts_agree_with_sysfs(void **state)
 	ivshmem_close(shm);
 }
 
+static void plain_device_has_no_interrupts(void **state)
+{
+	struct ivshmem *shm = open_region(node, 0);
+	enum ivshmem_peer_change change;
+	unsigned int peer;
+
+	if (ivshmem_kind(shm) != IVSHMEM_PLAIN) {
+		ivshmem_close(shm);
+		skip_because("needs a plain device");
+	}
+	assert_int_equal(ivshmem_vectors(shm), 0);
+	assert_int_equal(ivshmem_peer_id(shm), -ENOTSUP);
+	assert_int_equal(ivshmem_notify(shm, 0, 0), -ENOTSUP);
+	assert_int_equal(ivshmem_event_fd(shm, 0), -ENOTSUP);
+	assert_int_equal(ivshmem_wait(shm, 0, -1), -ENOTSUP);
+	assert_int_equal(ivshmem_peers(shm, NULL, 0), -ENOTSUP);
+	assert_int_equal(ivshmem_peer_next(shm, -1, &change, &peer), -ENOTSUP);
+	ivshmem_close(shm);
+}
+
 static void assert_same_memory(const char *where)
 {
 	struct ivshmem *a = map_region(node, 0);
@@ -466,6 +486,7 @@ int main(void)
 		GUEST_TEST(list_shows_the_device_with_its_facts),
 		GUEST_TEST(list_is_sorted),
 		GUEST_TEST(guest_facts_agree_with_sysfs),
+		GUEST_TEST(plain_device_has_no_interrupts),
 		GUEST_TEST(open_by_node_reaches_the_memory),
 		GUEST_TEST(open_by_pci_address_reaches_the_memory),
 		GUEST_TEST(open_by_link_reaches_the_memory),
