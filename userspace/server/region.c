@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The region that the server hands out.
+ *
+ * A memfd is sealed: whatever a peer does with its descriptor, the region keeps
+ * its size. A file cannot be: whoever may write to it may truncate it, and the
+ * others then die of SIGBUS.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "server.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL	0x0008U		/* Linux 6.3 */
+#endif
+
+#define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static int new_memfd(unsigned int flags)
+{
+	int fd;
+
+	flags |= MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	fd = memfd_create("ivshmem", flags | MFD_NOEXEC_SEAL);
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("ivshmem", flags);
+	return fd;
+}
+
+/* Huge pages that are missing show here, and not as SIGBUS in a guest. */
+static int reserve_huge_pages(const struct region *region)
+{
+	void *memory = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    region->fd, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	munmap(memory, region->size);
+	return 0;
+}
+
+static void explain_memfd(const struct region *region, bool huge, int error)
+{
+	char text[SIZE_TEXT_MAX];
+
+	size_text(text, region->size);
+	if (huge && error == ENOMEM)
+		complain("serve", "there are not enough free huge pages for %s: raise vm.nr_hugepages",
+			 text);
+	else if (huge && error == EINVAL)
+		complain("serve", "--size %s is no multiple of the huge page size", text);
+	else if (huge && (error == ENODEV || error == ENOSYS))
+		complain("serve", "this kernel has no huge pages");
+	else
+		complain("serve", "no memory region of %s: %s", text, strerror(error));
+}
+
+static int open_memfd(struct region *region, bool huge)
+{
+	int error;
+
+	region->fd = new_memfd(huge ? MFD_HUGETLB : 0);
+	if (region->fd < 0) {
+		error = errno;
+		goto err_explain;
+	}
+	if (ftruncate(region->fd, region->size) < 0 ||
+	    fcntl(region->fd, F_ADD_SEALS, SEALS) < 0) {
+		error = errno;
+		goto err_close;
+	}
+	if (huge) {
+		error = -reserve_huge_pages(region);
+		if (error)
+			goto err_close;
+	}
+	region->sealed = true;
+	return 0;
+
+err_close:
+	close(region->fd);
+	region->fd = -1;
+err_explain:
+	explain_memfd(region, huge, error);
+	return -error;
+}
+
+static int take_fd(struct region *region, const char *path, struct ivshmem *shm,
+		   bool created)
+{
+	region->fd = fcntl(ivshmem_fd(shm), F_DUPFD_CLOEXEC, 3);
+	if (region->fd < 0)
+		goto err_complain;
+	region->size = ivshmem_size(shm);
+	if (!created)
+		return 0;
+	region->created = absolute_path(path);
+	if (region->created)
+		return 0;
+	close(region->fd);
+	region->fd = -1;
+err_complain:
+	complain(path, "%s", strerror(errno));
+	if (created)
+		unlink(path);
+	return -ENOMEM;
+}
+
+static int create_file(struct region *region, const char *path)
+{
+	char text[SIZE_TEXT_MAX];
+	struct ivshmem *shm;
+	int ret;
+
+	if (!region->size) {
+		complain(path, "no such file: say how large the region is to be, as --size 64M");
+		return -ENOENT;
+	}
+	ret = ivshmem_create(&shm, path, region->size, 0600, 0);
+	if (ret == -EEXIST) {
+		complain(path, "the file exists: serve it as it is with --file, or remove it");
+		return ret;
+	}
+	if (ret < 0) {
+		complain(path, "a file of %s can't be created: %s",
+			 size_text(text, region->size), ivshmem_strerror(ret));
+		return ret;
+	}
+	ret = take_fd(region, path, shm, true);
+	ivshmem_close(shm);
+	return ret;
+}
+
+static int check_file(const char *path, const struct ivshmem *shm, uint64_t wanted)
+{
+	char there[SIZE_TEXT_MAX], asked[SIZE_TEXT_MAX];
+	uint64_t size = ivshmem_size(shm);
+
+	if (wanted && size != wanted) {
+		complain(path, "the file has %s, not %s: leave --size away, or remove the file",
+			 size_text(there, size), size_text(asked, wanted));
+		return -EMSGSIZE;
+	}
+	return size_fits_device(path, size) ? 0 : -EINVAL;
+}
+
+static int open_file(struct region *region, const char *path)
+{
+	struct ivshmem *shm;
+	struct stat st;
+	int ret;
+
+	if (stat(path, &st) < 0 && errno == ENOENT)
+		return create_file(region, path);
+	if (!S_ISREG(st.st_mode)) {
+		complain(path, "not a regular file: a region lies in a file, best in /dev/shm");
+		return -ENOTSUP;
+	}
+	ret = open_region(&shm, path, 0);
+	if (ret < 0)
+		return ret;
+	ret = check_file(path, shm, region->size);
+	if (!ret)
+		ret = take_fd(region, path, shm, false);
+	ivshmem_close(shm);
+	return ret;
+}
+
+/* After a message where it fails. */
+int region_open(struct region *region, const struct server_options *options)
+{
+	char path[PATH_MAX];
+
+	*region = (struct region){ .fd = -1, .size = options->size };
+	switch (options->backing) {
+	case BACKING_SHM:
+		snprintf(path, sizeof(path), "/dev/shm/%s", options->name);
+		return create_file(region, path);
+	case BACKING_FILE:
+		return open_file(region, options->name);
+	case BACKING_HUGEPAGES:
+		return open_memfd(region, true);
+	case BACKING_MEMFD:
+		break;
+	}
+	return open_memfd(region, false);
+}
+
+/* Still as large as it was: a peer that mapped less would die of SIGBUS. */
+bool region_is_whole(const struct region *region)
+{
+	struct stat st;
+
+	return region->sealed || (!fstat(region->fd, &st) &&
+				  (uint64_t)st.st_size >= region->size);
+}
+
+/* What lies at the path by now may be somebody else's. */
+static void remove_created(struct region *region)
+{
+	struct stat ours, there;
+
+	if (region->created && !fstat(region->fd, &ours) &&
+	    !lstat(region->created, &there) && ours.st_dev == there.st_dev &&
+	    ours.st_ino == there.st_ino)
+		unlink(region->created);
+	free(region->created);
+	region->created = NULL;
+}
+
+void region_close(struct region *region)
+{
+	if (region->fd < 0)
+		return;
+	remove_created(region);
+	close(region->fd);
+	region->fd = -1;
+}

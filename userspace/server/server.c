@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The server from start to end.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "cli/cli.h"
+#include "server.h"
+
+/* Blocked from the start on: one that comes early still finds all tidied up. */
+static int watch_signals(struct server *server)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	sigset_t set;
+	size_t i;
+	int ret;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	for (i = 0; i < ARRAY_SIZE(signals); i++) {
+		ret = sd_event_add_signal(server->event, NULL, signals[i], NULL, NULL);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* One of those that systemd passed: named "status", or the other one. */
+static int take_passed(struct server *server, int fd, const char *name)
+{
+	struct endpoint *endpoint = &server->peers_at;
+
+	if (!strcmp(name, "status"))
+		endpoint = &server->status_at;
+	if (endpoint->fd >= 0) {
+		complain("serve", "more sockets were passed than one, and one with FileDescriptorName=status");
+		return -EINVAL;
+	}
+	return endpoint_adopt(endpoint, fd);
+}
+
+static int take_all_passed(struct server *server)
+{
+	int count, i, ret = 0;
+	char **names = NULL;
+
+	count = sd_listen_fds_with_names(true, &names);
+	for (i = 0; i < count; i++) {
+		if (!ret)
+			ret = take_passed(server, SD_LISTEN_FDS_START + i, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	return count < 0 ? count : ret;
+}
+
+static int open_peers_endpoint(struct server *server)
+{
+	const struct server_options *options = server->options;
+
+	if (server->peers_at.fd < 0)
+		return endpoint_open(&server->peers_at, options->socket,
+				     options->mode, options->group);
+	if (!options->socket || !strcmp(options->socket, server->peers_at.path))
+		return 0;
+	complain(options->socket, "the socket that was passed lies at %s: say the same in --socket and in ListenStream=",
+		 server->peers_at.path);
+	return -EINVAL;
+}
+
+static int open_status_endpoint(struct server *server)
+{
+	const struct server_options *options = server->options;
+	char path[ENDPOINT_PATH_MAX + sizeof(STATUS_SUFFIX)];
+
+	if (server->status_at.fd >= 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s" STATUS_SUFFIX, server->peers_at.path);
+	if (!options->status_socket && strlen(path) > ENDPOINT_PATH_MAX) {
+		complain(path, "too long for a socket: give a path with --status-socket");
+		return -ENAMETOOLONG;
+	}
+	return endpoint_open(&server->status_at, options->status_socket ?: path,
+			     options->mode, options->group);
+}
+
+static int open_endpoints(struct server *server)
+{
+	int ret;
+
+	ret = take_all_passed(server);
+	if (!ret)
+		ret = open_peers_endpoint(server);
+	if (!ret)
+		ret = open_status_endpoint(server);
+	return ret;
+}
+
+static int start_sources(struct server *server)
+{
+	int ret;
+
+	ret = peers_start(server);
+	if (ret >= 0)
+		ret = accept_start(server);
+	if (ret >= 0)
+		ret = notify_start(server);
+	if (ret < 0)
+		complain(server->peers_at.path, "%s", strerror(-ret));
+	return ret;
+}
+
+static int start(struct server *server)
+{
+	int ret;
+
+	ret = limits_apply(server);
+	if (!ret)
+		ret = endpoint_listen(&server->peers_at);
+	if (!ret)
+		ret = endpoint_listen(&server->status_at);
+	return ret < 0 ? ret : start_sources(server);
+}
+
+static void log_start(const struct server *server)
+{
+	char size[SIZE_TEXT_MAX];
+
+	log_event(server, LOG_INFO, "started", NULL,
+		  "serving a region of %s to up to %u peers with %u vector%s each",
+		  size_text(size, server->region.size), limits_max_peers(server),
+		  server->options->vectors, server->options->vectors == 1 ? "" : "s");
+	if (!server->region.sealed)
+		log_event(server, LOG_NOTICE, "unsealed", NULL,
+			  "the region is a file, which any peer may truncate: without --shm and --file none can");
+}
+
+static int serve(struct server *server)
+{
+	int ret;
+
+	ret = open_endpoints(server);
+	if (ret < 0)
+		goto err_close_endpoints;
+	ret = region_open(&server->region, server->options);
+	if (ret < 0)
+		goto err_close_endpoints;
+	log_open(server);
+	ret = start(server);
+	if (ret < 0)
+		goto err_stop;
+
+	log_start(server);
+	ret = sd_event_loop(server->event);
+	log_event(server, LOG_INFO, "stopped", NULL, "stopped");
+
+err_stop:
+	notify_stop(server);
+	accept_stop(server);
+	status_stop(server);
+	peers_stop(server);
+	region_close(&server->region);
+err_close_endpoints:
+	endpoint_close(&server->status_at);
+	endpoint_close(&server->peers_at);
+	return ret;
+}
+
+static void init(struct server *server, const struct server_options *options)
+{
+	server->options = options;
+	server->region.fd = -1;
+	server->peers_at.fd = -1;
+	server->status_at.fd = -1;
+	server->peers_at.lock = -1;
+	server->status_at.lock = -1;
+	TAILQ_INIT(&server->peers);
+	TAILQ_INIT(&server->dropped);
+	TAILQ_INIT(&server->readers);
+}
+
+/* Returns at a signal, or after a message where it fails: an exit status. */
+int server_run(const struct server_options *options)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	int ret = -ENOMEM;
+
+	if (!server)
+		goto err_complain;
+	init(server, options);
+	umask(077);
+	ret = sd_event_new(&server->event);
+	if (ret >= 0)
+		ret = watch_signals(server);
+	if (ret < 0)
+		goto err_free;
+	ret = serve(server);
+	sd_event_unref(server->event);
+	free(server);
+	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+
+err_free:
+	sd_event_unref(server->event);
+	free(server);
+err_complain:
+	complain("serve", "%s", strerror(-ret));
+	return EXIT_FAILURE;
+}
