@@ -43,6 +43,8 @@ extern const struct command cmd_read;
 extern const struct command cmd_write;
 extern const struct command cmd_notify;
 extern const struct command cmd_wait;
+extern const struct command cmd_serve;
+extern const struct command cmd_peers;
 extern const struct command cmd_qemu;
 extern const struct command cmd_libvirt;
 

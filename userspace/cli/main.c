@@ -18,6 +18,8 @@ static const struct command *const commands[] = {
 	&cmd_write,
 	&cmd_notify,
 	&cmd_wait,
+	&cmd_serve,
+	&cmd_peers,
 	&cmd_qemu,
 	&cmd_libvirt,
 };

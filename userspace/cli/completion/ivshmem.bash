@@ -10,16 +10,26 @@ _ivshmem() {
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W 'list info create read write notify wait
-			qemu libvirt --help --version' -- "$word")
+			serve peers qemu libvirt --help --version' -- "$word")
 		return
 	fi
 
 	case $previous in
-	--group | -g)
+	--group | -g | --allow-group)
 		mapfile -t COMPREPLY < <(compgen -g -- "$word")
 		return
 		;;
-	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --count | -c | --timeout | -t | --vectors)
+	--allow-user)
+		mapfile -t COMPREPLY < <(compgen -u -- "$word")
+		return
+		;;
+	--socket | --status-socket | --file)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --count | -c | --timeout | -t | --vectors | \
+		--max-peers | --shm)
 		return
 		;;
 	esac
@@ -31,13 +41,18 @@ _ivshmem() {
 	write) options+=' --offset' ;;
 	notify) options+=' --count' ;;
 	wait) options+=' --timeout --count' ;;
+	serve)
+		options+=' --socket --status-socket --size --vectors --hugepages --shm --file'
+		options+=' --mode --group --max-peers --allow-user --allow-group'
+		;;
+	peers) options+=' --socket --status-socket --json' ;;
 	qemu) options+=' --size --id --acpi-index --doorbell --socket --vectors' ;;
 	libvirt) options+=' --size --doorbell --socket --vectors' ;;
 	esac
 
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
-	elif [[ ${COMP_WORDS[1]} != list ]]; then
+	elif [[ ${COMP_WORDS[1]} != @(list|serve|peers) ]]; then
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "${word:-/dev/}")
 	fi
