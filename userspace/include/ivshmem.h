@@ -494,8 +494,8 @@ int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector);
  * Context: Any thread; the first call for a vector must not race with another
  * for the same vector.
  * Return: A file descriptor, owned by the handle; -EINVAL (NULL, or no such
- * vector); -ENOTSUP (a plain region); -ENODEV (the device is gone); -EMFILE,
- * -ENFILE, -ENOMEM.
+ * vector); -ENOTSUP (a plain region); -ENODEV (the device is gone); -ENOSPC (too
+ * many descriptors are bound to the vector); -EMFILE, -ENFILE, -ENOMEM.
  * Since: 0.1
  */
 int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,13 +16,18 @@
 #define CONNECT_PAUSE_NS	(10 * 1000000L)
 
 /*
- * The protocol has no mark for "that was all". The silence after which it is
- * taken for it: where this peer has no vector yet, where it has fewer than
- * another, and where it is likely to have all.
+ * The protocol has no mark for "that was all", so silence is taken for it: for so
+ * many waits where this peer has no vector yet, where it has fewer than another,
+ * and where it is likely to have all. Several short waits, not one long one: a
+ * machine that stood still meanwhile is no silent server.
  */
-#define SILENCE_NO_VECTOR_MS	1000
-#define SILENCE_FEW_VECTORS_MS	250
-#define SILENCE_MS		25
+#define SILENCE_WAIT_MS		5
+#define SILENCE_NO_VECTOR	200
+#define SILENCE_FEW_VECTORS	50
+#define SILENCE			10
+
+/* How long the further vectors of a peer that has joined are waited for. */
+#define COMPLETE_MS	25
 
 static void release_fd(int fd)
 {
@@ -118,7 +124,7 @@ int ivshmem_connection_take(struct ivshmem_connection *connection, int64_t deadl
 void ivshmem_connection_complete(struct ivshmem_connection *connection, unsigned int peer)
 {
 	const struct ivshmem_protocol *protocol = &connection->protocol;
-	int64_t deadline = ivshmem_deadline(SILENCE_MS);
+	int64_t deadline = ivshmem_deadline(COMPLETE_MS);
 
 	while (ivshmem_protocol_find(protocol, peer)->vectors < protocol->self.vectors) {
 		if (wait_for_bytes(connection, deadline) ||
@@ -128,16 +134,18 @@ void ivshmem_connection_complete(struct ivshmem_connection *connection, unsigned
 	}
 }
 
-static int silence_ms(const struct ivshmem_protocol *protocol)
+static int silence_needed(const struct ivshmem_protocol *protocol)
 {
 	size_t i;
 
+	if (protocol->state < IVSHMEM_AWAIT_PEERS)
+		return INT_MAX;
 	if (!protocol->self.vectors)
-		return SILENCE_NO_VECTOR_MS;
+		return SILENCE_NO_VECTOR;
 	for (i = 0; i < protocol->count; i++)
 		if (protocol->peers[i].vectors > protocol->self.vectors)
-			return SILENCE_FEW_VECTORS_MS;
-	return SILENCE_MS;
+			return SILENCE_FEW_VECTORS;
+	return SILENCE;
 }
 
 /* Own vectors come last: with one of them here, the server may go. */
@@ -151,18 +159,21 @@ static int introduction_ended(const struct ivshmem_protocol *protocol, int err)
 static int introduce(struct ivshmem_connection *connection, int64_t deadline)
 {
 	const struct ivshmem_protocol *protocol = &connection->protocol;
-	int64_t silence, until = deadline;
 	unsigned int peer;
-	int err;
+	int silence = 0;
+	int err = 0;
 
-	do {
-		err = ivshmem_connection_take(connection, until, &peer);
-		if (err >= 0 && protocol->state == IVSHMEM_AWAIT_PEERS) {
-			silence = ivshmem_deadline(silence_ms(protocol));
-			until = silence < deadline ? silence : deadline;
-		}
-	} while (err == -EINTR || (err >= 0 && !ivshmem_deadline_passed(deadline)));
-	return introduction_ended(protocol, err < 0 ? err : -ETIMEDOUT);
+	while (!ivshmem_deadline_passed(deadline)) {
+		err = ivshmem_connection_take(connection, ivshmem_deadline(SILENCE_WAIT_MS),
+					      &peer);
+		if (err >= 0)
+			silence = 0;
+		else if (err == -ETIMEDOUT && ++silence >= silence_needed(protocol))
+			break;
+		else if (err != -ETIMEDOUT && err != -EINTR)
+			break;
+	}
+	return introduction_ended(protocol, err < 0 && err != -EINTR ? err : -ETIMEDOUT);
 }
 
 /* A server that is busy accepting others has a full queue for a while. */
