@@ -19,8 +19,8 @@
 #include "server.h"
 
 /*
- * A client that lets so many joins and leaves pass without taking a single
- * message is dropped. Generous, for a VM that is stopped for a while.
+ * A client that has so many messages queued without taking a single one is
+ * dropped. Generous, for a VM that is stopped for a while.
  */
 #define MISSED_MAX	4096
 
@@ -260,10 +260,23 @@ static int introduce(struct peer *peer)
 	return ret;
 }
 
+/*
+ * The kernel counts the descriptors that are in flight for a user, and lets
+ * this process go on only below its limit of open ones. So a client that does
+ * not read is to have few of them: the rest waits in its queue.
+ */
+static void limit_in_flight(int socket)
+{
+	const int least = 0;
+
+	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+}
+
 static int prepare(struct peer *peer, int socket)
 {
 	int ret;
 
+	limit_in_flight(socket);
 	ret = open_vectors(peer);
 	if (!ret)
 		ret = introduce(peer);

@@ -178,7 +178,7 @@ struct server;
  * @credentials: Who it was when it connected.
  * @since: When that was: microseconds since 1970.
  * @queue: What it has not taken yet.
- * @missed: Joins and leaves that came since it last took a message.
+ * @missed: Messages that were queued since it last took one.
  * @is_dropped: No longer served; on @dropped until the others are told.
  * @stalled: The kernel refused a message for a reason that no event ends.
  * @vectors: Eventfds, as many as the server has vectors.
