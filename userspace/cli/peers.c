@@ -163,13 +163,18 @@ static int add_row(struct libscols_table *table, struct json_object *line)
 	return set_user(row, uid) || set_since(row, since) ? -ENOMEM : 0;
 }
 
-/* The next line, to be put; NULL at the end or where it is no JSON. */
+/*
+ * The next line, to be put; NULL at the end or where it is no JSON object. Where
+ * something else comes, there may never be a line.
+ */
 static struct json_object *next_line(FILE *stream)
 {
 	struct json_object *object;
 	size_t room = 0;
 	char *text = NULL;
 
+	if (ungetc(getc(stream), stream) != '{')
+		return NULL;
 	object = getline(&text, &room, stream) < 0 ? NULL : json_tokener_parse(text);
 	free(text);
 	return object;
@@ -192,13 +197,13 @@ static int fill(struct libscols_table *table, FILE *stream)
 	return ret;
 }
 
-static void explain_answer(const char *path, const FILE *stream, int error)
+static void explain_answer(const char *path, FILE *stream, int error)
 {
 	if (error == -ENOMEM)
 		complain(path, "the table could not be made: not enough memory");
-	else if (ferror((FILE *)stream))
+	else if (ferror(stream))
 		complain(path, "the server does not answer: is it stopped?");
-	else if (feof((FILE *)stream))
+	else if (feof(stream))
 		complain(path, "the server closed the connection: it ended, or does not allow this user to ask");
 	else
 		complain(path, "this is not the answer of an ivshmem server: give the path of its status socket");
@@ -227,19 +232,17 @@ static int show_peers(const char *path, bool json)
 static int status_path(char path[ENDPOINT_PATH_MAX + 1], const char *socket,
 		       const char *status_socket)
 {
+	const char *given = status_socket ?: socket;
 	int length;
 
-	if (!socket && !status_socket) {
+	if (!given || !*given) {
 		complain("peers", "--socket is missing: give the path of the server's socket");
 		return -EINVAL;
 	}
-	if (status_socket)
-		length = snprintf(path, ENDPOINT_PATH_MAX + 1, "%s", status_socket);
-	else
-		length = snprintf(path, ENDPOINT_PATH_MAX + 1, "%s" STATUS_SUFFIX, socket);
-	if (length > ENDPOINT_PATH_MAX || !*(status_socket ?: socket)) {
-		complain("peers", "'%s' is %s for the path of a socket",
-			 status_socket ?: socket, length ? "too long" : "too short");
+	length = snprintf(path, ENDPOINT_PATH_MAX + 1, "%s%s", given,
+			  status_socket ? "" : STATUS_SUFFIX);
+	if (length > ENDPOINT_PATH_MAX) {
+		complain("peers", "'%s' is too long for the path of a socket", given);
 		return -EINVAL;
 	}
 	return 0;
