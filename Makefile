@@ -5,6 +5,7 @@
 # make check      run every test
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
+# make fuzz       fuzz for ten minutes each, or SECONDS_EACH
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
 #
 # Every path here is relative, so that the tree may lie in a folder whose name
@@ -199,6 +200,18 @@ build/asan/%: tests/lib/%.c $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 
 -include $(ASAN_OBJ:.o=.d)
 
+# Fuzzers: a fixed number of runs in "make check", a long time in "make fuzz".
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+build/fuzz/%: tests/fuzz/%.c $(wildcard userspace/lib/*.c userspace/lib/*.h)
+	@mkdir -p $(@D)
+	clang $(IVSHMEM_CPPFLAGS) -Iuserspace/lib -std=gnu11 -g -O1 -Wall -Wextra \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $< userspace/lib/protocol.c userspace/lib/stream.c
+
+fuzz: $(FUZZERS)
+	SECONDS_EACH=$${SECONDS_EACH:-600} tests/fuzz/check
+
 build/tests/initramfs: userspace $(MODULE) $(MODULE_DIR)/hold_bar.ko $(KSELFTESTS) $(KSELFTESTS_32) \
 		$(GUEST_PROGRAMS) $(LIB_TESTS) tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
 	@mkdir -p $(@D)
@@ -230,8 +243,9 @@ style:
 run-style: $(SHARED)
 	tests/run tests/style
 
-run-check: build/tests/initramfs
-	tests/run tests/style $(filter-out %/test_guest,$(LIB_TESTS)) $(wildcard tests/cli/*.bats) \
+run-check: build/tests/initramfs $(FUZZERS)
+	tests/run tests/style $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) tests/fuzz/check \
+		$(wildcard tests/cli/*.bats) \
 		tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
 
 build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init
@@ -254,4 +268,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules demo check bench style run-check run-style install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules demo check bench style run-check run-style fuzz install install-userspace install-modules uninstall clean distclean FORCE

@@ -44,6 +44,14 @@ boot() {
 	[ "$status" -ne 0 ]
 }
 
+@test "the library's tests of a doorbell pass" {
+	run guest_within 120 '/tests/test_doorbell'
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^ok' <<<"$output")" -ge 5 ]
+	! grep -q '^not ok\|SKIP' <<<"$output"
+}
+
 # QEMU 7.2 does not survive this while interrupts pour in, or once a peer has left:
 # its device goes on to take interrupts when it is freed, and frees what it knew of
 # that peer again. So this is a calm moment; peers.bats has removal by the guest
