@@ -24,6 +24,9 @@
  */
 #define MISSED_MAX	4096
 
+/* Messages to one client, before it is the turn of others. */
+#define BATCH		256
+
 /* Until the next try where the kernel refused a message. */
 #define RETRY_US	20000
 
@@ -91,16 +94,17 @@ static void watch(struct peer *peer, bool for_room)
 /* Sends what the client takes now, and sees to the rest. */
 static void flush(struct peer *peer)
 {
+	unsigned int i;
 	int ret = 0;
 
 	peer->stalled = false;
-	while (!ret && peer->queue.length)
+	for (i = 0; !ret && peer->queue.length && i < BATCH; i++)
 		ret = send_one(peer);
 
 	switch (ret) {
 	case 0:
 	case -EAGAIN:
-		watch(peer, ret);
+		watch(peer, peer->queue.length);
 		break;
 	case -ETOOMANYREFS:
 	case -ENOBUFS:
