@@ -155,7 +155,7 @@ root_only() {
 	[ -e "/dev/shm/$name" ]
 }
 
-@test "--hugepages says when there are none" {
+@test "--hugepages reserves them, or says that there are none" {
 	free=$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages 2>/dev/null || echo 0)
 	if ((free >= 2)); then
 		start --size 4M --hugepages
