@@ -26,6 +26,15 @@ load helper
 </shmem>" ]
 }
 
+@test "libvirt refuses names that a shmem cannot have" {
+	for name in a/b . ..; do
+		run -1 --separate-stderr ivshmem libvirt --doorbell --socket /run/a.sock "$name"
+		says 'without a slash'
+	done
+	run -1 --separate-stderr ivshmem libvirt --doorbell --socket /run/a.sock $'a\nb'
+	says "XML can't hold"
+}
+
 @test "the doorbell's options go together, and without a size or a file" {
 	for verb in qemu libvirt; do
 		run -2 --separate-stderr ivshmem $verb --doorbell name

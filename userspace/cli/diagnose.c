@@ -158,6 +158,8 @@ void explain_open(const char *where, int error)
 		explain_permission(where, where);
 	else if (device && (error == -ENOENT || error == -ENODEV || error == -ENXIO))
 		explain_absent(where, error);
+	else if (error == -ENOENT && !strncmp(where, "unix:", 5))
+		complain(where, "no such socket: 'ivshmem serve' makes one");
 	else if (error == -ENOENT)
 		complain(where, "no such file: 'ivshmem create' makes one on the host, 'ivshmem list' shows the devices of a guest");
 	else if (error == -EINVAL)

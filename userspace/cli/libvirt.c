@@ -31,12 +31,29 @@ static bool lies_in_dev_shm(const char *path)
 	       folder.st_dev == shm.st_dev && folder.st_ino == shm.st_ino;
 }
 
+/* What libvirt and XML can hold; false after a message. */
+static bool name_fits(const char *where, const char *name)
+{
+	const char *at;
+
+	if (!*name || !strcmp(name, ".") || !strcmp(name, "..") || strchr(name, '/')) {
+		complain(where, "libvirt wants a name for a <shmem>, without a slash");
+		return false;
+	}
+	for (at = name; *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == '\177') {
+			complain(where, "XML can't hold the control characters of this name");
+			return false;
+		}
+	}
+	return true;
+}
+
 /* The name that libvirt knows the file by; NULL after a message. */
 static const char *shmem_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
-	const char *at;
 
 	if (!lies_in_dev_shm(path)) {
 		complain(path, "libvirt's <shmem> takes files directly in /dev/shm only: create it there, or use the arguments of 'ivshmem qemu' in <qemu:commandline>");
@@ -46,13 +63,7 @@ static const char *shmem_name(const char *path)
 		complain(path, "this is a folder: give the path of the region's file");
 		return NULL;
 	}
-	for (at = name; *at; at++) {
-		if ((unsigned char)*at < ' ' || *at == '\177') {
-			complain(path, "XML can't hold the control characters of this name");
-			return NULL;
-		}
-	}
-	return name;
+	return name_fits(path, name) ? name : NULL;
 }
 
 static int print_element(const char *path, uint64_t size)
@@ -87,8 +98,11 @@ static int print_element(const char *path, uint64_t size)
 /* The name is not used where a server has the region, but libvirt wants one. */
 static int print_doorbell(const struct doorbell *doorbell, const char *name)
 {
-	char *absolute = absolute_path(doorbell->socket);
+	char *absolute;
 
+	if (!name_fits(name, name))
+		return EXIT_FAILURE;
+	absolute = absolute_path(doorbell->socket);
 	if (!absolute) {
 		complain(doorbell->socket, "%s", strerror(errno));
 		return EXIT_FAILURE;

@@ -161,7 +161,7 @@ const struct command cmd_qemu = {
 		"quoted for the shell.\n"
 		"\n"
 		"  -s, --size SIZE     for a file that is not there yet, and which QEMU creates\n"
-		"      --id ID         ID of the memory backend, one for each region of a VM;\n"
+		"      --id ID         ID of the memory backend or chardev, one for each device of a VM;\n"
 		"                      'ivshmem' where this is not given\n"
 		"      --acpi-index N  1 to 16383: names the device /dev/ivshmem/by-index/N in\n"
 		"                      the guest\n"
