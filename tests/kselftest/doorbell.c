@@ -266,6 +266,25 @@ TEST_F(doorbell, ring_of_an_absent_peer_or_vector_succeeds)
 	EXPECT_EQ(0, ring(self->fd, self->peer, IVSHMEM_VECTOR_MAX));
 }
 
+TEST_F(doorbell, removal_signals_every_bound_eventfd)
+{
+	static const char driver[] = "/sys/bus/pci/drivers/ivshmem/";
+	char unbind[64], bind[64];
+	int a = bind_new(self->fd, 0), b = bind_new(self->fd, 3);
+
+	snprintf(unbind, sizeof(unbind), "%sunbind", driver);
+	snprintf(bind, sizeof(bind), "%sbind", driver);
+	ASSERT_EQ(0, write_line(unbind, "0000:00:05.0"));
+	EXPECT_EQ(1, taken(a, 0));
+	EXPECT_EQ(1, taken(b, 0));
+	EXPECT_ERRNO(ENODEV, ring(self->fd, self->peer, 0));
+	EXPECT_ERRNO(ENODEV, set(self->fd, 0, a, 0));
+	ASSERT_EQ(0, write_line(bind, "0000:00:05.0"));
+	EXPECT_EQ(0, access(DOORBELL_NODE, F_OK));
+	close(a);
+	close(b);
+}
+
 TEST_F(region, plain_device_has_no_doorbell)
 {
 	int event = eventfd(0, 0);
