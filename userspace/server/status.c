@@ -19,6 +19,9 @@
 
 #define READERS_MAX	8
 
+/* What the kernel keeps of a snapshot that is not taken. */
+#define SEND_BUFFER	8192
+
 struct status_reader {
 	TAILQ_ENTRY(status_reader) all;
 	struct server *server;
@@ -93,6 +96,7 @@ static bool may_read(const struct server *server, int socket)
 int status_on_connection(sd_event_source *source, int fd, uint32_t events, void *data)
 {
 	struct server *server = data;
+	const int buffer = SEND_BUFFER;
 	struct status_reader *reader;
 	int socket;
 
@@ -106,6 +110,7 @@ int status_on_connection(sd_event_source *source, int fd, uint32_t events, void 
 	}
 	reader->server = server;
 	reader->socket = socket;
+	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
 	TAILQ_INSERT_TAIL(&server->readers, reader, all);
 	if (++server->n_readers > READERS_MAX)
 		free_reader(TAILQ_FIRST(&server->readers));
