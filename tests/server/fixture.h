@@ -366,7 +366,8 @@ static inline int remove_entry(const char *path, const struct stat *st, int type
 static inline void show_log(void)
 {
 	char line[512];
-	FILE *log = fopen(in_dir("log"), "r");
+	/* It may be a pipe. */
+	FILE *log = fdopen(open(in_dir("log"), O_RDONLY | O_NONBLOCK), "r");
 
 	while (log && fgets(line, sizeof(line), log))
 		print_error("# %s", line);

@@ -302,7 +302,7 @@ static void status_readers_that_do_not_read_stop_nobody(void **state)
 	client_free(clients[299]);
 	clients[299] = client_join(1, false);
 	assert_int_equal(status_of(clients[299]->id, "vectors"), 1);
-	assert_in_range(descriptors_of_server(), 600, 640);
+	assert_in_range(descriptors_of_server(), 608, 630);
 	for (i = 0; i < 40; i++)
 		close(readers[i]);
 	for (i = 0; i < 300; i++)
