@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A server under test, started from the build folder, and clients that see the
- * bare messages. The build folder is IVSHMEM_BUILD, else the one above this
- * program's, else "build".
+ * bare messages. The build folder is IVSHMEM_BUILD, else that of this program or
+ * the one above, else "build".
  */
 
 #ifndef FIXTURE_H
@@ -324,11 +324,22 @@ static inline void assert_closed(int socket)
 
 /* --- around each test --- */
 
+/* In @folder, which is cut at its last slash. */
+static inline bool is_binary_above(char *folder)
+{
+	char *slash = strrchr(folder, '/');
+
+	if (!slash)
+		return false;
+	*slash = '\0';
+	return snprintf(fixture.binary, sizeof(fixture.binary), "%s/ivshmem", folder) < PATH_MAX &&
+	       !access(fixture.binary, X_OK);
+}
+
 static inline void find_binary(void)
 {
 	const char *build = getenv("IVSHMEM_BUILD");
 	char self[PATH_MAX] = "";
-	char *slash;
 
 	if (build) {
 		snprintf(fixture.binary, sizeof(fixture.binary), "%s/ivshmem", build);
@@ -336,11 +347,7 @@ static inline void find_binary(void)
 	}
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		self[0] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	if (snprintf(fixture.binary, sizeof(fixture.binary), "%s/ivshmem", self) >= PATH_MAX ||
-	    access(fixture.binary, X_OK))
+	if (!is_binary_above(self) && !is_binary_above(self))
 		strcpy(fixture.binary, "build/ivshmem");
 }
 

@@ -199,6 +199,7 @@ root_only() {
 	for _ in {1..8}; do
 		ivshmem serve --socket "$socket" --size 64K 2>>"$dir/many" 3>&- &
 		started+=($!)
+		peers+=($!)
 	done
 	eventually answers
 	living() {
@@ -211,7 +212,8 @@ root_only() {
 	eventually living
 	[ "$(grep -c 'serves this socket' "$dir/many")" -eq 7 ]
 	join
-	stop "${living[0]}"
+	kill "${living[0]}"
+	wait "${living[0]}"
 	[ ! -e "$socket.lock" ]
 }
 
