@@ -22,6 +22,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 UDEVDIR ?= /usr/lib/udev
 SYSUSERSDIR ?= /usr/lib/sysusers.d
+SYSTEMDDIR ?= /usr/lib/systemd/system
 INSTALL ?= install
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -133,6 +134,9 @@ install-userspace: userspace
 	$(INSTALL) -m 644 kmod/uapi/ivshmem.h '$(DESTDIR)$(INCLUDEDIR)/linux/ivshmem.h'
 	$(INSTALL) -m 644 udev/70-ivshmem.rules '$(DESTDIR)$(UDEVDIR)/rules.d/70-ivshmem.rules'
 	$(INSTALL) -m 644 udev/ivshmem.sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/ivshmem.conf'
+	$(INSTALL) -m 644 userspace/server/ivshmem-server.sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/ivshmem-server.conf'
+	$(INSTALL) -m 644 userspace/server/ivshmem@.service '$(DESTDIR)$(SYSTEMDDIR)/ivshmem@.service'
+	$(INSTALL) -m 644 userspace/server/ivshmem@.socket '$(DESTDIR)$(SYSTEMDDIR)/ivshmem@.socket'
 	$(INSTALL) -m 644 userspace/cli/completion/ivshmem.bash '$(DESTDIR)$(COMPLETIONDIR)/ivshmem'
 	$(foreach m,$(MAN),$(INSTALL) -m 644 $(m) '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))';)
 	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || ldconfig
@@ -143,11 +147,12 @@ install-modules: modules
 	@[ -n '$(DESTDIR)' ] || depmod $(KERNELRELEASE)
 
 INSTALL_DIRS = $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(UDEVDIR)/rules.d \
-	$(SYSUSERSDIR) $(COMPLETIONDIR) $(MANDIR)/man1 $(MANDIR)/man4
+	$(SYSUSERSDIR) $(SYSTEMDDIR) $(COMPLETIONDIR) $(MANDIR)/man1 $(MANDIR)/man4
 INSTALLED = $(BINDIR)/ivshmem $(LIBDIR)/$(notdir $(SHARED)) $(LIBDIR)/$(SONAME) \
 	$(LIBDIR)/libivshmem.so $(LIBDIR)/libivshmem.a $(LIBDIR)/pkgconfig/libivshmem.pc \
 	$(INCLUDEDIR)/ivshmem.h $(INCLUDEDIR)/linux/ivshmem.h $(UDEVDIR)/rules.d/70-ivshmem.rules \
-	$(SYSUSERSDIR)/ivshmem.conf $(COMPLETIONDIR)/ivshmem $(MODDIR)/ivshmem.ko \
+	$(SYSUSERSDIR)/ivshmem.conf $(SYSUSERSDIR)/ivshmem-server.conf $(SYSTEMDDIR)/ivshmem@.service $(SYSTEMDDIR)/ivshmem@.socket \
+	$(COMPLETIONDIR)/ivshmem $(MODDIR)/ivshmem.ko \
 	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 
 uninstall:
@@ -198,7 +203,29 @@ build/asan/%: tests/lib/%.c $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace/lib $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< $(ASAN_OBJ) \
 		-lcmocka $(LIB_LIBS)
 
--include $(ASAN_OBJ:.o=.d)
+# The whole command under the sanitizers, and the server's tests, which start it.
+ASAN_CLI_OBJ := $(CLI_OBJ:build/%=build/asan/%)
+SERVER_TESTS := $(patsubst tests/server/%.c,build/asan/server-tests/%,$(wildcard tests/server/test_*.c))
+
+build/asan/cli/%.o build/asan/server/%.o: IVSHMEM_CPPFLAGS += -Iuserspace $(call pkg,--cflags smartcols json-c libkmod libsystemd)
+
+build/asan/cli/%.o: userspace/cli/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE) -c -o $@ $<
+
+build/asan/server/%.o: userspace/server/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE) -c -o $@ $<
+
+build/asan/ivshmem: $(ASAN_CLI_OBJ) $(ASAN_OBJ)
+	$(CC) $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+
+build/asan/server-tests/%: tests/server/%.c $(wildcard tests/server/*.h) $(filter build/asan/server/%,$(ASAN_CLI_OBJ)) build/asan/ivshmem
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< \
+		$(filter build/asan/server/ids.o,$(ASAN_CLI_OBJ)) -lcmocka
+
+-include $(ASAN_OBJ:.o=.d) $(ASAN_CLI_OBJ:.o=.d)
 
 # Fuzzers: a fixed number of runs in "make check", a long time in "make fuzz".
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -243,9 +270,9 @@ style:
 run-style: $(SHARED)
 	tests/run tests/style
 
-run-check: build/tests/initramfs $(FUZZERS)
+run-check: build/tests/initramfs $(FUZZERS) $(SERVER_TESTS)
 	tests/run tests/style $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) tests/fuzz/check \
-		$(wildcard tests/cli/*.bats) \
+		$(wildcard tests/cli/*.bats) $(SERVER_TESTS) $(wildcard tests/server/*.bats) \
 		tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
 
 build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init
