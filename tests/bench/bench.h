@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the benchmark's programs share: the clock, the memory under test, and
- * one way to fail. Each result is a line "KEY VALUE" on stdout; tests/bench/table
- * knows the keys.
+ * one way to fail. Each result is a line "KEY VALUE" on stdout; region.awk and
+ * doorbells.awk know the keys.
  */
 
 #ifndef BENCH_H

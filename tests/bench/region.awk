@@ -1,15 +1,7 @@
-#!/usr/bin/awk -f
 # SPDX-License-Identifier: MIT
 #
-# Makes the table out of what tests/bench/run gathered: lines "KEY VALUE", where a
-# measured key comes once a round. A ratio is taken within each round, and the
-# median of those is shown. Fails where a figure is missing.
-
-{
-	key = $0
-	sub(/ [^ ]*$/, "", key)
-	value[key, ++count[key]] = $NF
-}
+# The table of what tests/bench/run gathered: awk -f rows.awk -f region.awk. Fails
+# where a figure is missing.
 
 END {
 	rounds = value["rounds", 1] + 0
@@ -23,78 +15,13 @@ END {
 	exit missing > 0
 }
 
-function fact(key) {
-	return value[key, 1]
-}
-
 function head() {
-	printf "Guest: Linux %s, cores: %s, QEMU %s, accelerator %s. Host: Linux %s, cores: %s.\n",
-		fact("guest-kernel"), fact("guest-cores"), fact("qemu"), fact("accelerator"),
-		fact("host-kernel"), fact("host-cores")
+	machine()
 	printf "Region of %s MiB; /dev/ivshmem0 maps it by \"%s\", cached \"%s\".\n",
 		size, fact("mapping"), fact("cache")
 	printf "Rounds: %d, interleaved; medians of them. Huge pages for anonymous memory: %s.\n",
 		rounds, fact("huge")
-	printf "\n%-44s %10s %21s  %-8s %7s\n", "", "median", "least .. most", "", "ratio"
-}
-
-# A row: the figure, its unit and digits, its ratio to another one, a goal for it.
-function row(name, key, unit, digits, other, of, goal,    text) {
-	if (!complete(key) || (other != "" && !complete(other)))
-		return
-	collect(key)
-	text = sprintf("  %-42s %10.*f %21s  %-8s", name, digits, median(),
-		sprintf("%.*f .. %.*f", digits, sorted[1], digits, sorted[rounds]), unit)
-	if (other != "")
-		text = text ratio_text(key, other, of, goal)
-	sub(/ +$/, "", text)
-	print text
-}
-
-function ratio_text(key, other, of, goal,    r, text) {
-	if (of ~ /^times/)
-		collect_ratio(other, key)
-	else
-		collect_ratio(key, other)
-	r = median()
-	text = sprintf(r < 10 ? " %7.2f  %s" : " %7.0f  %s", r, of)
-	if (goal != "")
-		text = text sprintf(", goal ≥ %s: %s", goal, r >= goal ? "reached" : "missed")
-	return text
-}
-
-function complete(key) {
-	if (count[key] == rounds && rounds)
-		return 1
-	printf "ivshmem: bench: %s: %d of %d rounds\n", key, count[key], rounds >"/dev/stderr"
-	missing++
-	return 0
-}
-
-function collect(key,    i) {
-	for (i = 1; i <= rounds; i++)
-		sorted[i] = value[key, i] + 0
-	sort()
-}
-
-# A denominator of 0 (no page fault at all) makes no ratio.
-function collect_ratio(above, below,    i) {
-	for (i = 1; i <= rounds; i++)
-		sorted[i] = value[below, i] + 0 ? value[above, i] / value[below, i] : 0
-	sort()
-}
-
-function sort(    i, j, x) {
-	for (i = 2; i <= rounds; i++) {
-		x = sorted[i]
-		for (j = i - 1; j >= 1 && sorted[j] > x; j--)
-			sorted[j + 1] = sorted[j]
-		sorted[j + 1] = x
-	}
-}
-
-function median() {
-	return (sorted[int((rounds + 1) / 2)] + sorted[int((rounds + 2) / 2)]) / 2
+	columns()
 }
 
 function label(source) {
@@ -121,7 +48,7 @@ function copies(side, sources,    directions, blocks, list, n, d, b, i, start) {
 			for (i = 1; i <= n; i++)
 				row(label(list[i]), start list[i] "/" directions[d] "/" blocks[b], "MB/s", 0,
 					list[i] == "anonymous" ? "" : start "anonymous/" directions[d] "/" blocks[b],
-					"of anonymous", list[i] == "ivshmem" ? "0.95" : "")
+					"of anonymous", list[i] == "ivshmem" ? "≥ 0.95" : "")
 		}
 }
 
@@ -151,7 +78,7 @@ function round_trip(name, link, goal) {
 
 function round_trips() {
 	print "round trip between host and guest"
-	round_trip("region, one cache line", "line", "300")
+	round_trip("region, one cache line", "line", "≥ 300")
 	round_trip("region, 64 bytes", "message")
 	round_trip("virtio-serial, 64 bytes", "serial")
 	round_trip("TCP over virtio-net, 64 bytes", "tcp")
