@@ -281,9 +281,9 @@ build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init
 
 BENCH := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
 
-build/bench/%: tests/bench/%.c tests/bench/bench.h
+build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) build/libivshmem.a
 	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -static -o $@ $<
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -static -o $@ $< build/libivshmem.a
 
 build/bench/initramfs: userspace $(MODULE) $(BENCH) tests/vm/initramfs tests/vm/init
 	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(BENCH)

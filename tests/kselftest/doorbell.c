@@ -67,7 +67,8 @@ static uint64_t taken(int event, int timeout_ms)
 	struct pollfd poll_fd = { .fd = event, .events = POLLIN };
 	uint64_t count;
 
-	if (poll(&poll_fd, 1, timeout_ms) != 1 || read(event, &count, sizeof(count)) != sizeof(count))
+	if (poll(&poll_fd, 1, timeout_ms) != 1 ||
+	    read(event, &count, sizeof(count)) != sizeof(count))
 		return 0;
 	return count;
 }

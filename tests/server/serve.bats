@@ -210,6 +210,7 @@ root_only() {
 		[ "${#living[@]}" -eq 1 ]
 	}
 	eventually living
+	cat "$dir/many"
 	[ "$(grep -c 'serves this socket' "$dir/many")" -eq 7 ]
 	join
 	kill "${living[0]}"

@@ -7,7 +7,7 @@ load helper
 boot() {
 	vm_start -object "$(region a 1M)" -device ivshmem-plain,memdev=a,addr=4,acpi-index=7,id=one \
 		-object "$(region b 2M)" -device ivshmem-plain,memdev=b,addr=5,acpi-index=3,id=two
-	guest 'sed -i s/^ivshmem:.*/\&user/ /etc/group && udevadm settle'
+	guest 'sed -i "/^ivshmem:/{s/\$/,user/;s/:,/:/}" /etc/group && udevadm settle'
 }
 
 @test "sysusers.d made the group" {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Rings to and fro between two peers, one at a time:
+ * Rings back and forth between two peers, one at a time:
  *
  *   rounds WHERE PEER VECTOR ROUNDS	ring, and wait for the answer
  *   rounds WHERE --echo VECTOR		answer until nobody has rung for 10 seconds
