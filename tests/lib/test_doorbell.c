@@ -173,6 +173,20 @@ static void wait_ends_in_time(void **state)
 	ivshmem_close(shm);
 }
 
+static void busy_poll_takes_every_ring(void **state)
+{
+	struct ivshmem *shm = open_doorbell();
+	int i;
+
+	assert_int_equal(ivshmem_set_busy_poll(shm, 1000 * PATIENCE_MS), 0);
+	for (i = 0; i < 1000; i++) {
+		assert_int_equal(ivshmem_notify(shm, me, 0), 0);
+		assert_in_range(ivshmem_wait(shm, 0, PATIENCE_MS), 1, INT_MAX);
+	}
+	assert_int_equal(ivshmem_wait(shm, 0, 200), -ETIMEDOUT);
+	ivshmem_close(shm);
+}
+
 static void event_fd_can_be_polled(void **state)
 {
 	struct ivshmem *shm = open_doorbell();
@@ -247,9 +261,8 @@ static void *wait_for_ever(void *shm)
 	return (void *)(intptr_t)ivshmem_wait(shm, 1, -1);
 }
 
-static void unbind_wakes_a_waiter_with_enodev(void **state)
+static void assert_unbind_wakes_a_waiter(struct ivshmem *shm)
 {
-	struct ivshmem *shm = open_doorbell();
 	pthread_t thread;
 	void *result;
 
@@ -262,6 +275,19 @@ static void unbind_wakes_a_waiter_with_enodev(void **state)
 	assert_int_equal((intptr_t)result, -ENODEV);
 	ivshmem_close(shm);
 	bind();
+}
+
+static void unbind_wakes_a_waiter_with_enodev(void **state)
+{
+	assert_unbind_wakes_a_waiter(open_doorbell());
+}
+
+static void unbind_ends_a_busy_poll_with_enodev(void **state)
+{
+	struct ivshmem *shm = open_doorbell();
+
+	assert_int_equal(ivshmem_set_busy_poll(shm, 2000 * PATIENCE_MS), 0);
+	assert_unbind_wakes_a_waiter(shm);
 }
 
 /* Nor does a ring that came before hide it. */
@@ -340,12 +366,14 @@ int main(void)
 		DOORBELL_TEST(rings_may_merge_but_never_multiply),
 		DOORBELL_TEST(ring_before_anybody_bound_is_not_lost),
 		DOORBELL_TEST(wait_ends_in_time),
+		DOORBELL_TEST(busy_poll_takes_every_ring),
 		DOORBELL_TEST(event_fd_can_be_polled),
 		DOORBELL_TEST(two_handles_both_see_a_ring),
 		DOORBELL_TEST(wrong_vector_fails_einval),
 		DOORBELL_TEST(ring_of_nobody_succeeds),
 		DOORBELL_TEST(table_of_peers_fails_enotsup),
 		DOORBELL_TEST(unbind_wakes_a_waiter_with_enodev),
+		DOORBELL_TEST(unbind_ends_a_busy_poll_with_enodev),
 		DOORBELL_TEST(unbound_device_tells_enodev),
 		DOORBELL_TEST(rebound_device_rings_again),
 	};

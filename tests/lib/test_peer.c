@@ -249,6 +249,61 @@ static void wait_is_ended_by_a_signal(void **state)
 	ivshmem_close(shm);
 }
 
+static int64_t processor_ms(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return used.tv_sec * 1000ll + used.tv_nsec / 1000000;
+}
+
+static void busy_poll_takes_a_ring(void **state)
+{
+	int event = make_event();
+	struct ivshmem *shm;
+	pthread_t thread;
+
+	say_hello(make_region(MIB));
+	say(ME, event);
+	shm = join(0);
+	assert_int_equal(ivshmem_set_busy_poll(shm, 5000000), 0);
+	assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+	ring(event, 3);
+	assert_int_equal(ivshmem_wait(shm, 0, 0), 3);
+	assert_int_equal(pthread_create(&thread, NULL, ring_later, &event), 0);
+	assert_int_equal(ivshmem_wait(shm, 0, -1), 1);
+	pthread_join(thread, NULL);
+	ivshmem_close(shm);
+}
+
+/* And then sleeps: as long as there is nothing, the processor is not used. */
+static void busy_poll_lasts_as_long_as_set(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	int64_t start = now_ms(), used = processor_ms();
+
+	assert_int_equal(ivshmem_set_busy_poll(shm, 100000), 0);
+	assert_int_equal(ivshmem_wait(shm, 0, 600), -ETIMEDOUT);
+	assert_in_range(now_ms() - start, 599, 2000);
+	assert_in_range(processor_ms() - used, 10, 200);
+	assert_int_equal(ivshmem_set_busy_poll(shm, 0), 0);
+	used = processor_ms();
+	assert_int_equal(ivshmem_wait(shm, 0, 100), -ETIMEDOUT);
+	assert_in_range(processor_ms() - used, 0, 5);
+	ivshmem_close(shm);
+}
+
+static void busy_poll_is_never_longer_than_the_timeout(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	int64_t start = now_ms();
+
+	assert_int_equal(ivshmem_set_busy_poll(shm, UINT_MAX), 0);
+	assert_int_equal(ivshmem_wait(shm, 0, 100), -ETIMEDOUT);
+	assert_in_range(now_ms() - start, 99, 1000);
+	ivshmem_close(shm);
+}
+
 static void wait_for_wrong_vector_fails_einval(void **state)
 {
 	struct ivshmem *shm = join_alone(2);
@@ -734,6 +789,7 @@ static void plain_region_fails_enotsup(void **state)
 	assert_int_equal(ivshmem_peer_id(shm), -ENOTSUP);
 	assert_int_equal(ivshmem_notify(shm, 0, 0), -ENOTSUP);
 	assert_int_equal(ivshmem_event_fd(shm, 0), -ENOTSUP);
+	assert_int_equal(ivshmem_set_busy_poll(shm, 1), -ENOTSUP);
 	assert_int_equal(ivshmem_wait(shm, 0, -1), -ENOTSUP);
 	assert_int_equal(ivshmem_peers(shm, NULL, 0), -ENOTSUP);
 	assert_int_equal(ivshmem_peer_vectors(shm, 0), -ENOTSUP);
@@ -753,6 +809,7 @@ static void null_fails_einval(void **state)
 	assert_int_equal(ivshmem_notify(NULL, 0, 0), -EINVAL);
 	assert_int_equal(ivshmem_event_fd(NULL, 0), -EINVAL);
 	assert_int_equal(ivshmem_wait(NULL, 0, 0), -EINVAL);
+	assert_int_equal(ivshmem_set_busy_poll(NULL, 1), -EINVAL);
 	assert_int_equal(ivshmem_peers(NULL, NULL, 0), -EINVAL);
 	assert_int_equal(ivshmem_peer_vectors(NULL, 0), -EINVAL);
 	assert_int_equal(ivshmem_peer_vectors(shm, 65536), -EINVAL);
@@ -776,6 +833,9 @@ int main(void)
 		PEER_TEST(wait_ends_in_time),
 		PEER_TEST(wait_is_woken_by_a_ring),
 		PEER_TEST(wait_is_ended_by_a_signal),
+		PEER_TEST(busy_poll_takes_a_ring),
+		PEER_TEST(busy_poll_lasts_as_long_as_set),
+		PEER_TEST(busy_poll_is_never_longer_than_the_timeout),
 		PEER_TEST(wait_for_wrong_vector_fails_einval),
 		PEER_TEST(event_fd_is_readable_once_rung),
 		PEER_TEST(stores_are_visible_with_the_ring),

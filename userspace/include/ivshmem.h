@@ -519,6 +519,22 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector);
 int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms);
 
 /**
+ * ivshmem_set_busy_poll() - Let ivshmem_wait() look for rings before it sleeps.
+ * @shm: Open handle.
+ * @microseconds: How long; 0, as it is at first, sleeps at once.
+ *
+ * Looking keeps a processor busy, and spares the time that sleeping and waking
+ * takes. It pays where a ring mostly comes so soon, and where there is a processor
+ * to spare. Never longer than the timeout. A signal that comes meanwhile does not
+ * end the wait.
+ *
+ * Context: Any thread; none in ivshmem_wait() meanwhile.
+ * Return: 0; -EINVAL (NULL); -ENOTSUP (a plain region).
+ * Since: 0.1
+ */
+int ivshmem_set_busy_poll(struct ivshmem *shm, unsigned int microseconds);
+
+/**
  * enum ivshmem_peer_change - What happened to a peer.
  * @IVSHMEM_PEER_JOINED: It can be rung. Its further vectors may follow.
  * @IVSHMEM_PEER_LEFT: It is gone, and its ID free for another.

@@ -5,12 +5,17 @@
 
 #include "internal.h"
 
-static int64_t now_ms(void)
+int64_t ivshmem_now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t now_ms(void)
+{
+	return ivshmem_now_us() / 1000;
 }
 
 /* A negative timeout never ends. */

@@ -68,6 +68,7 @@ struct ivshmem {
 	const char *cache;
 	unsigned int vectors;		/* of a guest's device */
 	int *event_fds;			/* of a guest's device: -1 until asked for */
+	unsigned int busy_poll_us;
 	struct ivshmem_connection *connection;	/* of a "unix:" region */
 };
 
@@ -96,6 +97,7 @@ int ivshmem_path_of(int fd, char **path);
 void ivshmem_path_link(int fd, char link[FD_LINK_SIZE]);
 
 /* deadline.c: points in time, in milliseconds of CLOCK_MONOTONIC */
+int64_t ivshmem_now_us(void);
 int64_t ivshmem_deadline(int timeout_ms);
 bool ivshmem_deadline_passed(int64_t deadline);
 int ivshmem_poll_until(struct pollfd *pollers, nfds_t count, int64_t deadline);

@@ -7,6 +7,8 @@
 #include "internal.h"
 #include "protocol.h"
 
+#define BUSY_POLL_TRIES	8
+
 /* NULL: a plain region, or one whose interrupts are out of reach. */
 static const struct ivshmem_doorbell *doorbell_of(const struct ivshmem *shm)
 {
@@ -59,6 +61,32 @@ static int take_rings(int fd)
 	return count > INT_MAX ? INT_MAX : (int)count;
 }
 
+static bool is_gone(const struct ivshmem *shm)
+{
+	struct pollfd poller = { .fd = shm->fd };
+
+	return shm->backend->side == IVSHMEM_GUEST && poll(&poller, 1, 0) > 0;
+}
+
+/*
+ * Asks again and again, without sleep: the rings, or -EAGAIN where none came. The
+ * clock is looked at once in a while: some guests have a slow one.
+ */
+static int busy_poll(const struct ivshmem *shm, int fd, int64_t deadline)
+{
+	int64_t end = ivshmem_now_us() + shm->busy_poll_us;
+	unsigned int tries = 0;
+	int taken;
+
+	do {
+		taken = take_rings(fd);
+		if (taken != -EAGAIN)
+			return is_gone(shm) ? -ENODEV : taken;
+	} while (++tries % BUSY_POLL_TRIES ||
+		 (ivshmem_now_us() < end && !ivshmem_deadline_passed(deadline)));
+	return -EAGAIN;
+}
+
 /*
  * A device that goes signals its eventfds after it was marked gone, so the device
  * must be looked at last: poll(2) keeps to the order.
@@ -77,6 +105,16 @@ static int wait_for_ring(const struct ivshmem *shm, int fd, int64_t deadline)
 	return pollers[1].revents ? -ENODEV : 0;
 }
 
+int ivshmem_set_busy_poll(struct ivshmem *shm, unsigned int microseconds)
+{
+	if (!shm)
+		return -EINVAL;
+	if (!doorbell_of(shm))
+		return -ENOTSUP;
+	shm->busy_poll_us = microseconds;
+	return 0;
+}
+
 int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms)
 {
 	int64_t deadline = ivshmem_deadline(timeout_ms);
@@ -85,11 +123,12 @@ int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms)
 
 	if (fd < 0)
 		return fd;
-	do {
+	taken = shm->busy_poll_us ? busy_poll(shm, fd, deadline) : -EAGAIN;
+	while (taken == -EAGAIN) {
 		taken = wait_for_ring(shm, fd, deadline);
 		if (!taken)
 			taken = take_rings(fd);
-	} while (taken == -EAGAIN);
+	}
 	/* What the peer stored before it rang is there. */
 	atomic_thread_fence(memory_order_acquire);
 	return taken;
