@@ -3,7 +3,9 @@
  * Round-trip times through doorbells, of 64 bytes in the region and a ring each
  * way, beside those of other links, that take turns in each round:
  *
- *   between guest and host	"tcp", "serial" (virtio-serial), "doorbell"
+ *   between guest and host	"tcp", "serial" (virtio-serial), "doorbell", and
+ *				doorbells where one side looks for rings before it
+ *				sleeps, or both do: "guest-busy", "host-busy", "busy"
  *   between two guests		"guests"
  *   between host programs	"eventfd" (bare eventfds), "programs" (doorbells)
  *   within the guest		"guest-eventfd" (bare eventfds of two processes),
@@ -12,7 +14,7 @@
  * And "ring/write NANOSECONDS": how long a write to the doorbell takes the guest,
  * of a peer that is not there.
  *
- * Nobody spins, so two guests and a host program do with two cores. While the
+ * Else nobody spins, so two guests and a host program do with two cores. While the
  * host measures by itself, both guests wait and their processors sleep.
  *
  * Use: doorbell host  ROUNDS WHERE PEER-GUEST SERIAL-SOCKET
@@ -31,13 +33,14 @@
 #define ROUND_LIMIT_S	60
 #define WAIT_MS		60000
 #define PAUSE_US	300000
+#define BUSY_US		200
 #define RINGS		2000
 #define NOBODY		65535
 
 /* The guest rings the host at this one once it has measured by itself. */
 #define VECTOR_DONE	1
 
-enum { TCP, SERIAL, DOORBELL, GUESTS, EVENTFD, PROGRAMS, LINKS };
+enum { TCP, SERIAL, DOORBELL, GUEST_BUSY, HOST_BUSY, BUSY, GUESTS, EVENTFD, PROGRAMS, LINKS };
 
 static void check(const char *what, int error)
 {
@@ -53,6 +56,7 @@ static void doorbell_send(struct link *link, const struct message *message)
 
 static void doorbell_receive(struct link *link, struct message *message)
 {
+	check(link->name, ivshmem_set_busy_poll(link->shm, link->busy_us));
 	check(link->name, ivshmem_wait(link->shm, link->vector, WAIT_MS));
 	memcpy(message, link->line, sizeof(*message));
 }
@@ -105,6 +109,16 @@ static void use_doorbell(struct link *link, struct ivshmem *shm, unsigned int pa
 	check(link->name, ivshmem_event_fd(shm, vector));
 }
 
+/* Those between guest and host, one at a time. */
+static void use_doorbells(struct link *links, struct ivshmem *shm, unsigned int peer)
+{
+	unsigned int i;
+
+	for (i = DOORBELL; i <= BUSY; i++)
+		use_doorbell(&links[i], shm, 0, peer, 0);
+	links[BUSY].busy_us = BUSY_US;
+}
+
 static void measure_eventfds(struct link *link)
 {
 	struct link other;
@@ -135,9 +149,11 @@ static void be_host(struct link *links, unsigned long rounds, char **argv)
 {
 	struct ivshmem *second = open_shm(argv[3]), *first = open_shm(argv[3]);
 	struct link answering = links[PROGRAMS];
+	unsigned int i;
 
 	learn_of(second, ivshmem_peer_id(first));
-	use_doorbell(&links[DOORBELL], first, 0, strtoul(argv[4], NULL, 10), 0);
+	use_doorbells(links, first, strtoul(argv[4], NULL, 10));
+	links[HOST_BUSY].busy_us = BUSY_US;
 	use_doorbell(&links[PROGRAMS], first, 2, ivshmem_peer_id(second), 0);
 	use_doorbell(&answering, second, 2, ivshmem_peer_id(first), 0);
 	links[SERIAL].fd = connect_to_serial(argv[5]);
@@ -146,9 +162,8 @@ static void be_host(struct link *links, unsigned long rounds, char **argv)
 
 	while (rounds--) {
 		usleep(PAUSE_US);
-		measure(&links[TCP]);
-		measure(&links[SERIAL]);
-		measure(&links[DOORBELL]);
+		for (i = TCP; i <= BUSY; i++)
+			measure(&links[i]);
 		waiting_for = "the guest";
 		check("guest", ivshmem_wait(first, VECTOR_DONE, WAIT_MS));
 		measure_eventfds(&links[EVENTFD]);
@@ -174,8 +189,10 @@ static void be_guest(struct link *links, unsigned long rounds, char **argv)
 	struct link self = { .name = "self", .warm_up = 20, .trips = 1000, .words = 1,
 			     .send = self_send, .receive = self_receive };
 	struct ivshmem *shm = open_shm(argv[3]);
+	unsigned int i;
 
-	use_doorbell(&links[DOORBELL], shm, 0, host, 0);
+	use_doorbells(links, shm, host);
+	links[GUEST_BUSY].busy_us = BUSY_US;
 	use_doorbell(&links[GUESTS], shm, 1, strtoul(argv[5], NULL, 10), 1);
 	use_doorbell(&self, shm, 3, ivshmem_peer_id(shm), 0);
 	links[EVENTFD].name = "guest-eventfd";
@@ -183,9 +200,8 @@ static void be_guest(struct link *links, unsigned long rounds, char **argv)
 	links[TCP].fd = connect_to_host(argv[7], argv[8]);
 
 	while (rounds--) {
-		answer(&links[TCP]);
-		answer(&links[SERIAL]);
-		answer(&links[DOORBELL]);
+		for (i = TCP; i <= BUSY; i++)
+			answer(&links[i]);
 		measure(&links[GUESTS]);
 		measure(&self);
 		measure_eventfds(&links[EVENTFD]);
@@ -210,6 +226,12 @@ int main(int argc, char **argv)
 			     .send = stream_send, .receive = stream_receive },
 		[DOORBELL] = { .name = "doorbell", .warm_up = 20, .trips = 1000, .words = WORDS,
 			       .send = doorbell_send, .receive = doorbell_receive },
+		[GUEST_BUSY] = { .name = "guest-busy", .warm_up = 20, .trips = 1000, .words = WORDS,
+				 .send = doorbell_send, .receive = doorbell_receive },
+		[HOST_BUSY] = { .name = "host-busy", .warm_up = 20, .trips = 1000, .words = WORDS,
+				.send = doorbell_send, .receive = doorbell_receive },
+		[BUSY] = { .name = "busy", .warm_up = 20, .trips = 1000, .words = WORDS,
+			   .send = doorbell_send, .receive = doorbell_receive },
 		[GUESTS] = { .name = "guests", .warm_up = 20, .trips = 1000, .words = WORDS,
 			     .send = doorbell_send, .receive = doorbell_receive },
 		[EVENTFD] = { .name = "eventfd", .warm_up = 20, .trips = 1000, .words = 1,

@@ -30,6 +30,9 @@ function percentile(name, link, which, goal) {
 function round_trips() {
 	print "round trip between host and guest, 64 bytes"
 	round_trip("doorbells", "doorbell", "≤ 0.2")
+	round_trip("doorbells, busy guest", "guest-busy", "≤ 0.2")
+	round_trip("doorbells, busy host", "host-busy", "≤ 0.2")
+	round_trip("doorbells, both busy", "busy", "≤ 0.2")
 	round_trip("virtio-serial", "serial")
 	round_trip("TCP over virtio-net", "tcp")
 	print "round trip between two guests, 64 bytes"
@@ -100,6 +103,8 @@ function uses(    n, levels, i) {
 
 function notes() {
 	print ""
+	print "Busy: looks for rings before it sleeps, see ivshmem_set_busy_poll(). With both busy" \
+		"\nthere are three threads that want a processor: the two, and QEMU's main thread."
 	print "A join tells each peer one message, and the newcomer one of each; that was checked." \
 		"\nThe server's time is its processor time, the kernel's on its behalf included."
 	if (fact("accelerator") == "tcg")

@@ -45,6 +45,7 @@ _Static_assert(sizeof(struct message) == 64, "one cache line");
  * @shm: Region with a doorbell.
  * @peer: Peer that is rung.
  * @vector: Vector of both ends.
+ * @busy_us: How long this end looks for a ring before it sleeps.
  */
 struct link {
 	const char *name;
@@ -56,7 +57,7 @@ struct link {
 	struct message *line;
 	uint64_t turn;
 	struct ivshmem *shm;
-	unsigned int peer, vector;
+	unsigned int peer, vector, busy_us;
 };
 
 static const char *volatile waiting_for = "start";
