@@ -304,6 +304,22 @@ static void busy_poll_is_never_longer_than_the_timeout(void **state)
 	ivshmem_close(shm);
 }
 
+/* The server, and all peers, may change what all of them have. */
+static void wait_for_blocking_eventfd_ends_in_time(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	int event = ivshmem_event_fd(shm, 0);
+
+	assert_int_equal(fcntl(event, F_SETFL, fcntl(event, F_GETFL) & ~O_NONBLOCK), 0);
+	assert_int_equal(ivshmem_set_busy_poll(shm, 1000), 0);
+	alarm(5);
+	assert_int_equal(ivshmem_wait(shm, 0, 100), -ETIMEDOUT);
+	alarm(0);
+	assert_int_equal(ivshmem_notify(shm, ME, 0), 0);
+	assert_int_equal(ivshmem_wait(shm, 0, 100), 1);
+	ivshmem_close(shm);
+}
+
 static void wait_for_wrong_vector_fails_einval(void **state)
 {
 	struct ivshmem *shm = join_alone(2);
@@ -836,6 +852,7 @@ int main(void)
 		PEER_TEST(busy_poll_takes_a_ring),
 		PEER_TEST(busy_poll_lasts_as_long_as_set),
 		PEER_TEST(busy_poll_is_never_longer_than_the_timeout),
+		PEER_TEST(wait_for_blocking_eventfd_ends_in_time),
 		PEER_TEST(wait_for_wrong_vector_fails_einval),
 		PEER_TEST(event_fd_is_readable_once_rung),
 		PEER_TEST(stores_are_visible_with_the_ring),

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -51,12 +52,19 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector)
 	return doorbell_of(shm)->event_fd(shm, vector);
 }
 
-/* -EAGAIN: another thread was faster. */
+/*
+ * -EAGAIN: there are none, or another thread was faster. A peer that holds the
+ * eventfd, too, may have made it a blocking one again: that must not stop us.
+ */
 static int take_rings(int fd)
 {
 	uint64_t count;
+	struct iovec buffer = { &count, sizeof(count) };
+	ssize_t length = preadv2(fd, &buffer, 1, -1, RWF_NOWAIT);
 
-	if (read(fd, &count, sizeof(count)) < 0)
+	if (length < 0 && errno == EOPNOTSUPP)	/* before Linux 5.8 */
+		length = read(fd, &count, sizeof(count));
+	if (length < 0)
 		return -errno;
 	return count > INT_MAX ? INT_MAX : (int)count;
 }
