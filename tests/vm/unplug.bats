@@ -37,7 +37,12 @@ unplug() {
 		vm_alive || return
 		sleep 0.02
 	done
-	qmp chardev-remove "{\"id\": \"server$1\"}"
+	# QEMU frees the device a little later.
+	for _ in {1..100}; do
+		qmp chardev-remove "{\"id\": \"server$1\"}" 2>/dev/null && return
+		sleep 0.05
+	done
+	return 1
 }
 
 # one_round NUMBER: a device comes, is rung without end, and goes
