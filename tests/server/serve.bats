@@ -219,6 +219,35 @@ root_only() {
 	[ ! -e "$socket.lock" ]
 }
 
+@test "a file that only has the name of a lock is left alone" {
+	for content in 'version = 3' '12x' '1234567890123456' $'1\n2'; do
+		printf %s "$content" >"$socket.lock"
+		run -1 --separate-stderr ivshmem serve --socket "$socket" --size 64K
+		says "'$socket.lock' is no lock that a server of this user left"
+		[ "$(<"$socket.lock")" = "$content" ]
+		[ ! -e "$socket" ]
+	done
+	echo 1 >"$dir/precious"
+	ln -f "$dir/precious" "$socket.lock"
+	run -1 --separate-stderr ivshmem serve --socket "$socket" --size 64K
+	says "is no lock"
+	[ "$(<"$dir/precious")" = 1 ]
+	rm "$socket.lock"
+	mkfifo "$socket.lock"
+	run -1 --separate-stderr ivshmem serve --socket "$socket" --size 64K
+	says "is no lock"
+	[ -p "$socket.lock" ]
+	rm "$socket.lock"
+	touch "$socket.lock"
+	[ "$(id -u)" != 0 ] || {
+		chown nobody "$socket.lock"
+		run -1 --separate-stderr ivshmem serve --socket "$socket" --size 64K
+		says "is no lock"
+		chown root "$socket.lock"
+	}
+	start --size 64K
+}
+
 @test "what is no socket is left alone" {
 	echo precious >"$socket"
 	run -1 --separate-stderr ivshmem serve --socket "$socket" --size 64K
@@ -304,4 +333,35 @@ root_only() {
 	stop "$server"
 	[ -S "$socket" ]
 	[ ! -e "$socket.status" ]
+}
+
+# passed FDS NAME OPTION...: serve, as if a service manager had passed descriptors
+passed() {
+	# shellcheck disable=SC2016
+	run --separate-stderr bash -c 'export LISTEN_PID=$$ LISTEN_FDS=$1 LISTEN_FDNAMES=$2
+		exec "$0" serve --size 64K "${@:3}" 3<&-' "$IVSHMEM_BUILD/ivshmem" "$@"
+}
+
+@test "descriptors that were not passed after all are named" {
+	passed 1 peers --socket "$socket"
+	[ "$status" -eq 1 ]
+	says "(LISTEN_FDS) can't be had"
+	passed x peers --socket "$socket"
+	[ "$status" -eq 1 ]
+	says "(LISTEN_FDS) can't be had"
+	passed 1 peers
+	[ "$status" -eq 2 ]
+	says "--socket is missing"
+	[ ! -e "$socket" ]
+}
+
+@test "a status socket alone is not enough" {
+	command -v systemd-socket-activate >/dev/null || skip "no systemd-socket-activate"
+	systemd-socket-activate --fdname=status -l "$socket" -E LD_LIBRARY_PATH "$IVSHMEM_BUILD/ivshmem" \
+		serve --size 64K 2>>"$dir/log" 3>&- &
+	server=$!
+	eventually test -S "$socket"
+	run -1 ivshmem peers --status-socket "$socket"
+	run -1 wait "$server"
+	log_has "only a status socket was passed"
 }

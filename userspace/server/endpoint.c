@@ -4,7 +4,8 @@
  *
  * Whoever holds the lock on PATH.lock owns PATH. The lock goes with its process,
  * however that ends; the file is removed only by its holder, so that whoever
- * gets a lock looks whether the file is still the one at the path.
+ * gets a lock looks whether the file is still the one at the path. A file that
+ * merely has such a name (Cargo.lock) is left alone.
  */
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include "server.h"
 
 #define BACKLOG		1024
+#define LOCK_TEXT_MAX	15	/* a process ID, and the end of its line */
 
 static struct sockaddr_un address_of(const char *path)
 {
@@ -49,11 +51,11 @@ static bool is_still_at(int fd, const char *path)
 
 static int explain_lock(const char *path, int fd, int error)
 {
-	char holder[16] = "";
+	char holder[LOCK_TEXT_MAX + 1] = "";
 	ssize_t length = -1;
 
 	if (fd >= 0)
-		length = pread(fd, holder, sizeof(holder) - 1, 0);
+		length = pread(fd, holder, LOCK_TEXT_MAX, 0);
 	holder[strspn(holder, "0123456789")] = '\0';
 	if (error == EWOULDBLOCK)
 		complain(path, "an ivshmem server%s%s serves this socket: stop it, or choose another path",
@@ -64,6 +66,28 @@ static int explain_lock(const char *path, int fd, int error)
 		complain(path, "the lock file '%s.lock' can't be had: %s", path,
 			 strerror(error));
 	return -error;
+}
+
+/* Holds nothing but what sign_lock() may have written, and is known by one name. */
+static bool is_lock(int fd)
+{
+	char text[LOCK_TEXT_MAX + 1] = "";
+	struct stat st;
+	size_t digits;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink > 1 ||
+	    st.st_uid != geteuid() || st.st_size > LOCK_TEXT_MAX ||
+	    pread(fd, text, LOCK_TEXT_MAX, 0) < 0)
+		return false;
+	digits = strspn(text, "0123456789");
+	return !text[digits] || !strcmp(text + digits, "\n");
+}
+
+static int refuse_lock(const char *path)
+{
+	complain(path, "the file '%s.lock' is no lock that a server of this user left: choose another path, or remove it",
+		 path);
+	return -EEXIST;
 }
 
 /* The lock's descriptor, or a negative errno after a message. */
@@ -81,8 +105,12 @@ static int take_lock(const char *path)
 			break;
 		}
 		if (is_still_at(fd, lock)) {
-			free(lock);
-			return fd;
+			if (is_lock(fd)) {
+				free(lock);
+				return fd;
+			}
+			ret = refuse_lock(path);
+			break;
 		}
 		close(fd);
 	}

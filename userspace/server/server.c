@@ -64,6 +64,9 @@ static int take_all_passed(struct server *server)
 		free(names[i]);
 	}
 	free(names);
+	if (count < 0)
+		complain("serve", "the descriptors that were passed (LISTEN_FDS) can't be had: %s",
+			 strerror(-count));
 	return count < 0 ? count : ret;
 }
 
@@ -71,6 +74,10 @@ static int open_peers_endpoint(struct server *server)
 {
 	const struct server_options *options = server->options;
 
+	if (server->peers_at.fd < 0 && !options->socket) {
+		complain("serve", "only a status socket was passed: pass one for peers, too, or say where they connect with --socket");
+		return -EINVAL;
+	}
 	if (server->peers_at.fd < 0)
 		return endpoint_open(&server->peers_at, options->socket,
 				     options->mode, options->group);
@@ -101,12 +108,22 @@ static int open_endpoints(struct server *server)
 {
 	int ret;
 
-	ret = take_all_passed(server);
-	if (!ret)
-		ret = open_peers_endpoint(server);
+	ret = open_peers_endpoint(server);
 	if (!ret)
 		ret = open_status_endpoint(server);
 	return ret;
+}
+
+static int open_loop(struct server *server)
+{
+	int ret;
+
+	ret = sd_event_new(&server->event);
+	if (ret >= 0)
+		ret = watch_signals(server);
+	if (ret < 0)
+		complain("serve", "%s", strerror(-ret));
+	return ret < 0 ? ret : 0;
 }
 
 static int start_sources(struct server *server)
@@ -152,7 +169,12 @@ static int serve(struct server *server)
 {
 	int ret;
 
-	ret = open_endpoints(server);
+	/* First: what was not passed after all would be the next one that is opened. */
+	ret = take_all_passed(server);
+	if (!ret)
+		ret = open_loop(server);
+	if (!ret)
+		ret = open_endpoints(server);
 	if (ret < 0)
 		goto err_close_endpoints;
 	ret = region_open(&server->region, server->options);
@@ -196,26 +218,16 @@ static void init(struct server *server, const struct server_options *options)
 int server_run(const struct server_options *options)
 {
 	struct server *server = calloc(1, sizeof(*server));
-	int ret = -ENOMEM;
+	int ret;
 
-	if (!server)
-		goto err_complain;
+	if (!server) {
+		complain("serve", "%s", strerror(ENOMEM));
+		return EXIT_FAILURE;
+	}
 	init(server, options);
 	umask(077);
-	ret = sd_event_new(&server->event);
-	if (ret >= 0)
-		ret = watch_signals(server);
-	if (ret < 0)
-		goto err_free;
 	ret = serve(server);
 	sd_event_unref(server->event);
 	free(server);
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-
-err_free:
-	sd_event_unref(server->event);
-	free(server);
-err_complain:
-	complain("serve", "%s", strerror(-ret));
-	return EXIT_FAILURE;
 }
