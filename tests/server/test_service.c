@@ -249,6 +249,20 @@ static void peers_takes_whole_answers_only(void **state)
 	assert_int_equal(peers_says((const char *)protocol, sizeof(protocol)), 1);
 }
 
+/* It would go on for ever: the end is not waited for. */
+static void peers_has_bounds_for_an_answer(void **state)
+{
+	char line[4096];
+
+	memset(line, ' ', sizeof(line));
+	line[0] = '{';
+	assert_int_equal(peers_says(line, sizeof(line)), 1);
+	assert_log_has("this is not the answer of an ivshmem server");
+	assert_int_equal(truncate(in_dir("log"), 0), 0);
+	assert_int_equal(peers_says(HEAD("65537"), strlen(HEAD("65537"))), 1);
+	assert_log_has("this is not the answer of an ivshmem server");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +278,7 @@ int main(void)
 		TEST(log_that_nobody_reads_stops_nobody),
 		TEST(journal_gets_fields_of_their_own),
 		TEST(peers_takes_whole_answers_only),
+		TEST(peers_has_bounds_for_an_answer),
 	};
 
 	return run("service", tests, ARRAY_SIZE(tests));

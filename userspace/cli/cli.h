@@ -71,6 +71,10 @@ const char *size_text(char text[SIZE_TEXT_MAX], uint64_t size);
 uint64_t size_split(uint64_t size, char *unit);
 bool size_fits_device(const char *where, uint64_t size);
 
+/* clock.c */
+int64_t now_ms(void);
+int remaining_ms(int64_t end);
+
 /* region.c */
 int open_region(struct ivshmem **shm, const char *where, unsigned int flags);
 int check_range(const struct ivshmem *shm, const char *where, uint64_t offset,

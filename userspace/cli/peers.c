@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +21,23 @@
 #include "cli.h"
 #include "server/server.h"
 
-#define PATIENCE_S	5
+#define PATIENCE_MS	5000	/* for the next piece of the answer */
+#define ANSWER_MS	60000	/* for all of it */
+#define LINE_MAX_BYTES	512
+
+/**
+ * struct answer - What a server says, which may be anybody.
+ * @fd: The connection.
+ * @end: When all of it must be there.
+ * @text: What was read, and not yet taken.
+ * @length: How much that is.
+ */
+struct answer {
+	int fd;
+	int64_t end;
+	char text[LINE_MAX_BYTES];
+	size_t length;
+};
 
 enum { PEER, USER, UID, GID, PID, VECTOR_COUNT, QUEUE, SINCE };
 
@@ -54,31 +70,24 @@ static void explain_connect(const char *path, int error)
 	}
 }
 
-/* A stream of the server's answer, or NULL after a message. */
-static FILE *ask(const char *path)
+/* A connection, or a negative errno after a message. */
+static int ask(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const struct timeval patience = { .tv_sec = PATIENCE_S };
-	FILE *stream;
-	int fd;
+	const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
+	int fd, error;
 
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
-	    connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		explain_connect(path, errno);
-		goto err_close;
-	}
-	stream = fdopen(fd, "r");
-	if (stream)
-		return stream;
-	complain(path, "%s", strerror(errno));
-err_close:
+	if (fd >= 0 &&
+	    !setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) &&
+	    !connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	error = errno;
+	explain_connect(path, error);
 	if (fd >= 0)
 		close(fd);
-	return NULL;
+	return -error;
 }
 
 /* A member of a line, which holds numbers only. */
@@ -163,68 +172,116 @@ static int add_row(struct libscols_table *table, struct json_object *line)
 	return set_user(row, uid) || set_since(row, since) ? -ENOMEM : 0;
 }
 
-/*
- * The next line, to be put; NULL at the end or where it is no JSON object. Where
- * something else comes, there may never be a line.
- */
-static struct json_object *next_line(FILE *stream)
+/* More of it; -ENODATA at its end, -ETIMEDOUT. */
+static int read_more(struct answer *answer)
 {
-	struct json_object *object;
-	size_t room = 0;
-	char *text = NULL;
+	struct pollfd poller = { .fd = answer->fd, .events = POLLIN };
+	int patience = remaining_ms(answer->end);
+	ssize_t length;
 
-	if (ungetc(getc(stream), stream) != '{')
-		return NULL;
-	object = getline(&text, &room, stream) < 0 ? NULL : json_tokener_parse(text);
-	free(text);
-	return object;
+	if (patience > PATIENCE_MS)
+		patience = PATIENCE_MS;
+	if (poll(&poller, 1, patience) <= 0)
+		return -ETIMEDOUT;
+	length = read(answer->fd, answer->text + answer->length,
+		      sizeof(answer->text) - answer->length);
+	if (length < 0)
+		return -errno;
+	answer->length += length;
+	return length ? 0 : -ENODATA;
 }
 
-/* Takes all of the answer: a server that ends in its midst is a failure. */
-static int fill(struct libscols_table *table, FILE *stream)
+/* The length of the next line. Where something else comes, there may never be one. */
+static int await_line(struct answer *answer)
 {
-	struct json_object *line = next_line(stream);
-	int64_t count = 0;
-	int ret;
+	const char *end;
+	int ret = 0;
 
-	ret = line ? get_number(line, "peers", &count) : -EPROTO;
-	json_object_put(line);
-	while (!ret && count-- > 0) {
-		line = next_line(stream);
-		ret = line ? add_row(table, line) : -EPROTO;
-		json_object_put(line);
+	while (!ret) {
+		if (answer->length && answer->text[0] != '{')
+			return -EPROTO;
+		end = memchr(answer->text, '\n', answer->length);
+		if (end)
+			return end + 1 - answer->text;
+		if (answer->length == sizeof(answer->text))
+			return -EPROTO;
+		ret = read_more(answer);
 	}
 	return ret;
 }
 
-static void explain_answer(const char *path, FILE *stream, int error)
+/* To be put where it succeeds; -EPROTO where it is no JSON object. */
+static int take_line(struct answer *answer, struct json_object **line)
 {
-	if (error == -ENOMEM)
+	int length = await_line(answer);
+
+	if (length < 0)
+		return length;
+	answer->text[length - 1] = '\0';
+	*line = json_tokener_parse(answer->text);
+	answer->length -= length;
+	memmove(answer->text, answer->text + length, answer->length);
+	return *line ? 0 : -EPROTO;
+}
+
+/* Takes all of the answer: a server that ends in its midst is a failure. */
+static int fill(struct libscols_table *table, struct answer *answer)
+{
+	struct json_object *line = NULL;
+	int64_t count = 0;
+	int ret;
+
+	ret = take_line(answer, &line);
+	if (!ret) {
+		ret = get_number(line, "peers", &count);
+		json_object_put(line);
+	}
+	if (count > SERVER_IDS_MAX)
+		ret = -EPROTO;
+	while (!ret && count-- > 0) {
+		ret = take_line(answer, &line);
+		if (!ret) {
+			ret = add_row(table, line);
+			json_object_put(line);
+		}
+	}
+	return ret;
+}
+
+static void explain_answer(const char *path, int error)
+{
+	switch (error) {
+	case -ENOMEM:
 		complain(path, "the table could not be made: not enough memory");
-	else if (ferror(stream))
+		break;
+	case -ETIMEDOUT:
 		complain(path, "the server does not answer: is it stopped?");
-	else if (feof(stream))
+		break;
+	case -ENODATA:
+	case -ECONNRESET:
 		complain(path, "the server closed the connection: it ended, or does not allow this user to ask");
-	else
+		break;
+	default:
 		complain(path, "this is not the answer of an ivshmem server: give the path of its status socket");
+	}
 }
 
 static int show_peers(const char *path, bool json)
 {
+	struct answer answer = { .fd = ask(path), .end = now_ms() + ANSWER_MS };
 	struct libscols_table *table;
-	FILE *stream = ask(path);
 	int ret;
 
-	if (!stream)
+	if (answer.fd < 0)
 		return EXIT_FAILURE;
 	table = new_table(json);
-	ret = table ? fill(table, stream) : -ENOMEM;
+	ret = table ? fill(table, &answer) : -ENOMEM;
 	if (ret)
-		explain_answer(path, stream, ret);
+		explain_answer(path, ret);
 	else if (json || scols_table_get_nlines(table))
 		ret = scols_print_table(table);
 	scols_unref_table(table);
-	fclose(stream);
+	close(answer.fd);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -5,30 +5,8 @@
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cli.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
-/* Milliseconds until @end, for ivshmem_wait(); negative @end: for ever. */
-static int remaining(int64_t end)
-{
-	int64_t left;
-
-	if (end < 0)
-		return -1;
-	left = end - now_ms();
-	if (left < 0)
-		return 0;
-	return left < INT_MAX ? left : INT_MAX;
-}
 
 static void explain(const char *where, unsigned int vector, int error)
 {
@@ -59,7 +37,7 @@ static int wait_rings(const char *where, unsigned int vector, unsigned int count
 	if (open_region(&shm, where, 0) < 0)
 		return EXIT_FAILURE;
 	while (ret >= 0 && taken < count) {
-		ret = ivshmem_wait(shm, vector, remaining(end));
+		ret = ivshmem_wait(shm, vector, remaining_ms(end));
 		if (ret > 0)
 			taken += ret;
 	}
