@@ -321,6 +321,12 @@ root_only() {
 	[ ! -e "$socket" ]
 }
 
+@test "a limit on the size of files is named" {
+	run -1 --separate-stderr bash -c 'ulimit -f 10; exec "$@"' - ivshmem serve --socket "$socket" --size 1M
+	says "--size 1M is beyond the file size limit"
+	[ ! -e "$socket" ] && [ ! -e "$socket.lock" ]
+}
+
 @test "systemd-socket-activate works" {
 	command -v systemd-socket-activate >/dev/null || skip "no systemd-socket-activate"
 	systemd-socket-activate -l "$socket" -E LD_LIBRARY_PATH "$IVSHMEM_BUILD/ivshmem" \

@@ -60,6 +60,9 @@ static void explain_memfd(const struct region *region, bool huge, int error)
 		complain("serve", "--size %s is no multiple of the huge page size", text);
 	else if (huge && (error == ENODEV || error == ENOSYS))
 		complain("serve", "this kernel has no huge pages");
+	else if (error == EFBIG)
+		complain("serve", "--size %s is beyond the file size limit: raise it (ulimit -f)",
+			 text);
 	else
 		complain("serve", "no memory region of %s: %s", text, strerror(error));
 }

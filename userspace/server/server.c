@@ -25,6 +25,7 @@ static int watch_signals(struct server *server)
 	int ret;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a region beyond RLIMIT_FSIZE is an error */
 	sigemptyset(&set);
 	for (i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaddset(&set, signals[i]);
