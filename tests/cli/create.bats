@@ -90,7 +90,7 @@ load helper
 @test "create refuses what is not a mode" {
 	for mode in "" 8 0668 rw -1 +7 01000 7777 99999999999999999999999 "0660 "; do
 		run -2 --separate-stderr ivshmem create "$region" --size 4K --mode "$mode"
-		says "--mode '$mode' is not a file mode"
+		says "--mode '$mode' is not a mode"
 		[ ! -e "$region" ]
 	done
 }
@@ -104,6 +104,8 @@ load helper
 	[ "$(stat -c '%G %a' "$region")" = "$group 660" ]
 	ivshmem create "$region.2" --size 4K --group "$group" --mode 640
 	[ "$(stat -c '%G %a' "$region.2")" = "$group 640" ]
+	ivshmem create "$region.3" --size 4K --group "$(stat -c %g "$region")"
+	[ "$(stat -c '%G %a' "$region.3")" = "$group 660" ]
 }
 
 @test "create --group refuses a group that does not exist" {

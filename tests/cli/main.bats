@@ -3,7 +3,7 @@
 
 load helper
 
-verbs=(list info create read write qemu libvirt)
+verbs=(list info create read write notify wait serve peers qemu libvirt)
 
 @test "help names every verb" {
 	run -0 --separate-stderr ivshmem --help

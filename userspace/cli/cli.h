@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include <ivshmem.h>
 
@@ -71,6 +72,11 @@ const char *size_text(char text[SIZE_TEXT_MAX], uint64_t size);
 uint64_t size_split(uint64_t size, char *unit);
 bool size_fits_device(const char *where, uint64_t size);
 
+/* permissions.c */
+int parse_mode(const char *verb, const char *text, mode_t *mode);
+int parse_user(const char *verb, const char *option, const char *text, uid_t *uid);
+int parse_group(const char *verb, const char *option, const char *text, gid_t *gid);
+
 /* clock.c */
 int64_t now_ms(void);
 int remaining_ms(int64_t end);
@@ -82,17 +88,35 @@ int check_range(const struct ivshmem *shm, const char *where, uint64_t offset,
 int backing_file_size(const char *path, uint64_t *size);
 char *absolute_path(const char *path);
 
-/* doorbell.c */
-struct doorbell {
-	bool wanted;
+/* vm_options.c */
+
+/* Those that "qemu" and "libvirt" share. */
+#define VM_OPTIONS							\
+		{ "size", required_argument, NULL, 's' },		\
+		{ "doorbell", no_argument, NULL, 'd' },			\
+		{ "socket", required_argument, NULL, 'S' },		\
+		{ "vectors", required_argument, NULL, 'v' },		\
+		{ "help", no_argument, NULL, 'h' }
+
+/**
+ * struct vm_options - What device a VM is to have.
+ * @size: Of the region; 0 where it was not given.
+ * @doorbell: With interrupts.
+ * @socket: Of the server, with @doorbell.
+ * @vectors: With @doorbell.
+ * @vectors_given: Was "--vectors" given?
+ */
+struct vm_options {
+	uint64_t size;
+	bool doorbell;
 	const char *socket;
 	unsigned int vectors;
 	bool vectors_given;
 };
 
-int parse_doorbell(const char *verb, int option, const char *value,
-		   struct doorbell *doorbell);
-int check_doorbell(const char *verb, const struct doorbell *doorbell, uint64_t size);
+int parse_vm_option(const char *verb, int option, const char *value,
+		    struct vm_options *options);
+int check_vm_options(const char *verb, const struct vm_options *options);
 
 /* escape.c */
 void put_quoted(const char *text);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,39 +20,6 @@ struct request {
 	const char *group_name;
 	gid_t group;
 };
-
-static int parse_mode(const char *text, mode_t *mode)
-{
-	unsigned long number;
-	char *end;
-
-	errno = 0;
-	number = strtoul(text, &end, 8);
-	if (text[0] < '0' || text[0] > '7' || *end || errno || number > 0777) {
-		complain("create", "--mode '%s' is not a file mode: write octal digits up to 0777, as 0660",
-			 text);
-		return -EINVAL;
-	}
-	*mode = number;
-	return 0;
-}
-
-static int find_group(struct request *request)
-{
-	const struct group *group;
-
-	if (!request->group_name)
-		return 0;
-	errno = 0;
-	group = getgrnam(request->group_name);
-	if (group) {
-		request->group = group->gr_gid;
-		return 0;
-	}
-	complain("create", "--group '%s': %s", request->group_name,
-		 errno ? strerror(errno) : "there is no such group");
-	return -EINVAL;
-}
 
 static void explain_create(const struct request *request, int error)
 {
@@ -148,10 +114,11 @@ static int parse_options(int argc, char **argv, struct request *request)
 			request->size_given = true;
 			break;
 		case 'm':
-			ret = parse_mode(optarg, &request->mode);
+			ret = parse_mode("create", optarg, &request->mode);
 			request->mode_given = true;
 			break;
 		case 'g':
+			ret = parse_group("create", "--group", optarg, &request->group);
 			request->group_name = optarg;
 			break;
 		case 'e':
@@ -186,7 +153,7 @@ static int run(int argc, char **argv)
 		complain("create", "--size is missing: say how large the region is to be, as --size 64M");
 		return misuse(&cmd_create);
 	}
-	if (!size_fits_device(request.path, request.size) || find_group(&request) < 0)
+	if (!size_fits_device(request.path, request.size))
 		return EXIT_MISUSE;
 	if (request.group_name && !request.mode_given)
 		request.mode = 0660;

@@ -96,15 +96,15 @@ static int print_element(const char *path, uint64_t size)
 }
 
 /* The name is not used where a server has the region, but libvirt wants one. */
-static int print_doorbell(const struct doorbell *doorbell, const char *name)
+static int print_doorbell(const struct vm_options *vm, const char *name)
 {
 	char *absolute;
 
 	if (!name_fits(name, name))
 		return EXIT_FAILURE;
-	absolute = absolute_path(doorbell->socket);
+	absolute = absolute_path(vm->socket);
 	if (!absolute) {
-		complain(doorbell->socket, "%s", strerror(errno));
+		complain(vm->socket, "%s", strerror(errno));
 		return EXIT_FAILURE;
 	}
 	printf("<shmem name='");
@@ -115,51 +115,29 @@ static int print_doorbell(const struct doorbell *doorbell, const char *name)
 	put_escaped(absolute);
 	printf("'/>\n"
 	       "  <msi vectors='%u' ioeventfd='on'/>\n"
-	       "</shmem>\n", doorbell->vectors);
+	       "</shmem>\n", vm->vectors);
 	free(absolute);
 	return EXIT_SUCCESS;
 }
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "size", required_argument, NULL, 's' },
-		{ "doorbell", no_argument, NULL, 'd' },
-		{ "socket", required_argument, NULL, 'S' },
-		{ "vectors", required_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	struct doorbell doorbell = { .vectors = 1 };
+	static const struct option options[] = { VM_OPTIONS, { } };
+	struct vm_options vm = { .vectors = 1 };
 	const char *path;
-	uint64_t size = 0;
 	int c, ret = 0;
 
-	while (!ret && (c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			ret = parse_size("libvirt", "--size", optarg, &size);
-			if (!ret && !size_fits_device("libvirt", size))
-				ret = -EINVAL;
-			break;
-		case 'd':
-		case 'S':
-		case 'v':
-			ret = parse_doorbell("libvirt", c, optarg, &doorbell);
-			break;
-		case 'h':
-			return show_help(&cmd_libvirt);
-		default:
-			ret = -EINVAL;
-		}
-	}
+	while (!ret && (c = getopt_long(argc, argv, "s:h", options, NULL)) != -1)
+		ret = parse_vm_option("libvirt", c, optarg, &vm);
+	if (ret == 'h')
+		return show_help(&cmd_libvirt);
 	if (!ret)
-		ret = check_doorbell("libvirt", &doorbell, size);
+		ret = check_vm_options("libvirt", &vm);
 	path = ret ? NULL : only_argument(&cmd_libvirt, argc, argv,
-					  doorbell.wanted ? "NAME" : "PATH");
+					  vm.doorbell ? "NAME" : "PATH");
 	if (!path)
 		return misuse(&cmd_libvirt);
-	return doorbell.wanted ? print_doorbell(&doorbell, path) : print_element(path, size);
+	return vm.doorbell ? print_doorbell(&vm, path) : print_element(path, vm.size);
 }
 
 const struct command cmd_libvirt = {

@@ -89,28 +89,18 @@ static int check_id(const char *id)
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "size", required_argument, NULL, 's' },
 		{ "id", required_argument, NULL, 'i' },
 		{ "acpi-index", required_argument, NULL, 'a' },
-		{ "doorbell", no_argument, NULL, 'd' },
-		{ "socket", required_argument, NULL, 'S' },
-		{ "vectors", required_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
+		VM_OPTIONS,
 		{ }
 	};
-	struct doorbell doorbell = { .vectors = 1 };
+	struct vm_options vm = { .vectors = 1 };
 	const char *id = "ivshmem", *path = NULL;
 	unsigned int acpi_index = 0;
-	uint64_t size = 0;
 	int c, ret = 0;
 
 	while (!ret && (c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
 		switch (c) {
-		case 's':
-			ret = parse_size("qemu", "--size", optarg, &size);
-			if (!ret && !size_fits_device("qemu", size))
-				ret = -EINVAL;
-			break;
 		case 'i':
 			id = optarg;
 			ret = check_id(id);
@@ -119,28 +109,23 @@ static int run(int argc, char **argv)
 			ret = parse_integer("qemu", "--acpi-index", optarg, 1, ACPI_INDEX_MAX,
 					    &acpi_index);
 			break;
-		case 'd':
-		case 'S':
-		case 'v':
-			ret = parse_doorbell("qemu", c, optarg, &doorbell);
-			break;
-		case 'h':
-			return show_help(&cmd_qemu);
 		default:
-			ret = -EINVAL;
+			ret = parse_vm_option("qemu", c, optarg, &vm);
 		}
 	}
+	if (ret == 'h')
+		return show_help(&cmd_qemu);
 	if (!ret)
-		ret = check_doorbell("qemu", &doorbell, size);
-	if (!ret && !doorbell.wanted)
+		ret = check_vm_options("qemu", &vm);
+	if (!ret && !vm.doorbell)
 		path = only_argument(&cmd_qemu, argc, argv, "PATH");
 	else if (!ret && optind < argc)
 		complain("qemu", "with --doorbell the server has the region: give no PATH");
-	if (ret || (doorbell.wanted ? optind < argc : !path))
+	if (ret || (vm.doorbell ? optind < argc : !path))
 		return misuse(&cmd_qemu);
 
-	ret = doorbell.wanted ? print_doorbell(doorbell.socket, id, doorbell.vectors) :
-				print_plain(path, id, size);
+	ret = vm.doorbell ? print_doorbell(vm.socket, id, vm.vectors) :
+			    print_plain(path, id, vm.size);
 	if (ret)
 		return ret;
 	if (acpi_index)

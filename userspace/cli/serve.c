@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,62 +15,6 @@ enum {
 	SOCKET = 256, STATUS_SOCKET, VECTORS, SHM, HUGEPAGES, FILE_PATH, MAX_PEERS,
 	ALLOW_USER, ALLOW_GROUP,
 };
-
-static int parse_mode(const char *text, mode_t *mode)
-{
-	unsigned long number;
-	char *end;
-
-	errno = 0;
-	number = strtoul(text, &end, 8);
-	if (text[0] < '0' || text[0] > '7' || *end || errno || number > 0777) {
-		complain("serve", "--mode '%s' is not a mode: write octal digits up to 0777, as 0660",
-			 text);
-		return -EINVAL;
-	}
-	*mode = number;
-	return 0;
-}
-
-static int parse_id(const char *option, const char *text, unsigned int *id)
-{
-	return parse_integer("serve", option, text, 0, UINT_MAX - 1, id);
-}
-
-/* A name, or a number. */
-static int parse_user(const char *text, uid_t *uid)
-{
-	const struct passwd *user;
-
-	if (isdigit((unsigned char)*text))
-		return parse_id("--allow-user", text, uid);
-	errno = 0;
-	user = getpwnam(text);
-	if (!user) {
-		complain("serve", "--allow-user '%s': %s", text,
-			 errno ? strerror(errno) : "there is no such user");
-		return -EINVAL;
-	}
-	*uid = user->pw_uid;
-	return 0;
-}
-
-static int parse_group(const char *option, const char *text, gid_t *gid)
-{
-	const struct group *group;
-
-	if (isdigit((unsigned char)*text))
-		return parse_id(option, text, gid);
-	errno = 0;
-	group = getgrnam(text);
-	if (!group) {
-		complain("serve", "%s '%s': %s", option, text,
-			 errno ? strerror(errno) : "there is no such group");
-		return -EINVAL;
-	}
-	*gid = group->gr_gid;
-	return 0;
-}
 
 static int add_id(unsigned int **ids, size_t *count, unsigned int id)
 {
@@ -94,10 +35,10 @@ static int add_allowed(struct access *access, int option, const char *text)
 	int ret;
 
 	if (option == ALLOW_USER) {
-		ret = parse_user(text, &id);
+		ret = parse_user("serve", "--allow-user", text, &id);
 		return ret ?: add_id(&access->users, &access->n_users, id);
 	}
-	ret = parse_group("--allow-group", text, &id);
+	ret = parse_group("serve", "--allow-group", text, &id);
 	return ret ?: add_id(&access->groups, &access->n_groups, id);
 }
 
@@ -166,9 +107,9 @@ static int parse_option(struct server_options *options, int option, bool *mode_g
 		return choose_backing(options, option, optarg);
 	case 'm':
 		*mode_given = true;
-		return parse_mode(optarg, &options->mode);
+		return parse_mode("serve", optarg, &options->mode);
 	case 'g':
-		return parse_group("--group", optarg, &options->group);
+		return parse_group("serve", "--group", optarg, &options->group);
 	case MAX_PEERS:
 		return parse_integer("serve", "--max-peers", optarg, 1, SERVER_IDS_MAX,
 				     &options->max_peers);
