@@ -4,17 +4,28 @@
 
 load helper
 
+export LD_LIBRARY_PATH=build
+
 boot() {
-	truncate -s 8M "$REGIONS/shared"
-	build/tests/peer_server "$REGIONS/socket" "$REGIONS/shared" 256 3>&- &
+	build/ivshmem serve --socket "$REGIONS/socket" --file "$REGIONS/shared" --size 8M --vectors 256 \
+		3>&- 2>"$REGIONS/server.log" &
+	echo $! >"$REGIONS/server.pid"
 	until [ -S "$REGIONS/socket" ]; do sleep 0.05; done
+	# So that the guest gets another ID than a plain device shows, which is 0.
+	build/ivshmem info "unix:$REGIONS/socket" >/dev/null
 	vm_start -chardev "socket,id=server,path=$REGIONS/socket" \
 		-device ivshmem-doorbell,chardev=server,vectors=256,addr=4,id=doorbell \
 		-object "$(region a 1M)" -device ivshmem-plain,memdev=a,addr=5
 }
 
+teardown_file() {
+	vm_kill
+	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
+	rm -rf "$REGIONS"
+}
+
 @test "kind and peer ID tell a doorbell device from a plain one" {
-	[ "$(guest 'cd /sys/bus/pci/devices/0000:00:04.0/ivshmem/ivshmem*; echo $(cat kind peer_id size)')" = 'doorbell 5 8388608' ]
+	[ "$(guest 'cd /sys/bus/pci/devices/0000:00:04.0/ivshmem/ivshmem*; echo $(cat kind peer_id size)')" = 'doorbell 1 8388608' ]
 	[ "$(guest 'cd /sys/bus/pci/devices/0000:00:05.0/ivshmem/ivshmem*; echo $(cat kind peer_id size)')" = 'plain 0 1048576' ]
 }
 
@@ -23,6 +34,17 @@ boot() {
 	[[ "$output" == *'0000:00:04.0'*'doorbell'* ]]
 	run guest 'ivshmem info 0000:00:04.0'
 	[[ "$output" == *'doorbell'* ]]
+}
+
+# Others than root can't read the capabilities.
+@test "ivshmem list tells the kind of devices that no driver has, to anybody" {
+	guest 'for device in 0000:00:04.0 0000:00:05.0; do echo $device >/sys/bus/pci/drivers/ivshmem/unbind; done'
+	for user in root outsider; do
+		guest "su $user -c 'ivshmem list --json'" >"$REGIONS/list" || true
+		[ "$(jq -r '[.. | .kind? // empty] | join(" ")' "$REGIONS/list")" = 'doorbell plain' ]
+		[ "$(jq -r '[.. | .driver? // empty] | join(" ")' "$REGIONS/list")" = '' ]
+	done
+	guest 'for device in 0000:00:04.0 0000:00:05.0; do echo $device >/sys/bus/pci/drivers/ivshmem/bind; done; udevadm settle'
 }
 
 @test "the memory of a doorbell device is the server's region, both ways" {
@@ -38,7 +60,7 @@ boot() {
 	[ "$vectors" -lt 256 ]
 	guest "dmesg | grep -q ' $vectors of 256 vectors can be used'"
 	node=$(guest 'readlink -f /dev/ivshmem/by-path/pci-0000:00:04.0')
-	guest "ivshmem notify $node 5 $((vectors - 1)) &&
+	guest "ivshmem notify $node 1 $((vectors - 1)) &&
 		[ \"\$(ivshmem wait --timeout 10 $node $((vectors - 1)))\" = 1 ]"
 	run guest "ivshmem wait --timeout 1 $node $vectors"
 	[ "$status" -ne 0 ]

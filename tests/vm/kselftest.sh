@@ -9,13 +9,13 @@ cd "$(dirname "$0")/../.." || exit
 . tests/vm/vm.bash
 
 regions=$(mktemp -d /dev/shm/ivshmem-kselftest.XXXXXX)
-trap 'vm_kill; rm -rf "$regions"' EXIT
+LD_LIBRARY_PATH=build build/ivshmem serve --socket "$regions/socket" --size 8M --vectors 4 2>"$regions/log" &
+server=$!
+trap 'vm_kill; kill $server; rm -rf "$regions"' EXIT
+until [[ -S $regions/socket ]]; do sleep 0.05; done
 
 run_all() {
-	truncate -s 8M "$regions/shared"
 	truncate -s 16M "$regions/disk"
-	build/tests/peer_server "$regions/socket" "$regions/shared" 4 &
-	until [[ -S $regions/socket ]]; do sleep 0.05; done
 	vm_start -chardev "socket,id=server,path=$regions/socket" \
 		-device ivshmem-doorbell,chardev=server,vectors=4,addr=5 \
 		-object "memory-backend-file,id=a,share=on,mem-path=$regions/a,size=64M" \

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,7 @@
 #define VENDOR_ID	"0x1af4\n"
 #define DEVICE_ID	"0x1110\n"
 #define NODE_PREFIX	"ivshmem"
-#define PCI_COMMAND	4
-#define PCI_COMMAND_MEMORY	0x2
+#define MAX_CAPABILITIES	48	/* for as many there is room */
 
 /* Takes @min to @max hex digits and the character @end behind them. */
 static const char *parse_field(const char *text, int min, int max, char end,
@@ -119,16 +119,65 @@ int ivshmem_pci_bar(int dir, unsigned int bar, uint64_t *size)
 	return 0;
 }
 
-/* The MSI-X table of a doorbell device is its BAR1; a plain one has none. */
+/* -ENODATA: config space is not to be read so far, but by root. */
+static int read_config(int config, unsigned int offset, void *data, size_t size)
+{
+	ssize_t length = pread(config, data, size, offset);
+
+	if (length < 0)
+		return -errno;
+	return (size_t)length == size ? 0 : -ENODATA;
+}
+
+/* Is there a capability of this ID? 0, 1, or a negative errno. */
+static int find_capability(int config, uint8_t id)
+{
+	uint8_t entry[2] = { 0, 0 };	/* its ID, and where the next one lies */
+	unsigned int seen;
+	uint16_t status;
+	int err;
+
+	err = read_config(config, PCI_STATUS, &status, sizeof(status));
+	if (err || !(le16toh(status) & PCI_STATUS_CAP_LIST))
+		return err;
+	err = read_config(config, PCI_CAPABILITY_LIST, &entry[1], 1);
+	for (seen = 0; !err && entry[1] >= PCI_STD_HEADER_SIZEOF && seen < MAX_CAPABILITIES; seen++) {
+		err = read_config(config, entry[1] & ~3u, entry, sizeof(entry));
+		if (!err && entry[0] == id)
+			return 1;
+	}
+	return err;
+}
+
+static int has_msix(int dir)
+{
+	int fd = openat(dir, "config", O_RDONLY | O_CLOEXEC);
+	int found;
+
+	if (fd < 0)
+		return -errno;
+	found = find_capability(fd, PCI_CAP_ID_MSIX);
+	close(fd);
+	return found;
+}
+
+/*
+ * A doorbell device has MSI-X, a plain one has not. Who may not read that goes by
+ * BAR 1, where QEMU puts the MSI-X table.
+ */
 int ivshmem_pci_kind(int dir, enum ivshmem_kind *kind)
 {
+	int found = has_msix(dir);
 	uint64_t size;
 	int err;
 
-	err = ivshmem_pci_bar(dir, 1, &size);
-	if (err && err != -ENXIO)
-		return err;
-	*kind = err ? IVSHMEM_PLAIN : IVSHMEM_DOORBELL;
+	if (found < 0) {
+		err = ivshmem_pci_bar(dir, 1, &size);
+		if (err && err != -ENXIO)
+			return err;
+		found = !err;
+	}
+	*kind = found ? IVSHMEM_DOORBELL : IVSHMEM_PLAIN;
 	return 0;
 }
 
