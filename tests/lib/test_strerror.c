@@ -42,6 +42,12 @@ static void missing_device_names_the_remedy(void **state)
 	assert_non_null(strstr(ivshmem_strerror(-EACCES), "group"));
 }
 
+static void no_room_names_filesystem_and_eventfds(void **state)
+{
+	assert_non_null(strstr(ivshmem_strerror(-ENOSPC), "filesystem"));
+	assert_non_null(strstr(ivshmem_strerror(-ENOSPC), "eventfds"));
+}
+
 static void other_errors_have_the_systems_text(void **state)
 {
 	assert_string_equal(ivshmem_strerror(-ENOTDIR), strerror(ENOTDIR));
@@ -63,6 +69,7 @@ int main(void)
 		TEST(documented_errors_have_texts_of_their_own),
 		TEST(texts_are_one_line_without_full_stop),
 		TEST(missing_device_names_the_remedy),
+		TEST(no_room_names_filesystem_and_eventfds),
 		TEST(other_errors_have_the_systems_text),
 		TEST(any_number_has_a_text),
 	};

@@ -49,8 +49,9 @@ static const char *own_text(int error)
 		return "the file is there at another size: ask for that size, "
 		       "or remove it once nobody uses it";
 	case -ENOSPC:
-		return "no room on the filesystem: free some, make the region smaller, "
-		       "or remount with a larger size=";
+		return "no room: on the filesystem free some, make the region smaller, or "
+		       "remount with a larger size=; a vector that has too many eventfds "
+		       "takes no more";
 	case -ENOMEM:
 		return "out of memory: for huge pages raise vm.nr_hugepages";
 	case -EBUSY:
