@@ -195,6 +195,29 @@ TEST_F(doorbell, bindings_of_one_file_have_an_end)
 		close(events[i]);
 }
 
+/* The handler walks them with interrupts off. */
+TEST_F(doorbell, bindings_of_one_vector_have_an_end)
+{
+	int files[16], events[64], i, j;
+
+	for (j = 0; j < 64; j++)
+		events[j] = eventfd(0, EFD_NONBLOCK);
+	for (i = 0; i < 16; i++) {
+		files[i] = open(DOORBELL_NODE, O_RDWR);
+		ASSERT_LE(0, files[i]);
+		for (j = 0; j < 64; j++)
+			ASSERT_EQ(0, set(files[i], 0, events[j], 0));
+	}
+	EXPECT_ERRNO(ENOSPC, set(self->fd, 0, events[0], 0));
+	EXPECT_EQ(0, set(self->fd, 1, events[0], 0));
+	close(files[0]);
+	EXPECT_EQ(0, set(self->fd, 0, events[0], 0));
+	for (i = 1; i < 16; i++)
+		close(files[i]);
+	for (j = 0; j < 64; j++)
+		close(events[j]);
+}
+
 TEST_F(doorbell, unbind_ends_the_signals)
 {
 	int a = bind_new(self->fd, 0), b = bind_new(self->fd, 0);

@@ -133,15 +133,17 @@ static int read_config(int config, unsigned int offset, void *data, size_t size)
 static int find_capability(int config, uint8_t id)
 {
 	uint8_t entry[2] = { 0, 0 };	/* its ID, and where the next one lies */
-	unsigned int seen;
 	uint16_t status;
+	unsigned int i;
 	int err;
 
 	err = read_config(config, PCI_STATUS, &status, sizeof(status));
 	if (err || !(le16toh(status) & PCI_STATUS_CAP_LIST))
 		return err;
 	err = read_config(config, PCI_CAPABILITY_LIST, &entry[1], 1);
-	for (seen = 0; !err && entry[1] >= PCI_STD_HEADER_SIZEOF && seen < MAX_CAPABILITIES; seen++) {
+	for (i = 0; i < MAX_CAPABILITIES; i++) {
+		if (err || entry[1] < PCI_STD_HEADER_SIZEOF)
+			break;
 		err = read_config(config, entry[1] & ~3u, entry, sizeof(entry));
 		if (!err && entry[0] == id)
 			return 1;
