@@ -219,8 +219,8 @@ uint64_t ivshmem_size(const struct ivshmem *shm);
  * ivshmem_path() - What was opened.
  * @shm: Open handle, or NULL.
  *
- * Return: The absolute path of the device node, file or resource2, free of
- * symbolic links; owned by the handle. NULL for NULL.
+ * Return: The absolute path of the device node, file, resource2 or server's
+ * socket, free of symbolic links; owned by the handle. NULL for NULL.
  * Since: 0.1
  */
 const char *ivshmem_path(const struct ivshmem *shm);

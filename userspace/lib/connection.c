@@ -38,6 +38,7 @@ void ivshmem_connection_close(struct ivshmem_connection *connection)
 {
 	ivshmem_stream_close(&connection->stream);
 	ivshmem_protocol_free(&connection->protocol);
+	free(connection->path);
 	free(connection);
 }
 
@@ -197,7 +198,7 @@ static int connect_until(int fd, const struct sockaddr_un *address, int64_t dead
  * By way of /proc: a link that ivshmem_open() does not trust is not followed, and
  * the path may be longer than a socket's address.
  */
-static int connect_to(const char *path, int64_t deadline)
+static int connect_to(const char *path, int64_t deadline, char **resolved)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int path_fd, fd, err;
@@ -212,6 +213,8 @@ static int connect_to(const char *path, int64_t deadline)
 		goto err_close_path;
 	}
 	err = connect_until(fd, &address, deadline);
+	if (!err)
+		err = ivshmem_path_of(path_fd, resolved);
 	if (err)
 		goto err_close_fd;
 	close(path_fd);
@@ -233,7 +236,7 @@ int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
 	connection = calloc(1, sizeof(*connection));
 	if (!connection)
 		return -ENOMEM;
-	fd = connect_to(path, deadline);
+	fd = connect_to(path, deadline, &connection->path);
 	ivshmem_stream_init(&connection->stream, fd);
 	ivshmem_protocol_init(&connection->protocol, release_fd);
 	err = fd < 0 ? fd : introduce(connection, deadline);

@@ -9,11 +9,13 @@
  * struct ivshmem_connection - The server behind a "unix:" region.
  * @stream: Its socket.
  * @protocol: What came over it.
+ * @path: Where that is, free of symbolic links.
  * @ended: Why there is no socket any more, a negative errno; or 0.
  */
 struct ivshmem_connection {
 	struct ivshmem_stream stream;
 	struct ivshmem_protocol protocol;
+	char *path;
 	int ended;
 };
 

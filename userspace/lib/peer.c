@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,6 +50,10 @@ int ivshmem_peer_open(struct ivshmem **shm, const char *path, bool readonly)
 	if (err)
 		goto err_close_fd;
 	(*shm)->connection = connection;
+	/* What the region's file is called is the server's business, if it has a name. */
+	free((*shm)->path);
+	(*shm)->path = connection->path;
+	connection->path = NULL;
 	return 0;
 
 err_close_fd:
