@@ -165,7 +165,7 @@ uninstall:
 KSELFTEST_CFLAGS := -O1 -g -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-sign-compare -Wno-nonnull -isystem build/kselftest -Ikmod -static
 KSELFTESTS := $(patsubst tests/kselftest/%.c,build/kselftest/bin/%,$(wildcard tests/kselftest/*.c))
-KSELFTESTS_32 := $(addsuffix -32,$(filter-out %/removal %/pin,$(KSELFTESTS)))
+KSELFTESTS_32 := $(addsuffix -32,$(filter-out %/removal %/pin %/huge,$(KSELFTESTS)))
 
 build/kselftest/kselftest_harness.h:
 	@mkdir -p $(@D)

@@ -9,6 +9,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/fs.h>
+#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/uio.h>
@@ -57,5 +58,86 @@ static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t b
 	return fault_in_pages_writeable(iov.iov_base, min(iov.iov_len, bytes)) ? bytes : 0;
 }
 #endif
+
+/* Compound pages in the memory map of a device. */
+#ifdef HAVE_VMEMMAP_SHIFT
+static inline void pgmap_set_order(struct dev_pagemap *pgmap, unsigned int order)
+{
+	pgmap->vmemmap_shift = order;
+}
+
+static inline unsigned int pgmap_order(struct dev_pagemap *pgmap)
+{
+	return pgmap->vmemmap_shift;
+}
+#else					/* before 5.17 */
+static inline void pgmap_set_order(struct dev_pagemap *pgmap, unsigned int order)
+{
+}
+
+static inline unsigned int pgmap_order(struct dev_pagemap *pgmap)
+{
+	return 0;
+}
+#endif
+
+/* What the struct pages of a device cost: compound pages may share most of theirs. */
+static inline u64 pgmap_memory(struct dev_pagemap *pgmap)
+{
+	u64 pages = (pgmap->range.end + 1 - pgmap->range.start) >> PAGE_SHIFT;
+
+#ifdef vmemmap_can_optimize
+	if (vmemmap_can_optimize(NULL, pgmap))
+		return (pages >> pgmap_order(pgmap)) * 2 * PAGE_SIZE;
+#endif
+	return pages * sizeof(struct page);
+}
+
+/*
+ * Write-back entries where the MTRRs say otherwise: x86 only, and with a function
+ * that is there if one of the kernel's own drivers wants it.
+ */
+#if defined(CONFIG_X86) && defined(CONFIG_VMAP_PFN)
+#define HAVE_WRITE_BACK_BY_HAND
+#endif
+
+/* Huge entries for bare page frames: since 6.12. Before they are no safe against GUP-fast. */
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+#define HAVE_HUGE_PFNMAP
+#ifdef HAVE_PFN_T			/* before 6.17 */
+#include <linux/pfn_t.h>
+#define huge_pfn(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
+#else
+#define huge_pfn(pfn) (pfn)
+#endif
+
+static inline vm_fault_t insert_huge_pfn(struct vm_fault *vmf, unsigned long pfn,
+					 unsigned int order)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+
+	if (order == PMD_SHIFT - PAGE_SHIFT)
+		return vmf_insert_pfn_pmd(vmf, huge_pfn(pfn), write);
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+	if (order == PUD_SHIFT - PAGE_SHIFT)
+		return vmf_insert_pfn_pud(vmf, huge_pfn(pfn), write);
+#endif
+	return VM_FAULT_FALLBACK;
+}
+#endif
+
+/* The largest entry for bare page frames that are aligned like @alignment. */
+static inline unsigned long huge_pfnmap_size(u64 alignment)
+{
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+	if (has_transparent_pud_hugepage() && IS_ALIGNED(alignment, PUD_SIZE))
+		return PUD_SIZE;
+#endif
+#ifdef HAVE_HUGE_PFNMAP
+	if (has_transparent_hugepage() && IS_ALIGNED(alignment, PMD_SIZE))
+		return PMD_SIZE;
+#endif
+	return PAGE_SIZE;
+}
 
 #endif /* IVSHMEM_COMPAT_H */

@@ -31,20 +31,31 @@ struct ivshmem_device;
  * struct ivshmem_mapping - A method of mapping the region.
  * @name: Name in sysfs.
  * @id: IVSHMEM_MAPPING_*.
- * @vm_flags: Of the VMAs that map it.
- * @init: Set the kernel's mapping up: ivshmem_device.data and .cache. Returns a
- *	negative errno where this method does not suit the device or the kernel.
+ * @features: IVSHMEM_FEATURE_*.
+ * @init: Set the kernel's mapping up: ivshmem_device.data, .cache and .page_size.
+ *	Returns a negative errno where this method does not suit the device or
+ *	the kernel.
  * @exit: Take it down, after the last section and the last user mapping; waits
  *	for those who pinned pages.
- * @insert: Map one page frame for user space. In a section.
+ * @settle: Wait for faults that have left their section and not yet set their
+ *	entry. May be NULL.
+ * @vm_flags: Of a VMA that maps the region.
+ * @fault: Map at least the page frame @pfn, that of the fault. In a section.
+ * @huge_fault: Map the block of 1 << @order page frames that @vmf falls into. In
+ *	a section. May be NULL.
  */
 struct ivshmem_mapping {
 	const char *name;
 	u32 id;
-	vm_flags_t vm_flags;
+	u64 features;
 	int (*init)(struct ivshmem_device *ivs);
 	void (*exit)(struct ivshmem_device *ivs);
-	vm_fault_t (*insert)(struct vm_fault *vmf, unsigned long pfn);
+	void (*settle)(struct ivshmem_device *ivs);
+	vm_flags_t (*vm_flags)(struct ivshmem_device *ivs, struct vm_area_struct *vma);
+	vm_fault_t (*fault)(struct ivshmem_device *ivs, struct vm_fault *vmf,
+			    unsigned long pfn);
+	vm_fault_t (*huge_fault)(struct ivshmem_device *ivs, struct vm_fault *vmf,
+				 unsigned int order);
 };
 
 /**
@@ -69,6 +80,7 @@ struct ivshmem_mapping {
  * @size: Size of the region in bytes, a multiple of the page size.
  * @kind: IVSHMEM_KIND_*.
  * @cache: IVSHMEM_CACHE_*.
+ * @page_size: The largest that page-table entries of user space can map.
  * @vectors: Usable interrupt vectors, the length of @vector.
  * @vector: See ivshmem_interrupts.c.
  * @index: N of /dev/ivshmemN. Free for another device after unbind.
@@ -92,6 +104,7 @@ struct ivshmem_device {
 	u64 size;
 	u32 kind;
 	u32 cache;
+	unsigned long page_size;
 	u32 vectors;
 	struct ivshmem_vector *vector;
 	int index;
@@ -149,8 +162,17 @@ extern const struct file_operations ivshmem_fops;
 /* ivshmem_mapping.c */
 int ivshmem_mapping_init(struct ivshmem_device *ivs);
 void ivshmem_mapping_exit(struct ivshmem_device *ivs);
+void ivshmem_mapping_settle(struct ivshmem_device *ivs);
+int ivshmem_map_vma(struct ivshmem_device *ivs, struct vm_area_struct *vma);
 int ivshmem_mmap(struct file *file, struct vm_area_struct *vma);
+unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address,
+					unsigned long len, unsigned long pgoff,
+					unsigned long flags);
 u32 ivshmem_read_cache(void *data);
+bool ivshmem_vma_holds(struct vm_area_struct *vma, unsigned long size);
+vm_fault_t ivshmem_fault_around(struct vm_fault *vmf, unsigned long pfn,
+				vm_fault_t (*insert)(struct vm_area_struct *vma,
+						     unsigned long address, unsigned long pfn));
 
 /* ivshmem_pages.c, ivshmem_pfn.c */
 extern const struct ivshmem_mapping ivshmem_pages_mapping;

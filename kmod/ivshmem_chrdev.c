@@ -157,6 +157,8 @@ static int ivshmem_fill_info(struct ivshmem_device *ivs, struct ivshmem_info *in
 		.pci_device = PCI_SLOT(ivs->pdev->devfn),
 		.pci_function = PCI_FUNC(ivs->pdev->devfn),
 		.pci_revision = ivs->pdev->revision,
+		.page_size = ivs->page_size,
+		.features = ivs->mapping->features,
 	};
 	ivshmem_exit(ivs);
 	return 0;
@@ -168,7 +170,7 @@ static long ivshmem_ioctl_info(struct ivshmem_device *ivs, struct ivshmem_info _
 	int ret;
 
 	static_assert(sizeof(info) == 72);
-	static_assert(offsetof(struct ivshmem_info, reserved) == 40);
+	static_assert(offsetof(struct ivshmem_info, reserved) == 56);
 
 	if (copy_from_user(&info, arg, sizeof(info)))
 		return -EFAULT;
@@ -237,6 +239,9 @@ const struct file_operations ivshmem_fops = {
 	.splice_read = copy_splice_read,
 	.splice_write = iter_file_splice_write,
 	.mmap = ivshmem_mmap,
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	.get_unmapped_area = ivshmem_get_unmapped_area,
+#endif
 	.fsync = ivshmem_fsync,
 	.poll = ivshmem_poll,
 	.unlocked_ioctl = ivshmem_ioctl,

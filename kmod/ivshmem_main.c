@@ -97,6 +97,7 @@ static void ivshmem_device_disconnect(struct ivshmem_device *ivs)
 {
 	percpu_ref_kill(&ivs->live);
 	wait_for_completion(&ivs->dead);
+	ivshmem_mapping_settle(ivs);
 	unmap_mapping_range(ivs->inode->i_mapping, 0, 0, 1);
 	/* All: wake_up_poll() leaves all but one of the exclusive waiters asleep. */
 	wake_up_all(&ivs->removal);

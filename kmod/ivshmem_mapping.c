@@ -5,11 +5,12 @@
  * The region is the host's ordinary RAM, so it wants to be cached write-back,
  * as any other RAM. On x86 the MTRRs have a say: a write-back request for a
  * range that the firmware marked uncached (the 32-bit PCI hole, OVMF's window
- * above 4 GiB) is turned into UC- by the kernel's memtype code, which only
- * page-table entries that refer to struct pages escape.
+ * above 4 GiB) is turned into UC- by the kernel's memtype code. Entries that
+ * refer to struct pages escape it, and so do those that a driver sets itself.
  */
 
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/pgtable.h>
 
 #include "compat.h"
@@ -93,32 +94,121 @@ void ivshmem_mapping_exit(struct ivshmem_device *ivs)
 	ivs->mapping->exit(ivs);
 }
 
+/**
+ * ivshmem_mapping_settle() - Wait for the last faults.
+ * @ivs: Device without open sections.
+ *
+ * On return no page-table entry comes any more: it is time to take them away.
+ */
+void ivshmem_mapping_settle(struct ivshmem_device *ivs)
+{
+	if (ivs->mapping->settle)
+		ivs->mapping->settle(ivs);
+}
+
+/**
+ * ivshmem_vma_holds() - Does a VMA have room for a huge entry?
+ * @vma: VMA that maps the region.
+ * @size: Size of the entry. The region is aligned to it.
+ *
+ * Return: True where an aligned block of the region lies at an address that is
+ * aligned too, within the VMA.
+ */
+bool ivshmem_vma_holds(struct vm_area_struct *vma, unsigned long size)
+{
+	unsigned long first = ALIGN(vma->vm_start, size);
+
+	if (!IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff, size >> PAGE_SHIFT))
+		return false;
+	return first >= vma->vm_start && first < vma->vm_end && vma->vm_end - first >= size;
+}
+
+/**
+ * ivshmem_fault_around() - Map what shares a page table with the page of a fault.
+ * @vmf: The fault.
+ * @pfn: Page frame at its address.
+ * @insert: Maps one page frame.
+ *
+ * Where there can be no huge entries: the table is paid for already, and to fill
+ * it costs less than the many faults to come.
+ *
+ * Return: What @insert returned for the page of the fault.
+ */
+vm_fault_t ivshmem_fault_around(struct vm_fault *vmf, unsigned long pfn,
+				vm_fault_t (*insert)(struct vm_area_struct *vma,
+						     unsigned long address, unsigned long pfn))
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long fault = vmf->address & PAGE_MASK;
+	unsigned long address = max(fault & PMD_MASK, vma->vm_start);
+	unsigned long last = min(fault | ~PMD_MASK, vma->vm_end - 1);
+	vm_fault_t ret = insert(vma, fault, pfn);
+
+	if (ret != VM_FAULT_NOPAGE)
+		return ret;
+	pfn -= (fault - address) >> PAGE_SHIFT;
+	for (; address < last; address += PAGE_SIZE, pfn++)
+		if (address != fault && insert(vma, address, pfn) != VM_FAULT_NOPAGE)
+			break;
+	return ret;
+}
+
 /*
  * Pages are mapped here and not in mmap(): a VMA can be found by
  * unmap_mapping_range() only after mmap() has returned, so what mmap() mapped
  * could outlive an unbind that runs beside it. For the same reason the method
- * sets the entry itself, inside the section.
+ * sets the entry itself, inside the section, or has means to settle().
  */
 static vm_fault_t ivshmem_fault(struct vm_fault *vmf)
 {
-	struct ivshmem_device *ivs = vmf->vma->vm_file->private_data;
+	struct ivshmem_device *ivs = vmf->vma->vm_private_data;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	if (!ivshmem_enter(ivs))
 		return VM_FAULT_SIGBUS;
 	if (vmf->pgoff < ivs->size >> PAGE_SHIFT)
-		ret = ivs->mapping->insert(vmf, PHYS_PFN(ivs->start) + vmf->pgoff);
+		ret = ivs->mapping->fault(ivs, vmf, PHYS_PFN(ivs->start) + vmf->pgoff);
 	ivshmem_exit(ivs);
 	return ret;
 }
 
+#ifdef HAVE_HUGE_PFNMAP
+static vm_fault_t ivshmem_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct ivshmem_device *ivs = vmf->vma->vm_private_data;
+	unsigned long size = PAGE_SIZE << order;
+	unsigned long start = ALIGN_DOWN(vmf->address, size);
+	vm_fault_t ret;
+
+	if (!ivs->mapping->huge_fault || size > ivs->page_size ||
+	    !ivshmem_vma_holds(vmf->vma, size) ||
+	    start < vmf->vma->vm_start || vmf->vma->vm_end - start < size)
+		return VM_FAULT_FALLBACK;
+	if (!ivshmem_enter(ivs))
+		return VM_FAULT_SIGBUS;
+	ret = ivs->mapping->huge_fault(ivs, vmf, order);
+	ivshmem_exit(ivs);
+	return ret;
+}
+#endif
+
 static const struct vm_operations_struct ivshmem_vm_ops = {
 	.fault = ivshmem_fault,
+#ifdef HAVE_HUGE_PFNMAP
+	.huge_fault = ivshmem_huge_fault,
+#endif
 };
 
-int ivshmem_mmap(struct file *file, struct vm_area_struct *vma)
+/**
+ * ivshmem_map_vma() - Have a VMA map the region.
+ * @ivs: Device, on which the VMA's file holds a reference.
+ * @vma: The VMA, with an offset into the region. Its file has the address space of
+ *	the device.
+ *
+ * Return: 0, or a negative errno.
+ */
+int ivshmem_map_vma(struct ivshmem_device *ivs, struct vm_area_struct *vma)
 {
-	struct ivshmem_device *ivs = file->private_data;
 	unsigned long pages = ivs->size >> PAGE_SHIFT;
 
 	if (ivshmem_is_gone(ivs))
@@ -133,9 +223,32 @@ int ivshmem_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 
 	vm_flags_clear(vma, VM_MAYEXEC);
-	vm_flags_set(vma, ivs->mapping->vm_flags | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, ivs->mapping->vm_flags(ivs, vma) | VM_DONTEXPAND | VM_DONTDUMP);
 	/* The host cannot read what an SEV guest encrypts. */
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
+	vma->vm_private_data = ivs;
 	vma->vm_ops = &ivshmem_vm_ops;
 	return 0;
+}
+
+int ivshmem_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return ivshmem_map_vma(file->private_data, vma);
+}
+
+/* An address at which the huge entries of the method fit. */
+unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address,
+					unsigned long len, unsigned long pgoff,
+					unsigned long flags)
+{
+	struct ivshmem_device *ivs = file->private_data;
+	unsigned long offset = pgoff << PAGE_SHIFT, huge = ivs->page_size, found;
+
+	/* What huge pages of anonymous memory are aligned to, the kernel does itself. */
+	if (huge > PMD_SIZE && len >= huge && !address && !(flags & MAP_FIXED)) {
+		found = thp_get_unmapped_area(file, 0, len + huge, pgoff, flags);
+		if (!IS_ERR_VALUE(found))
+			return found + ((offset - found) & (huge - 1));
+	}
+	return thp_get_unmapped_area(file, address, len, pgoff, flags);
 }

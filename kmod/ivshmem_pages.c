@@ -2,9 +2,17 @@
 /*
  * Mapping by struct pages: user mappings are write-back whatever the MTRRs say,
  * and can be pinned, so that O_DIRECT, io_uring's fixed buffers, process_vm_readv()
- * and the like work on them. Costs memory for the struct pages, 1/64 of the
- * region's size, and wants the region aligned to a subsection of the memory map
- * and within the direct map.
+ * and the like work on them. Costs memory for the struct pages, and wants the
+ * region aligned to a subsection of the memory map and within the direct map.
+ *
+ * Where the kernel can, the struct pages make up compound pages of the size of a
+ * huge page-table entry, as those of device DAX do. User space then gets huge
+ * entries with reverse mapping and reference counts, the way it gets those of
+ * shmem, from the fault's common tail; a VMA that has no room for one is a mixed
+ * map, whose entries we set. (DAX's way to huge entries has them take the reserved
+ * memory type, which in the 32-bit hole is UC-.)
+ *
+ * Such a page has no page->mapping: it is never split, reclaimed or migrated.
  */
 
 #include <linux/delay.h>
@@ -12,6 +20,7 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -30,30 +39,31 @@ MODULE_PARM_DESC(pages, "Map by struct pages where that is possible (default). O
  * user space gets. Nobody else uses the direct map but for I/O on pinned pages
  * that goes through the processor.
  */
-static void ivshmem_pages_map_kernel(struct ivshmem_device *ivs, void *direct)
+static int ivshmem_pages_map_kernel(struct ivshmem_device *ivs, void *direct)
 {
 	unsigned long i, count = ivs->size >> PAGE_SHIFT;
 	struct page **array;
 
 	ivs->data = direct;
 	if (ivshmem_read_cache(direct) == IVSHMEM_CACHE_WRITE_BACK)
-		return;
+		return 0;
 	array = kvmalloc_array(count, sizeof(*array), GFP_KERNEL);
 	if (!array)
-		return;
+		return -ENOMEM;
 	for (i = 0; i < count; i++)
 		array[i] = pfn_to_page(PHYS_PFN(ivs->start) + i);
 	ivs->kernel_map = vmap(array, count, VM_MAP, PAGE_KERNEL);
-	if (ivs->kernel_map)
-		ivs->data = ivs->kernel_map;
 	kvfree(array);
+	if (!ivs->kernel_map)
+		return -ENOMEM;
+	ivs->data = ivs->kernel_map;
+	return 0;
 }
 
 /* Refuse early what memremap_pages() would refuse with a warning, or at great cost. */
 static int ivshmem_pages_check(struct ivshmem_device *ivs)
 {
 	struct range addressable = mhp_get_pluggable_range(true);
-	u64 memory = (ivs->size >> PAGE_SHIFT) * sizeof(struct page);
 
 	if (!pages)
 		return -EPERM;
@@ -64,9 +74,17 @@ static int ivshmem_pages_check(struct ivshmem_device *ivs)
 		return -EINVAL;
 	if (ivs->start < addressable.start || ivs->start + ivs->size - 1 > addressable.end)
 		return -ERANGE;
-	if (memory > (u64)si_mem_available() << PAGE_SHIFT >> 2)
-		return -ENOMEM;
 	return 0;
+}
+
+/* The common tail of a fault makes entries of this size and no other. */
+static bool ivshmem_pages_can_be_huge(struct ivshmem_device *ivs)
+{
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	return has_transparent_hugepage() && IS_ALIGNED(ivs->start | ivs->size, HPAGE_PMD_SIZE);
+#else
+	return false;
+#endif
 }
 
 static int ivshmem_pages_init(struct ivshmem_device *ivs)
@@ -85,15 +103,29 @@ static int ivshmem_pages_init(struct ivshmem_device *ivs)
 	pgmap->range.start = ivs->start;
 	pgmap->range.end = ivs->start + ivs->size - 1;
 	pgmap->nr_range = 1;
+	if (ivshmem_pages_can_be_huge(ivs))
+		pgmap_set_order(pgmap, PMD_SHIFT - PAGE_SHIFT);
+	ret = -ENOMEM;
+	if (pgmap_memory(pgmap) > (u64)si_mem_available() << PAGE_SHIFT >> 2)
+		goto err_free;
 	direct = memremap_pages(pgmap, dev_to_node(&ivs->pdev->dev));
 	if (IS_ERR(direct)) {
-		kfree(pgmap);
-		return PTR_ERR(direct);
+		ret = PTR_ERR(direct);
+		goto err_free;
 	}
 	ivs->pgmap = pgmap;
+	ivs->page_size = PAGE_SIZE << pgmap_order(pgmap);
 	ivs->cache = IVSHMEM_CACHE_WRITE_BACK;
-	ivshmem_pages_map_kernel(ivs, direct);
+	ret = ivshmem_pages_map_kernel(ivs, direct);
+	if (ret)
+		goto err_unmap;
 	return 0;
+
+err_unmap:
+	memunmap_pages(pgmap);
+err_free:
+	kfree(pgmap);
+	return ret;
 }
 
 /* Whoever holds a page decides how long this takes: say what goes on. */
@@ -104,11 +136,25 @@ static void ivshmem_pages_wait(struct ivshmem_device *ivs, struct page *page)
 	while (page_count(page) > 1) {
 		if (time_after(jiffies, report)) {
 			dev_warn(&ivs->pdev->dev,
-				 "%s: removal waits for a program's I/O on the page at %#llx\n",
-				 dev_name(&ivs->dev), (u64)page_to_phys(page));
+				 "%s: removal waits for a program's I/O on the %lu KiB at %#llx\n",
+				 dev_name(&ivs->dev), ivs->page_size >> 10,
+				 (u64)page_to_phys(page));
 			report = jiffies + IVSHMEM_PAGES_REPORT;
 		}
 		msleep(20);
+	}
+}
+
+/* Calls @visit for each page that has a reference count of its own. */
+static void ivshmem_pages_each(struct ivshmem_device *ivs,
+			       void (*visit)(struct ivshmem_device *ivs, struct page *page))
+{
+	unsigned long step = ivs->page_size >> PAGE_SHIFT;
+	unsigned long pfn = PHYS_PFN(ivs->start), end = pfn + (ivs->size >> PAGE_SHIFT);
+
+	for (; pfn < end; pfn += step) {
+		visit(ivs, pfn_to_page(pfn));
+		cond_resched();
 	}
 }
 
@@ -118,28 +164,56 @@ static void ivshmem_pages_wait(struct ivshmem_device *ivs, struct page *page)
  */
 static void ivshmem_pages_exit(struct ivshmem_device *ivs)
 {
-	unsigned long pfn = PHYS_PFN(ivs->start), end = pfn + (ivs->size >> PAGE_SHIFT);
-
-	for (; pfn < end; pfn++) {
-		ivshmem_pages_wait(ivs, pfn_to_page(pfn));
-		if (!(pfn & 0xffff))
-			cond_resched();
-	}
+	ivshmem_pages_each(ivs, ivshmem_pages_wait);
 	vunmap(ivs->kernel_map);
 	memunmap_pages(ivs->pgmap);
 	kfree(ivs->pgmap);
 }
 
-static vm_fault_t ivshmem_pages_insert(struct vm_fault *vmf, unsigned long pfn)
+static void ivshmem_pages_wait_unlocked(struct ivshmem_device *ivs, struct page *page)
 {
-	return vmf_insert_page(vmf->vma, vmf->address, pfn_to_page(pfn));
+	lock_page(page);
+	unlock_page(page);
+}
+
+/* A fault keeps its page locked until the entry is set. */
+static void ivshmem_pages_settle(struct ivshmem_device *ivs)
+{
+	if (ivs->page_size > PAGE_SIZE)
+		ivshmem_pages_each(ivs, ivshmem_pages_wait_unlocked);
+}
+
+static vm_flags_t ivshmem_pages_vm_flags(struct ivshmem_device *ivs, struct vm_area_struct *vma)
+{
+	if (ivs->page_size > PAGE_SIZE && ivshmem_vma_holds(vma, ivs->page_size))
+		return 0;
+	return VM_MIXEDMAP;
+}
+
+static vm_fault_t ivshmem_pages_insert(struct vm_area_struct *vma, unsigned long address,
+				       unsigned long pfn)
+{
+	return vmf_insert_page(vma, address, pfn_to_page(pfn));
+}
+
+static vm_fault_t ivshmem_pages_fault(struct ivshmem_device *ivs, struct vm_fault *vmf,
+				      unsigned long pfn)
+{
+	if (vmf->vma->vm_flags & VM_MIXEDMAP)
+		return ivshmem_fault_around(vmf, pfn, ivshmem_pages_insert);
+	vmf->page = pfn_to_page(pfn);
+	get_page(vmf->page);
+	lock_page(vmf->page);
+	return VM_FAULT_LOCKED;
 }
 
 const struct ivshmem_mapping ivshmem_pages_mapping = {
 	.name = "pages",
 	.id = IVSHMEM_MAPPING_PAGES,
-	.vm_flags = VM_MIXEDMAP,
+	.features = IVSHMEM_FEATURE_PIN,
 	.init = ivshmem_pages_init,
 	.exit = ivshmem_pages_exit,
-	.insert = ivshmem_pages_insert,
+	.settle = ivshmem_pages_settle,
+	.vm_flags = ivshmem_pages_vm_flags,
+	.fault = ivshmem_pages_fault,
 };

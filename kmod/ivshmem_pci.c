@@ -31,10 +31,10 @@ static int ivshmem_check_region(struct pci_dev *pdev)
 
 static void ivshmem_report(struct ivshmem_device *ivs)
 {
-	dev_info(&ivs->pdev->dev, "%s: %s, %llu KiB at %pR, mapped by %s, %s, %u vectors\n",
+	dev_info(&ivs->pdev->dev, "%s: %s, %llu KiB at %pR, mapped by %s, %s, entries up to %lu KiB, %u vectors\n",
 		 dev_name(&ivs->dev), ivshmem_kind_name(ivs->kind), ivs->size >> 10,
 		 &ivs->pdev->resource[IVSHMEM_BAR_REGION], ivs->mapping->name,
-		 ivshmem_cache_name(ivs->cache), ivs->vectors);
+		 ivshmem_cache_name(ivs->cache), ivs->page_size >> 10, ivs->vectors);
 	if (ivs->cache != IVSHMEM_CACHE_WRITE_BACK)
 		dev_warn(&ivs->pdev->dev,
 			 "%s: the region is mapped %s, since the firmware's MTRRs cover BAR 2, and may be slow: make it 2 MiB or larger, or see CACHING in ivshmem(4)\n",

@@ -75,6 +75,12 @@ static ssize_t cache_show(struct device *dev, struct device_attribute *attr, cha
 }
 static DEVICE_ATTR_RO(cache);
 
+static ssize_t page_size_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", to_ivshmem(dev)->page_size);
+}
+static DEVICE_ATTR_RO(page_size);
+
 static struct attribute *ivshmem_attrs[] = {
 	&dev_attr_size.attr,
 	&dev_attr_kind.attr,
@@ -82,6 +88,7 @@ static struct attribute *ivshmem_attrs[] = {
 	&dev_attr_vectors.attr,
 	&dev_attr_mapping.attr,
 	&dev_attr_cache.attr,
+	&dev_attr_page_size.attr,
 	NULL
 };
 

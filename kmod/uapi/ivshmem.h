@@ -33,6 +33,9 @@
 #define IVSHMEM_CACHE_UNCACHED_MINUS	4
 #define IVSHMEM_CACHE_UNCACHED		5
 
+/* ivshmem_info.features */
+#define IVSHMEM_FEATURE_PIN	0x1	/* mappings can be pinned: O_DIRECT and the like */
+
 /**
  * struct ivshmem_info - What a device is.
  * @flags: In: zero.
@@ -47,6 +50,9 @@
  * @pci_device: PCI device, 0 to 31.
  * @pci_function: PCI function, 0 to 7.
  * @pci_revision: 1 since QEMU 2.6, 0 before.
+ * @page_size: Bytes of the largest page-table entry that a mapping can get, where
+ *	its address and offset allow.
+ * @features: IVSHMEM_FEATURE_*.
  * @reserved: In: zero. Out: zero.
  */
 struct ivshmem_info {
@@ -62,7 +68,9 @@ struct ivshmem_info {
 	__u8 pci_device;
 	__u8 pci_function;
 	__u8 pci_revision;
-	__u64 reserved[4];
+	__u64 page_size;
+	__u64 features;
+	__u64 reserved[2];
 };
 
 /* Limits of the doorbell register and of the ivshmem server's protocol. */

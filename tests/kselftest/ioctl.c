@@ -32,7 +32,8 @@ TEST(info_has_the_same_layout_everywhere)
 	EXPECT_EQ(72, sizeof(struct ivshmem_info));
 	EXPECT_EQ(8, offsetof(struct ivshmem_info, size));
 	EXPECT_EQ(32, offsetof(struct ivshmem_info, pci_domain));
-	EXPECT_EQ(40, offsetof(struct ivshmem_info, reserved));
+	EXPECT_EQ(40, offsetof(struct ivshmem_info, page_size));
+	EXPECT_EQ(56, offsetof(struct ivshmem_info, reserved));
 }
 
 TEST_F(region, get_info_fills_every_field)
@@ -59,14 +60,17 @@ TEST_F(region, get_info_fills_every_field)
 	read_line(SYSFS "cache", line, sizeof(line));
 	EXPECT_STREQ(caches[info.cache], line);
 
-	ASSERT_LT(0, readlink(SYSFS "device", line, sizeof(line)));
+	memset(line, 0, sizeof(line));
+	ASSERT_LT(0, readlink(SYSFS "device", line, sizeof(line) - 1));
 	snprintf(address, sizeof(address), "%04x:%02x:%02x.%x", info.pci_domain, info.pci_bus,
 		 info.pci_device, info.pci_function);
 	EXPECT_EQ(0, strncmp(address, strrchr(line, '/') ? strrchr(line, '/') + 1 : line,
 			     strlen(address)));
 	EXPECT_EQ(1, info.pci_revision);
+	EXPECT_EQ(sysfs_number(SYSFS "page_size"), info.page_size);
+	EXPECT_EQ(info.mapping == IVSHMEM_MAPPING_PAGES ? IVSHMEM_FEATURE_PIN : 0, info.features);
 	EXPECT_EQ(0, info.flags);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 2; i++)
 		EXPECT_EQ(0, info.reserved[i]);
 }
 

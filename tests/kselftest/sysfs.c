@@ -4,7 +4,7 @@
 #include "region.h"
 
 static const char *const attributes[] = {
-	"size", "kind", "peer_id", "vectors", "mapping", "cache",
+	"size", "kind", "peer_id", "vectors", "mapping", "cache", "page_size",
 };
 
 TEST(attributes_are_one_line_and_read_only)

@@ -1,20 +1,63 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# A region in the 32-bit hole. (For one above it see many.bats.)
+#
+# What page-table entries a program gets below 4 GiB, looked at from outside: by each
+# method and of each size. (For a region above it, larger than the guest's memory, see
+# many.bats.)
 
 load helper
 
+TINY=0000:00:04.0 LOW=0000:00:05.0
+
 boot() {
-	vm_start -object "$(region low 1M)" -device ivshmem-plain,memdev=low,addr=4
+	vm_start -object "$(region tiny 1M)" -device ivshmem-plain,memdev=tiny,addr=4 \
+		-object "$(region low 64M)" -device ivshmem-plain,memdev=low,addr=5
 }
 
-@test "user space gets page-table entries of the type that sysfs tells" {
-	flags=$(user_pte 0000:00:04.0)
-	case $(cache_of 0000:00:04.0) in
-	write-back) [ "${flags:5:2}" = -- ] ;;
-	uncached-minus) [ "${flags:5:2}" = C- ] ;;
-	*) false ;;
-	esac
+# start_of ADDRESS: physical address of the region
+start_of() {
+	guest "awk 'NR == 3 { print \$1 }' /sys/bus/pci/devices/$1/resource"
+}
+
+# attribute ADDRESS NAME
+attribute() {
+	guest "cat /sys/bus/pci/devices/$1/ivshmem/ivshmem*/$2"
+}
+
+# check_entries ADDRESS SIZE: entries that a program gets are write-back, and of this
+# size where there is room.
+check_entries() {
+	[ "$(cache_of "$1")" = write-back ]
+	[ "$(user_pte "$1")" = '4K write-back' ]
+	[ "$(user_pte "$1" unaligned)" = '4K write-back' ]
+	[ "$(user_pte "$1" all)" = "$2 write-back" ]
+	[ "$(attribute "$1" page_size)" = "$(numfmt --from=iec "$2")" ]
+}
+
+@test "the regions lie below 4 GiB, under an uncached MTRR" {
+	(($(start_of $TINY) < 0x100000000))
+	(($(start_of $LOW) < 0x100000000))
+	guest 'grep -q uncachable /proc/mtrr'
+}
+
+@test "1 MiB: bare page frames, write-back" {
+	[ "$(attribute $TINY mapping)" = pfn ]
+	check_entries $TINY 4K
+}
+
+@test "64 MiB: pages, write-back, 2 MiB" {
+	[ "$(attribute $LOW mapping)" = pages ]
+	check_entries $LOW 2M
+}
+
+@test "64 MiB without pages: bare page frames, write-back" {
+	guest 'rmmod ivshmem && modprobe ivshmem pages=0 && udevadm settle'
+	[ "$(attribute $LOW mapping)" = pfn ]
+	check_entries $LOW 4K
+}
+
+@test "nothing warns" {
+	[ "$(guest "dmesg | grep -c 'or see CACHING'")" = 0 ]
 }
 
 @test "the guest powers off and its kernel log is clean" {

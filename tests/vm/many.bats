@@ -34,8 +34,8 @@ node_of() {
 	[ "$(guest "cat /sys/class/ivshmem/${node#/dev/}/cache")" = write-back ]
 	start=$(guest "sed -n '3s/ .*//p' /sys/class/ivshmem/${node#/dev/}/device/resource")
 	((start >= 0x100000000))
-	flags=$(user_pte 0000:00:0a.0)
-	[ "${flags:5:2}" = -- ]
+	[ "$(user_pte 0000:00:0a.0)" = '4K write-back' ]
+	[ "$(user_pte 0000:00:0a.0 all)" = '2M write-back' ]
 }
 
 @test "the last bytes of 4 GiB are the last bytes of the file, both ways" {
@@ -52,6 +52,14 @@ node_of() {
 @test "4 GiB are reached page by page without taking the guest's memory" {
 	node=$(node_of 0a.0)
 	guest_within 120 "/tests/sweep $node"
+}
+
+@test "by bare page frames, the region of 4 GiB is cached write-back too" {
+	guest 'rmmod ivshmem && modprobe ivshmem pages=0 && udevadm settle'
+	[ "$(guest 'cat /sys/bus/pci/devices/0000:00:0a.0/ivshmem/ivshmem*/mapping')" = pfn ]
+	[ "$(cache_of 0000:00:0a.0)" = write-back ]
+	[ "$(user_pte 0000:00:0a.0 all)" = '4K write-back' ]
+	guest_within 120 "/tests/sweep $(node_of 0a.0)"
 }
 
 @test "the region stays sparse on the host" {
