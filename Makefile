@@ -112,8 +112,14 @@ modules: $(MODULE)
 $(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild
 	$(call kbuild,kmod)
 
+# Modules that the tests in a guest use.
+GUEST_MODULES := $(MODULE_DIR)/hold_bar.ko $(MODULE_DIR)/import_dmabuf.ko
+
 $(MODULE_DIR)/hold_bar.ko: $(wildcard tests/vm/hold_bar/*)
 	$(call kbuild,tests/vm/hold_bar)
+
+$(MODULE_DIR)/import_dmabuf.ko: $(wildcard tests/vm/import_dmabuf/*)
+	$(call kbuild,tests/vm/import_dmabuf)
 
 # --- install -----------------------------------------------------------------
 
@@ -163,7 +169,7 @@ uninstall:
 
 # kselftest's harness comes from the distribution's kernel sources.
 KSELFTEST_CFLAGS := -O1 -g -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror \
-	-Wno-unused-parameter -Wno-sign-compare -Wno-nonnull -isystem build/kselftest -Ikmod -static
+	-Wno-unused-parameter -Wno-sign-compare -Wno-nonnull -isystem build/kselftest -Ikmod -Itests/vm -static
 KSELFTESTS := $(patsubst tests/kselftest/%.c,build/kselftest/bin/%,$(wildcard tests/kselftest/*.c))
 KSELFTESTS_32 := $(addsuffix -32,$(filter-out %/removal %/pin %/huge,$(KSELFTESTS)))
 
@@ -175,11 +181,11 @@ build/kselftest/kselftest_harness.h:
 		--occurrence=1 '*/tools/testing/selftests/kselftest_harness.h' >$@.part
 	mv $@.part $@
 
-build/kselftest/bin/%: tests/kselftest/%.c tests/kselftest/region.h kmod/uapi/ivshmem.h build/kselftest/kselftest_harness.h
+build/kselftest/bin/%: tests/kselftest/%.c tests/kselftest/region.h tests/vm/import_dmabuf/import_dmabuf.h kmod/uapi/ivshmem.h build/kselftest/kselftest_harness.h
 	@mkdir -p $(@D)
 	$(CC) $(KSELFTEST_CFLAGS) -o $@ $<
 
-build/kselftest/bin/%-32: tests/kselftest/%.c tests/kselftest/region.h kmod/uapi/ivshmem.h build/kselftest/kselftest_harness.h
+build/kselftest/bin/%-32: tests/kselftest/%.c tests/kselftest/region.h tests/vm/import_dmabuf/import_dmabuf.h kmod/uapi/ivshmem.h build/kselftest/kselftest_harness.h
 	@mkdir -p $(@D)
 	$(CC) -m32 $(KSELFTEST_CFLAGS) -o $@ $<
 
@@ -239,11 +245,11 @@ build/fuzz/%: tests/fuzz/%.c $(wildcard userspace/lib/*.c userspace/lib/*.h)
 fuzz: $(FUZZERS)
 	SECONDS_EACH=$${SECONDS_EACH:-600} tests/fuzz/check
 
-build/tests/initramfs: userspace $(MODULE) $(MODULE_DIR)/hold_bar.ko $(KSELFTESTS) $(KSELFTESTS_32) \
+build/tests/initramfs: userspace $(MODULE) $(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) \
 		$(GUEST_PROGRAMS) $(LIB_TESTS) tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
 	@mkdir -p $(@D)
 	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
-		$(MODULE_DIR)/hold_bar.ko $(KSELFTESTS) $(KSELFTESTS_32) $(GUEST_PROGRAMS) $(LIB_TESTS) $(EXAMPLES)
+		$(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) $(GUEST_PROGRAMS) $(LIB_TESTS) $(EXAMPLES)
 
 # What a target needs is installed first; the rest runs in a make of its own,
 # which finds it, with the headers of the guest's kernel.

@@ -59,6 +59,12 @@ static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t b
 }
 #endif
 
+#ifdef HAVE_IMPORT_NS_TOKEN		/* before 6.13 */
+#define IVSHMEM_IMPORT_NS(ns) MODULE_IMPORT_NS(ns)
+#else
+#define IVSHMEM_IMPORT_NS(ns) MODULE_IMPORT_NS(#ns)
+#endif
+
 /* Compound pages in the memory map of a device. */
 #ifdef HAVE_VMEMMAP_SHIFT
 static inline void pgmap_set_order(struct dev_pagemap *pgmap, unsigned int order)

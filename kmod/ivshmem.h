@@ -19,6 +19,7 @@
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/mm_types.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/percpu-refcount.h>
 #include <linux/wait.h>
@@ -83,6 +84,8 @@ struct ivshmem_mapping {
  * @page_size: The largest that page-table entries of user space can map.
  * @vectors: Usable interrupt vectors, the length of @vector.
  * @vector: See ivshmem_interrupts.c.
+ * @exports_lock: Guards @exports, and keeps the dma-bufs in it from being freed.
+ * @exports: See ivshmem_dmabuf.c.
  * @index: N of /dev/ivshmemN. Free for another device after unbind.
  *
  * Fields without a rule of their own do not change after probe.
@@ -107,6 +110,8 @@ struct ivshmem_device {
 	unsigned long page_size;
 	u32 vectors;
 	struct ivshmem_vector *vector;
+	struct mutex exports_lock;
+	struct list_head exports;
 	int index;
 };
 
@@ -187,6 +192,23 @@ int ivshmem_ring_doorbell(struct ivshmem_device *ivs, const struct ivshmem_ring 
 int ivshmem_set_eventfd(struct ivshmem_device *ivs, struct file *file,
 			const struct ivshmem_eventfd *set);
 void ivshmem_release_eventfds(struct ivshmem_device *ivs, struct file *file);
+
+/* ivshmem_dmabuf.c */
+#ifdef CONFIG_DMA_SHARED_BUFFER
+int ivshmem_export_dmabuf(struct ivshmem_device *ivs, struct file *file,
+			  struct ivshmem_dmabuf __user *arg);
+void ivshmem_revoke_dmabufs(struct ivshmem_device *ivs);
+#else
+static inline int ivshmem_export_dmabuf(struct ivshmem_device *ivs, struct file *file,
+					struct ivshmem_dmabuf __user *arg)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void ivshmem_revoke_dmabufs(struct ivshmem_device *ivs)
+{
+}
+#endif
 
 /* ivshmem_sysfs.c */
 extern const struct attribute_group *ivshmem_groups[];

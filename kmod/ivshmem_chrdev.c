@@ -224,6 +224,8 @@ static long ivshmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return ivshmem_ioctl_ring(ivs, (void __user *)arg);
 	case IVSHMEM_IOC_SET_EVENTFD:
 		return ivshmem_ioctl_eventfd(ivs, file, (void __user *)arg);
+	case IVSHMEM_IOC_EXPORT_DMABUF:
+		return ivshmem_export_dmabuf(ivs, file, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

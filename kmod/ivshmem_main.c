@@ -71,6 +71,8 @@ struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev)
 	ivs->pdev = pdev;
 	init_completion(&ivs->dead);
 	init_waitqueue_head(&ivs->removal);
+	mutex_init(&ivs->exports_lock);
+	INIT_LIST_HEAD(&ivs->exports);
 	device_initialize(&ivs->dev);
 	ivs->dev.class = &ivshmem_class;
 	ivs->dev.parent = &pdev->dev;
@@ -99,6 +101,7 @@ static void ivshmem_device_disconnect(struct ivshmem_device *ivs)
 	wait_for_completion(&ivs->dead);
 	ivshmem_mapping_settle(ivs);
 	unmap_mapping_range(ivs->inode->i_mapping, 0, 0, 1);
+	ivshmem_revoke_dmabufs(ivs);
 	/* All: wake_up_poll() leaves all but one of the exclusive waiters asleep. */
 	wake_up_all(&ivs->removal);
 }

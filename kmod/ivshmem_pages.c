@@ -210,7 +210,8 @@ static vm_fault_t ivshmem_pages_fault(struct ivshmem_device *ivs, struct vm_faul
 const struct ivshmem_mapping ivshmem_pages_mapping = {
 	.name = "pages",
 	.id = IVSHMEM_MAPPING_PAGES,
-	.features = IVSHMEM_FEATURE_PIN,
+	.features = IVSHMEM_FEATURE_PIN |
+		    (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) ? IVSHMEM_FEATURE_DMABUF : 0),
 	.init = ivshmem_pages_init,
 	.exit = ivshmem_pages_exit,
 	.settle = ivshmem_pages_settle,

@@ -35,6 +35,7 @@
 
 /* ivshmem_info.features */
 #define IVSHMEM_FEATURE_PIN	0x1	/* mappings can be pinned: O_DIRECT and the like */
+#define IVSHMEM_FEATURE_DMABUF	0x2	/* IVSHMEM_IOC_EXPORT_DMABUF works */
 
 /**
  * struct ivshmem_info - What a device is.
@@ -109,8 +110,25 @@ struct ivshmem_eventfd {
 	__u32 reserved;
 };
 
+/**
+ * struct ivshmem_dmabuf - A part of the region as a dma-buf.
+ * @offset: In: where it begins in the region, a multiple of the page size.
+ * @len: In: its length in bytes, a multiple of the page size.
+ * @flags: In: O_RDONLY or O_RDWR, and O_CLOEXEC or not.
+ * @fd: The new descriptor.
+ * @reserved: In: zero.
+ */
+struct ivshmem_dmabuf {
+	__u64 offset;
+	__u64 len;
+	__u32 flags;
+	__s32 fd;
+	__u64 reserved;
+};
+
 #define IVSHMEM_IOC_GET_INFO	_IOWR(IVSHMEM_IOC_MAGIC, 0x00, struct ivshmem_info)
 #define IVSHMEM_IOC_RING_DOORBELL	_IOW(IVSHMEM_IOC_MAGIC, 0x01, struct ivshmem_ring)
 #define IVSHMEM_IOC_SET_EVENTFD	_IOW(IVSHMEM_IOC_MAGIC, 0x02, struct ivshmem_eventfd)
+#define IVSHMEM_IOC_EXPORT_DMABUF	_IOWR(IVSHMEM_IOC_MAGIC, 0x03, struct ivshmem_dmabuf)
 
 #endif /* _UAPI_LINUX_IVSHMEM_H */

@@ -68,7 +68,11 @@ TEST_F(region, get_info_fills_every_field)
 			     strlen(address)));
 	EXPECT_EQ(1, info.pci_revision);
 	EXPECT_EQ(sysfs_number(SYSFS "page_size"), info.page_size);
-	EXPECT_EQ(info.mapping == IVSHMEM_MAPPING_PAGES ? IVSHMEM_FEATURE_PIN : 0, info.features);
+	EXPECT_EQ(info.mapping == IVSHMEM_MAPPING_PAGES,
+		  !!(info.features & IVSHMEM_FEATURE_PIN));
+	EXPECT_EQ(info.mapping == IVSHMEM_MAPPING_PAGES,
+		  !!(info.features & IVSHMEM_FEATURE_DMABUF));
+	EXPECT_EQ(0, info.features & ~3ULL);
 	EXPECT_EQ(0, info.flags);
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(0, info.reserved[i]);

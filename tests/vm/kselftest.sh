@@ -23,6 +23,7 @@ run_all() {
 		-object "memory-backend-file,id=b,share=on,mem-path=$regions/b,size=1M" \
 		-device ivshmem-plain,memdev=b,addr=6 \
 		-drive "if=none,id=disk,format=raw,file=$regions/disk" -device virtio-blk-pci,drive=disk || return
+	guest 'insmod /tests/import_dmabuf.ko; modprobe vgem || true'
 	for program in build/kselftest/bin/* build/asan/test_*; do
 		[[ $program != *.d && $program != */test_doorbell ]] || continue
 		program=${program##*/}
