@@ -151,8 +151,45 @@ static void guest_facts_agree_with_sysfs(void **state)
 	assert_string_equal(ivshmem_mapping(shm), text);
 	read_class_attribute("cache", text);
 	assert_string_equal(ivshmem_cache(shm), text);
+	read_class_attribute("page_size", text);
+	assert_true(ivshmem_page_size(shm) == strtoull(text, NULL, 10));
 	assert_int_equal(ivshmem_check(shm), 0);
 	assert_true(fcntl(ivshmem_fd(shm), F_GETFD) & FD_CLOEXEC);
+	ivshmem_close(shm);
+}
+
+static void dmabuf_of_a_part_shows_that_part(void **state)
+{
+	struct ivshmem *shm = map_region(node, 0);
+	char *data = ivshmem_data(shm), *part;
+	int fd;
+
+	if (strcmp(ivshmem_mapping(shm), "pages"))
+		skip_because("no dma-bufs of this device");
+	fd = ivshmem_export_dmabuf(shm, 4096, 8192, 0);
+	assert_true(fd >= 0);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	strcpy(data + 4096, "a part");
+	ivshmem_close(shm);
+	part = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(part, MAP_FAILED);
+	assert_string_equal(part, "a part");
+	munmap(part, 8192);
+	close(fd);
+}
+
+static void dmabuf_for_reading_is_all_that_a_rdonly_handle_gives(void **state)
+{
+	struct ivshmem *shm = open_region(node, IVSHMEM_RDONLY);
+	int fd;
+
+	if (strcmp(ivshmem_mapping(shm), "pages"))
+		skip_because("no dma-bufs of this device");
+	assert_int_equal(ivshmem_export_dmabuf(shm, 0, 4096, 0), -EACCES);
+	fd = ivshmem_export_dmabuf(shm, 0, 4096, IVSHMEM_RDONLY);
+	assert_true(fd >= 0);
+	assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+	close(fd);
 	ivshmem_close(shm);
 }
 
@@ -486,6 +523,8 @@ int main(void)
 		GUEST_TEST(list_shows_the_device_with_its_facts),
 		GUEST_TEST(list_is_sorted),
 		GUEST_TEST(guest_facts_agree_with_sysfs),
+		GUEST_TEST(dmabuf_of_a_part_shows_that_part),
+		GUEST_TEST(dmabuf_for_reading_is_all_that_a_rdonly_handle_gives),
 		GUEST_TEST(plain_device_has_no_interrupts),
 		GUEST_TEST(open_by_node_reaches_the_memory),
 		GUEST_TEST(open_by_pci_address_reaches_the_memory),

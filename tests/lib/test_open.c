@@ -266,6 +266,12 @@ static void host_facts_are_those_of_the_file(void **state)
 	assert_int_equal(ivshmem_kind(shm), IVSHMEM_PLAIN);
 	assert_string_equal(ivshmem_mapping(shm), "file");
 	assert_string_equal(ivshmem_cache(shm), "write-back");
+	assert_true(ivshmem_page_size(shm) == (uint64_t)sysconf(_SC_PAGESIZE));
+	assert_int_equal(ivshmem_export_dmabuf(shm, 0, 4096, 0), -ENOTSUP);
+	assert_int_equal(ivshmem_export_dmabuf(shm, 0, 4096, 1u << 7), -EINVAL);
+	assert_int_equal(ivshmem_export_dmabuf(shm, 1, 4096, 0), -EINVAL);
+	assert_int_equal(ivshmem_export_dmabuf(shm, 0, 0, 0), -EINVAL);
+	assert_int_equal(ivshmem_export_dmabuf(shm, ivshmem_size(shm), 4096, 0), -EINVAL);
 	assert_true(ivshmem_fd(shm) >= 0);
 	assert_int_equal(ivshmem_check(shm), 0);
 	ivshmem_close(shm);
@@ -280,6 +286,8 @@ static void facts_of_null_are_none(void **state)
 	assert_int_equal(ivshmem_kind(NULL), -EINVAL);
 	assert_null(ivshmem_mapping(NULL));
 	assert_null(ivshmem_cache(NULL));
+	assert_true(ivshmem_page_size(NULL) == 0);
+	assert_int_equal(ivshmem_export_dmabuf(NULL, 0, 4096, 0), -EINVAL);
 	assert_int_equal(ivshmem_fd(NULL), -EINVAL);
 	assert_int_equal(ivshmem_check(NULL), -EINVAL);
 }

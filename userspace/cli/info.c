@@ -19,6 +19,7 @@ struct facts {
 	const char *kind;
 	const char *mapping;
 	const char *cache;
+	uint64_t page_size;
 	int peer_id;		/* negative: a plain region */
 	int vectors;
 };
@@ -32,6 +33,7 @@ static void collect(struct facts *facts, const struct ivshmem *shm)
 	facts->kind = ivshmem_kind(shm) == IVSHMEM_DOORBELL ? "doorbell" : "plain";
 	facts->mapping = ivshmem_mapping(shm);
 	facts->cache = ivshmem_cache(shm);
+	facts->page_size = ivshmem_page_size(shm);
 	facts->peer_id = ivshmem_peer_id(shm);
 	facts->vectors = ivshmem_vectors(shm);
 }
@@ -61,7 +63,7 @@ static int add_doorbell_rows(struct libscols_table *table, const struct facts *f
 static int print_table(const struct facts *facts)
 {
 	struct libscols_table *table;
-	char size[SIZE_TEXT_MAX];
+	char size[SIZE_TEXT_MAX], page_size[SIZE_TEXT_MAX];
 	int ret = -ENOMEM;
 
 	table = scols_new_table();
@@ -77,6 +79,7 @@ static int print_table(const struct facts *facts)
 	    !add_row(table, "kind", facts->kind) &&
 	    !add_row(table, "mapping", facts->mapping) &&
 	    !add_row(table, "cache", facts->cache) &&
+	    !add_row(table, "page_size", size_text(page_size, facts->page_size)) &&
 	    !add_doorbell_rows(table, facts))
 		ret = scols_print_table(table);
 	scols_unref_table(table);
@@ -117,6 +120,7 @@ static int print_json(const struct facts *facts)
 	    !add_string(object, "kind", facts->kind) &&
 	    !add_string(object, "mapping", facts->mapping) &&
 	    !add_string(object, "cache", facts->cache) &&
+	    !add_number(object, "page_size", facts->page_size) &&
 	    (facts->peer_id < 0 ||
 	     (!add_number(object, "peer_id", facts->peer_id) &&
 	      !add_number(object, "vectors", facts->vectors)))) {
@@ -192,11 +196,11 @@ const struct command cmd_info = {
 	.help =
 		"[--json] WHERE\n"
 		"\n"
-		"Tell the side, path, location, size, kind, mapping and cache type of a region, and\n"
-		"its peer ID and vectors where it has a doorbell.\n"
+		"Tell the side, path, location, size, kind, mapping, cache type and largest page of a\n"
+		"region, and its peer ID and vectors where it has a doorbell.\n"
 		"Where the mapping is not cached write-back, stderr says what to do.\n"
 		"\n"
-		"      --json  print JSON; the size is in bytes\n"
+		"      --json  print JSON; sizes are in bytes\n"
 		"  -h, --help  show this text\n",
 	.run = run,
 };

@@ -274,6 +274,40 @@ const char *ivshmem_mapping(const struct ivshmem *shm);
 const char *ivshmem_cache(const struct ivshmem *shm);
 
 /**
+ * ivshmem_page_size() - How large the pages behind the mapping may be.
+ * @shm: Open handle, or NULL.
+ *
+ * In a guest, the largest page-table entry that a mapping gets where address and
+ * offset allow: ivshmem_map() finds such an address. On the host, the page size of
+ * a file on hugetlbfs; for others the base page size, though huge pages may be had.
+ *
+ * Return: Bytes, a power of two; 0 for NULL.
+ * Since: 0.1
+ */
+uint64_t ivshmem_page_size(const struct ivshmem *shm);
+
+/**
+ * ivshmem_export_dmabuf() - Make a dma-buf of a part of the region.
+ * @shm: Open handle, of a guest's device.
+ * @offset: Where the part begins, a multiple of the page size.
+ * @len: Its length in bytes, a multiple of the page size.
+ * @flags: 0, or IVSHMEM_RDONLY for a dma-buf that nobody can write through.
+ *
+ * For drivers of other devices, which import it, or for mmap(2). It lives on when
+ * the handle is closed, and ends with the device: its mappings then raise SIGBUS,
+ * and importers can't attach any more. An importer that keeps it mapped holds the
+ * removal of the device up.
+ *
+ * Return: A file descriptor, close-on-exec, owned by the caller; -EINVAL (NULL, an
+ * unknown flag, or a bad range); -EACCES (an IVSHMEM_RDONLY handle, and @flags ask
+ * to write); -ENOTSUP (on the host, a resource2, or a region whose ivshmem_mapping()
+ * is not "pages"); -ENODEV (the device is gone); -ENOMEM, -EMFILE, -ENFILE.
+ * Since: 0.1
+ */
+int ivshmem_export_dmabuf(struct ivshmem *shm, uint64_t offset, uint64_t len,
+			  unsigned int flags);
+
+/**
  * ivshmem_strerror() - What a failure means here, and what to do.
  * @error: A negative errno from a function of this library.
  *

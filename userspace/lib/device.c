@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,7 @@ static int device_probe(struct ivshmem *shm)
 						       : IVSHMEM_PLAIN;
 	shm->mapping = mapping_name(info.mapping);
 	shm->cache = cache_name(info.cache);
+	shm->page_size = info.page_size;
 	snprintf(shm->address, sizeof(shm->address), "%04x:%02x:%02x.%x",
 		 info.pci_domain, info.pci_bus, info.pci_device,
 		 info.pci_function);
@@ -116,6 +118,17 @@ static int device_check(const struct ivshmem *shm)
 	struct ivshmem_info info;
 
 	return get_info(shm, &info);
+}
+
+static int device_export_dmabuf(struct ivshmem *shm, uint64_t offset, uint64_t len, bool readonly)
+{
+	struct ivshmem_dmabuf part = {
+		.offset = offset,
+		.len = len,
+		.flags = (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC,
+	};
+
+	return ioctl(shm->fd, IVSHMEM_IOC_EXPORT_DMABUF, &part) < 0 ? -errno : part.fd;
 }
 
 static int device_peer_id(const struct ivshmem *shm)
@@ -172,5 +185,6 @@ const struct ivshmem_backend ivshmem_device_backend = {
 	.map = ivshmem_map_fd,
 	.check = device_check,
 	.release = device_release,
+	.export_dmabuf = device_export_dmabuf,
 	.doorbell = &device_doorbell,
 };

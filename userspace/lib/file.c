@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "internal.h"
 
 int ivshmem_file_probe(struct ivshmem *shm)
 {
+	struct statfs fs;
 	struct stat st;
 
-	if (fstat(shm->fd, &st) < 0)
+	if (fstat(shm->fd, &st) < 0 || fstatfs(shm->fd, &fs) < 0)
 		return -errno;
 	shm->size = (uint64_t)st.st_size;
 	shm->kind = IVSHMEM_PLAIN;
 	shm->mapping = "file";
 	shm->cache = "write-back";
+	shm->page_size = fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize :
+			 (uint64_t)sysconf(_SC_PAGESIZE);
 	return 0;
 }
 

@@ -44,6 +44,8 @@ struct ivshmem_doorbell {
  * @map: Map the region, mostly through ivshmem_map_fd().
  * @check: Is the region still there, and as large as it was?
  * @release: Undo @probe, and what came after it; NULL where there is nothing.
+ * @export_dmabuf: Make a dma-buf of a range that was checked; NULL where there is no
+ *	way to.
  * @doorbell: For regions of kind IVSHMEM_DOORBELL; NULL where it is out of reach.
  */
 struct ivshmem_backend {
@@ -52,6 +54,7 @@ struct ivshmem_backend {
 	int (*map)(struct ivshmem *shm);
 	int (*check)(const struct ivshmem *shm);
 	void (*release)(struct ivshmem *shm);
+	int (*export_dmabuf)(struct ivshmem *shm, uint64_t offset, uint64_t len, bool readonly);
 	const struct ivshmem_doorbell *doorbell;
 };
 
@@ -66,6 +69,7 @@ struct ivshmem {
 	char address[PCI_ADDRESS_SIZE];	/* empty on the host */
 	const char *mapping;
 	const char *cache;
+	uint64_t page_size;
 	unsigned int vectors;		/* of a guest's device */
 	int *event_fds;			/* of a guest's device: -1 until asked for */
 	unsigned int busy_poll_us;

@@ -153,6 +153,26 @@ const char *ivshmem_mapping(const struct ivshmem *shm)
 	return shm ? shm->mapping : NULL;
 }
 
+uint64_t ivshmem_page_size(const struct ivshmem *shm)
+{
+	return shm ? shm->page_size : 0;
+}
+
+int ivshmem_export_dmabuf(struct ivshmem *shm, uint64_t offset, uint64_t len,
+			  unsigned int flags)
+{
+	if (!shm || flags & ~IVSHMEM_RDONLY)
+		return -EINVAL;
+	if (!len || (offset | len) % (uint64_t)sysconf(_SC_PAGESIZE) ||
+	    offset >= shm->size || len > shm->size - offset)
+		return -EINVAL;
+	if (shm->readonly && !(flags & IVSHMEM_RDONLY))
+		return -EACCES;
+	if (!shm->backend->export_dmabuf)
+		return -ENOTSUP;
+	return shm->backend->export_dmabuf(shm, offset, len, flags & IVSHMEM_RDONLY);
+}
+
 const char *ivshmem_cache(const struct ivshmem *shm)
 {
 	return shm ? shm->cache : NULL;

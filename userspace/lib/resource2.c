@@ -65,6 +65,7 @@ static int resource2_probe(struct ivshmem *shm)
 		err = ivshmem_pci_enable(dir);
 	shm->mapping = "resource2";
 	shm->cache = "uncached";
+	shm->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 
 out_close_dir:
 	close(dir);
