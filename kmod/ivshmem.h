@@ -110,7 +110,7 @@ struct ivshmem_device {
 	unsigned long page_size;
 	u32 vectors;
 	struct ivshmem_vector *vector;
-	struct mutex exports_lock;
+	struct mutex exports_lock;	/* outside of the dma-bufs' dma_resv */
 	struct list_head exports;
 	int index;
 };

@@ -129,7 +129,8 @@ TEST_F(dmabuf, bad_pointers_fail_efault_and_leave_no_descriptor)
 
 TEST_F(dmabuf, export_asks_for_the_access_of_the_open_file)
 {
-	int readable = open(NODE, O_RDONLY | O_CLOEXEC), writable = open(NODE, O_WRONLY | O_CLOEXEC);
+	int readable = open(NODE, O_RDONLY | O_CLOEXEC);
+	int writable = open(NODE, O_WRONLY | O_CLOEXEC);
 	int buffer;
 
 	EXPECT_ERRNO(EACCES, export_part(readable, 0, PAGE, O_RDWR));

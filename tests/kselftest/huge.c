@@ -2,17 +2,20 @@
 /*
  * Huge page-table entries, and what may be done to part of one. Where the kernel
  * gives none, the contents must be right all the same; what is told of size and
- * number is then checked for pages of 4 KiB. Needs a disk of 16 MiB, the only one,
- * whose contents don't matter.
+ * number is then checked for pages of 4 KiB. Needs two disks of 16 MiB whose contents
+ * don't matter, the second of which moves 128 KiB in a second.
  */
 
 #include <sys/resource.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "region.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
 #define DISK	"/dev/vda"
+#define SLOW_DISK	"/dev/vdb"
+#define SLOW_LEN	(512 * 1024)
 #define DRIVER	"/sys/bus/pci/drivers/ivshmem/"
 #define ADDRESS	"0000:00:04.0"
 #define HUGE	(2UL << 20)
@@ -319,7 +322,8 @@ TEST_F(huge, read_only_mapping_of_a_read_only_open)
 TEST_F(huge, o_direct_and_process_vm_readv_across_huge_pages)
 {
 	const uint64_t from = HUGE - 64 * PAGE, len = 2 * HUGE + 128 * PAGE;
-	unsigned char *copy = malloc(len), *data = mmap(NULL, self->size, RW, MAP_SHARED, self->fd, 0);
+	unsigned char *data = mmap(NULL, self->size, RW, MAP_SHARED, self->fd, 0);
+	unsigned char *copy = malloc(len);
 	struct iovec local = { copy, len }, remote = { data + from, len };
 	int disk = open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
 
@@ -405,6 +409,41 @@ TEST_F(huge, removal_amid_faults_leaves_no_entry)
 		self->data = mmap(NULL, self->size, RW, MAP_SHARED, self->fd, 0);
 		ASSERT_NE(MAP_FAILED, self->data);
 	}
+}
+
+TEST_F(huge, removal_waits_for_o_direct_in_flight_which_ends_well)
+{
+	unsigned char *copy = malloc(SLOW_LEN);
+	int disk = open(SLOW_DISK, O_RDWR | O_DIRECT | O_CLOEXEC), status;
+	struct timespec before, after;
+	pid_t pid;
+
+	ASSERT_LE(0, disk);
+	memcpy(copy, self->data, SLOW_LEN);
+	/* What the disk has done is counted against what is to come. */
+	ASSERT_EQ(SLOW_LEN, pwrite(disk, self->data, SLOW_LEN, 0));
+	memset(self->data + HUGE / 2, 0, 2 * HUGE);
+	pid = fork();
+	if (!pid)
+		_exit(pread(disk, self->data + HUGE - PAGE, SLOW_LEN, 0) == SLOW_LEN ? 0 : 1);
+	usleep(500000);
+	ASSERT_EQ(0, waitpid(pid, &status, WNOHANG));
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ASSERT_EQ(0, write_line(DRIVER "unbind", ADDRESS));
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	EXPECT_LE(1, after.tv_sec - before.tv_sec);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+
+	ASSERT_EQ(0, write_line(DRIVER "bind", ADDRESS));
+	munmap(self->data, self->size);
+	close(self->fd);
+	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
+	self->data = mmap(NULL, self->size, RW, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, self->data);
+	EXPECT_EQ(0, memcmp(copy, self->data + HUGE - PAGE, SLOW_LEN));
+	close(disk);
+	free(copy);
 }
 
 TEST_F(huge, removal_waits_for_a_page_amid_a_huge_one)

@@ -3,7 +3,7 @@
  * I/O straight into and out of a mapping. Works where the region is mapped by
  * pages, as the first device is; fails with EFAULT where it is mapped by bare page
  * frames, as the device in slot 6 is, since its 1 MiB are too small for pages.
- * Needs a disk of 16 MiB, the only one, whose contents don't matter.
+ * Needs a disk of 16 MiB, the first one, whose contents don't matter.
  */
 
 #include <linux/io_uring.h>

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs the kselftests, the same as 32-bit programs, and the library's own tests
-# in a guest with three devices and a disk: one stream of TAP.
+# in a guest with three devices, a disk and a slow disk: one stream of TAP.
 
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
@@ -15,14 +15,15 @@ trap 'vm_kill; kill $server; rm -rf "$regions"' EXIT
 until [[ -S $regions/socket ]]; do sleep 0.05; done
 
 run_all() {
-	truncate -s 16M "$regions/disk"
+	truncate -s 16M "$regions/disk" "$regions/slow"
 	vm_start -chardev "socket,id=server,path=$regions/socket" \
 		-device ivshmem-doorbell,chardev=server,vectors=4,addr=5 \
 		-object "memory-backend-file,id=a,share=on,mem-path=$regions/a,size=64M" \
 		-device ivshmem-plain,memdev=a,addr=4 \
 		-object "memory-backend-file,id=b,share=on,mem-path=$regions/b,size=1M" \
 		-device ivshmem-plain,memdev=b,addr=6 \
-		-drive "if=none,id=disk,format=raw,file=$regions/disk" -device virtio-blk-pci,drive=disk || return
+		-drive "if=none,id=disk,format=raw,file=$regions/disk" -device virtio-blk-pci,drive=disk,addr=10 \
+		-drive "if=none,id=slow,format=raw,file=$regions/slow,throttling.bps-total=131072" -device virtio-blk-pci,drive=slow,addr=11 || return
 	guest 'insmod /tests/import_dmabuf.ko; modprobe vgem || true'
 	for program in build/kselftest/bin/* build/asan/test_*; do
 		[[ $program != *.d && $program != */test_doorbell ]] || continue

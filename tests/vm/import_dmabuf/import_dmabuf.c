@@ -91,7 +91,8 @@ static long import_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case IMPORT_DMABUF_READING:
 		if (import->buffer)
 			return -EBUSY;
-		import->direction = cmd == IMPORT_DMABUF_READING ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
+		import->direction = cmd == IMPORT_DMABUF_READING ? DMA_TO_DEVICE :
+								   DMA_BIDIRECTIONAL;
 		return import_attach(import, arg, cmd != IMPORT_DMABUF_STATIC);
 	case IMPORT_DMABUF_RELEASE:
 		import_release(import);
@@ -158,8 +159,10 @@ static ssize_t import_write(struct file *file, const char __user *text, size_t l
 
 static int import_open(struct inode *inode, struct file *file)
 {
-	file->private_data = kzalloc(sizeof(struct import), GFP_KERNEL);
-	return file->private_data ? 0 : -ENOMEM;
+	struct import *import = kzalloc(sizeof(*import), GFP_KERNEL);
+
+	file->private_data = import;
+	return import ? 0 : -ENOMEM;
 }
 
 static int import_close(struct inode *inode, struct file *file)
