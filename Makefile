@@ -153,7 +153,7 @@ install-modules: modules
 	@[ -n '$(DESTDIR)' ] || depmod $(KERNELRELEASE)
 
 INSTALL_DIRS = $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(UDEVDIR)/rules.d \
-	$(SYSUSERSDIR) $(SYSTEMDDIR) $(COMPLETIONDIR) $(MANDIR)/man1 $(MANDIR)/man4
+	$(SYSUSERSDIR) $(SYSTEMDDIR) $(COMPLETIONDIR) $(MANDIR)/man1 $(MANDIR)/man4 $(MANDIR)/man7
 INSTALLED = $(BINDIR)/ivshmem $(LIBDIR)/$(notdir $(SHARED)) $(LIBDIR)/$(SONAME) \
 	$(LIBDIR)/libivshmem.so $(LIBDIR)/libivshmem.a $(LIBDIR)/pkgconfig/libivshmem.pc \
 	$(INCLUDEDIR)/ivshmem.h $(INCLUDEDIR)/linux/ivshmem.h $(UDEVDIR)/rules.d/70-ivshmem.rules \
