@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the benchmark's programs share: the clock, the memory under test, and
- * one way to fail. Each result is a line "KEY VALUE" on stdout; region.awk and
- * doorbells.awk know the keys.
+ * one way to fail. Each result is a line "KEY VALUE" on stdout; region.awk,
+ * doorbells.awk and mappings.awk know the keys.
  */
 
 #ifndef BENCH_H
@@ -41,6 +41,16 @@ static inline int open_path(const char *path)
 	return fd;
 }
 
+/* Memory of the kernel's that is there already, and that faults map page by page. */
+static inline int open_filled(size_t size)
+{
+	int fd = memfd_create("shared-4k", MFD_CLOEXEC);
+
+	if (fd < 0 || fallocate(fd, 0, 0, (off_t)size))
+		err(1, "shared-4k");
+	return fd;
+}
+
 static inline struct source source_open(char *argument)
 {
 	char *equals = strchr(argument, '=');
@@ -51,8 +61,10 @@ static inline struct source source_open(char *argument)
 		source.fd = open_path(equals + 1);
 	} else if (!strcmp(argument, "anonymous-4k")) {
 		source.small_pages = 1;
+	} else if (!strcmp(argument, "shared-4k")) {
+		source.fd = open_filled(1ul << 30);
 	} else if (strcmp(argument, "anonymous")) {
-		errx(2, "%s: expected NAME=PATH, anonymous or anonymous-4k", argument);
+		errx(2, "%s: expected NAME=PATH, shared-4k, anonymous or anonymous-4k", argument);
 	}
 	return source;
 }
@@ -68,6 +80,26 @@ static inline void *source_map(const struct source *source, size_t size)
 	if (source->small_pages && madvise(data, size, MADV_NOHUGEPAGE))
 		err(1, "%s: madvise", source->name);
 	return data;
+}
+
+static inline int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorts them. */
+static inline double median_of(double *values, size_t count)
+{
+	qsort(values, count, sizeof(*values), compare_doubles);
+	return values[count / 2];
+}
+
+static inline void source_close(const struct source *source)
+{
+	if (source->fd >= 0)
+		close(source->fd);
 }
 
 #endif /* BENCH_H */

@@ -108,8 +108,7 @@ int main(int argc, char **argv)
 		 */
 		print(source.name, "tables", (whole.tables_kib - half.tables_kib) *
 		      2.0 * (1 << 30) / size);
-		if (source.fd >= 0)
-			close(source.fd);
+		source_close(&source);
 	}
 	return 0;
 }
