@@ -9,6 +9,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/fs.h>
+#include <linux/memory_hotplug.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -42,20 +43,57 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define copy_splice_read generic_file_splice_read
 #endif
 
-#ifndef HAVE_FAULT_IN_IOV_ITER		/* before 5.16 */
-static inline size_t fault_in_iov_iter_readable(struct iov_iter *iter, size_t bytes)
+#ifndef HAVE_MHP_GET_PLUGGABLE_RANGE	/* before 5.12 */
+static inline struct range mhp_get_pluggable_range(bool need_mapping)
 {
-	return iov_iter_fault_in_readable(iter, bytes) ? bytes : 0;
+	return (struct range) { .end = (1ULL << MAX_PHYSMEM_BITS) - 1 };
+}
+#endif
+
+#ifndef HAVE_FAULT_IN_IOV_ITER		/* before 5.16 */
+/*
+ * fault_in_pages_writeable() writes zeroes, which must not be seen where the
+ * buffer is a mapping of the region; iov_iter_fault_in_readable() fails where
+ * only a part of the buffer is there.
+ */
+static inline int ivshmem_fault_in_page(unsigned long address, bool write)
+{
+	bool unlocked = false;
+	int ret;
+
+	if (!write)
+		return fault_in_pages_readable((const char __user *)address, 1);
+	mmap_read_lock(current->mm);
+	ret = fixup_user_fault(current->mm, address, FAULT_FLAG_WRITE, &unlocked);
+	mmap_read_unlock(current->mm);
+	return ret;
 }
 
-static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t bytes)
+/* The first segment is enough: the caller comes again for the others. */
+static inline size_t ivshmem_fault_in(struct iov_iter *iter, size_t bytes, bool write)
 {
+	unsigned long start, address, end;
 	struct iovec iov;
 
 	if (!iter_is_iovec(iter))
 		return 0;
 	iov = iov_iter_iovec(iter);
-	return fault_in_pages_writeable(iov.iov_base, min(iov.iov_len, bytes)) ? bytes : 0;
+	start = (unsigned long)iov.iov_base;
+	end = start + min(iov.iov_len, bytes);
+	for (address = start; address < end; address = (address & PAGE_MASK) + PAGE_SIZE)
+		if (ivshmem_fault_in_page(address, write))
+			return address == start ? bytes : end - address;
+	return 0;
+}
+
+static inline size_t fault_in_iov_iter_readable(struct iov_iter *iter, size_t bytes)
+{
+	return ivshmem_fault_in(iter, bytes, false);
+}
+
+static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t bytes)
+{
+	return ivshmem_fault_in(iter, bytes, true);
 }
 #endif
 

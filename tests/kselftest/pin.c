@@ -164,7 +164,7 @@ static int ring_setup(struct ring *ring, void *data, size_t len)
 	ring->fd = syscall(SYS_io_uring_setup, 4, &ring->params);
 	if (ring->fd < 0)
 		return -errno;
-	ring->rings = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
+	ring->rings = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
 			   IORING_OFF_SQ_RING);
 	ring->entries = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
 			     IORING_OFF_SQES);
@@ -198,7 +198,7 @@ static int ring_transfer(struct ring *ring, int opcode, int file, void *data, un
 
 static void ring_end(struct ring *ring)
 {
-	munmap(ring->rings, 2 * PAGE);
+	munmap(ring->rings, PAGE);
 	munmap(ring->entries, PAGE);
 	close(ring->fd);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 
 #include "region.h"
 
@@ -154,6 +155,17 @@ TEST_F(region, read_into_the_regions_own_mapping_works)
 	EXPECT_EQ(0x61, self->data[2 * PAGE - 1]);
 }
 
+TEST_F(region, read_onto_itself_changes_nothing)
+{
+	size_t len = 40 * PAGE, i;
+
+	for (i = 0; i < len; i++)
+		self->data[i] = i % 251 + 1;
+	ASSERT_EQ((ssize_t)len, pread(self->fd, self->data, len, 0));
+	for (i = 0; i < len; i++)
+		ASSERT_EQ(i % 251 + 1, self->data[i]);
+}
+
 TEST_F(region, readv_and_writev_work)
 {
 	char a[4] = "abc", b[8] = "defghij", c[12] = { 0 };
@@ -183,7 +195,7 @@ TEST_F(region, write_on_read_only_open_fails_ebadf)
 	close(fd);
 }
 
-TEST_F(region, sendfile_and_splice_move_the_contents)
+TEST_F(region, splice_moves_the_contents)
 {
 	char bytes[64] = { 0 };
 	int pipes[2];
@@ -191,7 +203,7 @@ TEST_F(region, sendfile_and_splice_move_the_contents)
 	ASSERT_EQ(0, pipe(pipes));
 	memset(self->data + PAGE, 0x71, 64);
 	lseek(self->fd, PAGE, SEEK_SET);
-	ASSERT_EQ(64, sendfile(pipes[1], self->fd, NULL, 64));
+	ASSERT_EQ(64, splice(self->fd, NULL, pipes[1], NULL, 64, 0));
 	ASSERT_EQ(64, read(pipes[0], bytes, 64));
 	EXPECT_EQ(0x71, bytes[63]);
 
@@ -202,6 +214,26 @@ TEST_F(region, sendfile_and_splice_move_the_contents)
 	EXPECT_EQ(0x72, self->data[2 * PAGE + 63]);
 	close(pipes[0]);
 	close(pipes[1]);
+}
+
+TEST_F(region, sendfile_moves_the_contents)
+{
+	int file = memfd_create("file", 0);
+	char bytes[64] = { 0 };
+	off_t from = PAGE;
+	struct utsname os;
+	ssize_t ret;
+
+	ASSERT_EQ(0, uname(&os));
+	memset(self->data + PAGE, 0x73, 64);
+	ret = sendfile(file, self->fd, &from, 64);
+	if (ret == -1 && errno == EINVAL && atoi(os.release) < 6)
+		SKIP(return, "Linux 5 sends from regular files and block devices only");
+	ASSERT_EQ(64, ret);
+	EXPECT_EQ(PAGE + 64, from);
+	ASSERT_EQ(64, pread(file, bytes, 64, 0));
+	EXPECT_EQ(0x73, bytes[63]);
+	close(file);
 }
 
 TEST_F(region, fsync_succeeds)
