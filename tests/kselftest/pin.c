@@ -226,15 +226,19 @@ TEST_F(region, io_uring_registered_buffer_moves_data)
 	free(copy);
 }
 
-TEST_F(region, unbind_waits_for_pages_in_use_and_no_longer)
+/* Opens and maps by itself: a handle from before an unbind is of no use. */
+static void expect_unbind_to_wait(struct __test_metadata *_metadata, off_t offset)
 {
-	struct iovec iov = { self->data, PAGE };
+	int fd = open(NODE, O_RDWR | O_CLOEXEC);
+	void *data = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+	struct iovec iov = { data, PAGE };
 	unsigned char bytes[PAGE];
 	int pipes[2], status;
 	pid_t pid;
 
+	ASSERT_NE(MAP_FAILED, data);
 	ASSERT_EQ(0, pipe(pipes));
-	memset(self->data, 0x41, PAGE);
+	memset(data, 0x41, PAGE);
 	ASSERT_EQ(PAGE, vmsplice(pipes[1], &iov, 1, 0));
 	pid = fork();
 	if (!pid) {
@@ -244,7 +248,7 @@ TEST_F(region, unbind_waits_for_pages_in_use_and_no_longer)
 	}
 	usleep(500000);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
-	EXPECT_EQ(SIGBUS, touch_signal(self->data, 0));
+	EXPECT_EQ(SIGBUS, touch_signal(data, 0));
 	ASSERT_EQ(PAGE, read(pipes[0], bytes, PAGE));
 	EXPECT_EQ(0x41, bytes[PAGE - 1]);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -253,6 +257,14 @@ TEST_F(region, unbind_waits_for_pages_in_use_and_no_longer)
 	EXPECT_EQ(0, access(NODE, F_OK));
 	close(pipes[0]);
 	close(pipes[1]);
+	munmap(data, PAGE);
+	close(fd);
+}
+
+TEST_F(region, unbind_waits_for_pages_in_use_and_no_longer)
+{
+	expect_unbind_to_wait(_metadata, 0);
+	expect_unbind_to_wait(_metadata, self->size - PAGE);
 }
 
 TEST_F(frames, o_direct_fails_efault)
