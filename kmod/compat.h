@@ -97,6 +97,10 @@ static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t b
 }
 #endif
 
+#ifdef HAVE_DMA_BUF_MOVE_NOTIFY		/* renamed by 7.2 */
+#define dma_buf_invalidate_mappings dma_buf_move_notify
+#endif
+
 #ifdef HAVE_IMPORT_NS_TOKEN		/* before 6.13 */
 #define IVSHMEM_IMPORT_NS(ns) MODULE_IMPORT_NS(ns)
 #else

@@ -320,7 +320,7 @@ void ivshmem_revoke_dmabufs(struct ivshmem_device *ivs)
 	mutex_lock(&ivs->exports_lock);
 	list_for_each_entry(export, &ivs->exports, node) {
 		dma_resv_lock(export->buffer->resv, NULL);
-		dma_buf_move_notify(export->buffer);
+		dma_buf_invalidate_mappings(export->buffer);
 		dma_resv_unlock(export->buffer->resv);
 	}
 	mutex_unlock(&ivs->exports_lock);

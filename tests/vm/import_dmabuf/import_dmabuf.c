@@ -39,7 +39,11 @@ static void import_move_notify(struct dma_buf_attachment *attachment)
 }
 
 static const struct dma_buf_attach_ops import_ops = {
+#ifdef HAVE_DMA_BUF_MOVE_NOTIFY
 	.move_notify = import_move_notify,
+#else
+	.invalidate_mappings = import_move_notify,
+#endif
 };
 
 static void import_release(struct import *import)
