@@ -76,8 +76,11 @@ int ivshmem_mapping_init(struct ivshmem_device *ivs)
 	for (i = 0; i < ARRAY_SIZE(ivshmem_mappings); i++) {
 		ivs->mapping = ivshmem_mappings[i];
 		ret = ivs->mapping->init(ivs);
-		if (!ret)
+		if (!ret) {
+			/* The kernel makes no huge entries beyond a file's end. */
+			i_size_write(ivs->inode, ivs->size);
 			return 0;
+		}
 		dev_dbg(&ivs->pdev->dev, "no mapping by %s: %d\n", ivs->mapping->name, ret);
 	}
 	return ret;
