@@ -25,4 +25,6 @@ int ivshmem_connection_take(struct ivshmem_connection *connection, int64_t deadl
 			    unsigned int *peer);
 void ivshmem_connection_complete(struct ivshmem_connection *connection, unsigned int peer);
 
+void ivshmem_connection_refresh(struct ivshmem_connection *connection);
+
 #endif /* IVSHMEM_CONNECTION_H */

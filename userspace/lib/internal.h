@@ -22,6 +22,7 @@ static_assert(sizeof(off_t) == 8, "build with -D_FILE_OFFSET_BITS=64");
 #define IVSHMEM_NEVER		INT64_MAX
 
 struct ivshmem_connection;
+struct ivshmem_channel;
 
 /**
  * struct ivshmem_doorbell - How a region with interrupts notifies.
@@ -74,6 +75,8 @@ struct ivshmem {
 	int *event_fds;			/* of a guest's device: -1 until asked for */
 	unsigned int busy_poll_us;
 	struct ivshmem_connection *connection;	/* of a "unix:" region */
+	struct ivshmem_channel *channels;
+	int lock_fd;			/* -1 until a channel needs it */
 };
 
 struct ivshmem_device {
@@ -110,6 +113,9 @@ int ivshmem_poll_until(struct pollfd *pollers, nfds_t count, int64_t deadline);
 int ivshmem_file_probe(struct ivshmem *shm);
 int ivshmem_file_map(struct ivshmem *shm);
 int ivshmem_file_check(const struct ivshmem *shm);
+
+/* crc32.c */
+uint32_t ivshmem_crc32(const void *data, size_t size);
 
 /* peer.c */
 int ivshmem_peer_open(struct ivshmem **shm, const char *path, bool readonly);

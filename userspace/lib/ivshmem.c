@@ -30,6 +30,7 @@ int ivshmem_attach(struct ivshmem **out, int fd,
 	shm->backend = backend;
 	shm->fd = fd;
 	shm->readonly = readonly;
+	shm->lock_fd = -1;
 
 	err = ivshmem_path_of(fd, &shm->path);
 	if (err)
@@ -61,6 +62,8 @@ void ivshmem_close(struct ivshmem *shm)
 		munmap(shm->data, (size_t)shm->size);
 	if (shm->backend->release)
 		shm->backend->release(shm);
+	if (shm->lock_fd >= 0)
+		close(shm->lock_fd);
 	close(shm->fd);
 	free(shm->path);
 	free(shm);

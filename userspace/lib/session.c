@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How two ends start afresh, whatever became of the ones before.
+ *
+ * An end announces itself by a new epoch. Each end then tells the epoch of the other
+ * that it has seen: from there on it reads nothing that an earlier one wrote. Only
+ * when the other has seen it does an end reset its ring and what it says it has
+ * consumed, and tells so (ready). With both ready, both start at position 0.
+ *
+ * Every word is written by one end only, so that a program which dies between two
+ * of these steps leaves nothing that the next one at its end does not overwrite.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "protocol.h"
+
+#define BOOT_ID_TEXT_SIZE	36
+#define AGREE_PAUSE_NS		20000
+#define AGREE_LONGEST_NS	1000000
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* All zeroes where it can't be had: then nobody runs under the same kernel. */
+static void read_boot_id(uint8_t id[16])
+{
+	char text[BOOT_ID_TEXT_SIZE] = "";
+	int fd, i, digits = 0;
+
+	memset(id, 0, 16);
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (read(fd, text, sizeof(text)) == sizeof(text))
+		for (i = 0; i < BOOT_ID_TEXT_SIZE && digits < 32; i++)
+			if (hex_digit(text[i]) >= 0) {
+				id[digits / 2] |= hex_digit(text[i]) << (digits % 2 ? 0 : 4);
+				digits++;
+			}
+	close(fd);
+}
+
+/* As far as the end itself tells: does its program run under this kernel? */
+bool ivshmem_session_is_local(const struct ivshmem_slot_end *end)
+{
+	static const uint8_t none[16];
+	uint8_t own[16], its[16];
+
+	read_boot_id(own);
+	memcpy(its, (const void *)end->boot_id, sizeof(its));
+	return memcmp(own, none, sizeof(own)) && !memcmp(own, its, sizeof(own));
+}
+
+static bool futex_works(uint32_t *word)
+{
+	return syscall(SYS_futex, word, FUTEX_WAKE, 0, NULL, NULL, 0) >= 0;
+}
+
+static bool one_processor(void)
+{
+	cpu_set_t set;
+
+	return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 1;
+}
+
+static void write_facts(struct ivshmem_channel *channel, bool locked)
+{
+	struct ivshmem_slot_end *own = channel->own;
+	int vectors = ivshmem_vectors(channel->shm);
+	int peer = ivshmem_peer_id(channel->shm);
+
+	channel->wake = locked ? WAKE_LOCKED : 0;
+	if (peer >= 0)
+		channel->wake |= WAKE_CAN_RING;
+	if (peer >= 0 && vectors > 0) {
+		channel->wake |= WAKE_RINGABLE;
+		channel->vector = channel->slot % (unsigned int)vectors;
+		own->peer_id = (uint32_t)peer;
+		own->vector = channel->vector;
+	}
+	if (futex_works(&own->receiver))
+		channel->wake |= WAKE_FUTEX;
+	own->wake = channel->wake;
+	own->pid = (uint32_t)getpid();
+	read_boot_id(own->boot_id);
+}
+
+/*
+ * Takes the end over from whoever had it at that epoch. -EBUSY: somebody else was
+ * faster.
+ */
+int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool locked)
+{
+	struct ivshmem_slot_end *own = channel->own;
+	uint32_t attaching = (from & ~3u) + 4 + END_ATTACHING;
+
+	if (!__atomic_compare_exchange_n(&own->epoch, &from, attaching, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return -EBUSY;
+	__atomic_store_n(&own->seen, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->ready, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->receiver, WAITING_AWAKE, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->sender, WAITING_AWAKE, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->messages, 0, __ATOMIC_RELAXED);
+	write_facts(channel, locked);
+	channel->epoch = attaching - END_ATTACHING + END_ATTACHED;
+	__atomic_store_n(&own->epoch, channel->epoch, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static enum wakeup choose_wakeup(uint32_t sleeper, uint32_t waker, bool together)
+{
+	if (sleeper & WAKE_RINGABLE && waker & WAKE_CAN_RING)
+		return WAKEUP_DOORBELL;
+	if (together && sleeper & waker & WAKE_FUTEX)
+		return WAKEUP_FUTEX;
+	return WAKEUP_BACKOFF;
+}
+
+static void read_facts(struct ivshmem_channel *channel)
+{
+	const volatile struct ivshmem_slot_end *other = channel->other;
+	bool together = ivshmem_session_is_local(channel->other);
+	uint32_t own = channel->wake;
+	uint32_t wake = other->wake;
+	uint32_t peer = other->peer_id;
+	uint32_t vector = other->vector;
+
+	if (peer > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
+		wake &= ~WAKE_RINGABLE;
+	channel->other_peer = (uint16_t)peer;
+	channel->other_vector = (uint16_t)vector;
+	channel->wakeup = choose_wakeup(own, wake, together);
+	channel->wakes_other = choose_wakeup(wake, own, together);
+	channel->spin_useless = together && one_processor();
+}
+
+static void reset_own(struct ivshmem_channel *channel)
+{
+	const struct ivshmem_receiver *receiver = &channel->receiver;
+
+	ivshmem_sender_reset(&channel->sender);
+	ivshmem_receiver_init(&channel->receiver, receiver->data, receiver->size);
+	__atomic_store_n(&channel->own->consumed, 0, __ATOMIC_RELAXED);
+	channel->reserved = false;
+	channel->read_left = 0;
+	channel->messages = 0;
+}
+
+static void begin(struct ivshmem_channel *channel, uint32_t other)
+{
+	channel->other_epoch = other;
+	read_facts(channel);
+	ivshmem_waiter_init(&channel->room, &channel->own->sender, &channel->other->receiver);
+	ivshmem_waiter_init(&channel->news, &channel->own->receiver, &channel->other->sender);
+}
+
+/* One look at the other end: 1 once both are ready. @reset_for is the epoch of it. */
+static int advance(struct ivshmem_channel *channel, uint32_t *reset_for)
+{
+	const struct ivshmem_slot_end *other = channel->other;
+	struct ivshmem_slot_end *own = channel->own;
+	uint32_t epoch = __atomic_load_n(&other->epoch, __ATOMIC_ACQUIRE);
+
+	if (__atomic_load_n(&own->epoch, __ATOMIC_RELAXED) != channel->epoch)
+		return -EBUSY;
+	if (epoch % 4 != END_ATTACHED)
+		return 0;
+	if (__atomic_load_n(&own->seen, __ATOMIC_RELAXED) != epoch)
+		__atomic_store_n(&own->seen, epoch, __ATOMIC_RELEASE);
+	if (__atomic_load_n(&other->seen, __ATOMIC_ACQUIRE) != channel->epoch)
+		return 0;
+	if (*reset_for != epoch) {
+		reset_own(channel);
+		__atomic_store_n(&own->ready, epoch, __ATOMIC_RELEASE);
+		*reset_for = epoch;
+	}
+	if (__atomic_load_n(&other->ready, __ATOMIC_ACQUIRE) != channel->epoch)
+		return 0;
+	/* Only now is what this epoch has said known to be of this epoch. */
+	if (__atomic_load_n(&other->epoch, __ATOMIC_ACQUIRE) != epoch)
+		return 0;
+	begin(channel, epoch);
+	return 1;
+}
+
+int ivshmem_session_agree(struct ivshmem_channel *channel, int64_t deadline)
+{
+	int64_t pause = AGREE_PAUSE_NS;
+	uint32_t reset_for = 0;
+	int err;
+
+	while (!(err = advance(channel, &reset_for))) {
+		err = ivshmem_pause(&pause, AGREE_LONGEST_NS, deadline);
+		if (err)
+			return err;
+	}
+	return err < 0 ? err : 0;
+}
+
+/* The other end takes what was sent, and is told that no more will come. */
+void ivshmem_session_end(struct ivshmem_channel *channel)
+{
+	uint32_t epoch = channel->epoch;
+
+	__atomic_compare_exchange_n(&channel->own->epoch, &epoch,
+				    epoch - END_ATTACHED + END_CLOSED, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	if (!channel->other_epoch)
+		return;
+	ivshmem_wake_other(channel, &channel->room);
+	ivshmem_wake_other(channel, &channel->news);
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which slot is whose. A program under this kernel that has an end holds a lock on
+ * a byte of the region's file, which the kernel takes back when the program ends,
+ * however it ends. Of programs under other kernels nothing is known but what they
+ * wrote.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+
+uint64_t ivshmem_slot_key(const char *name)
+{
+	uint64_t key = 0xcbf29ce484222325ull;
+
+	for (; *name; name++)
+		key = (key ^ (uint8_t)*name) * 0x100000001b3ull;
+	return key ?: 1;
+}
+
+/*
+ * An open file of its own, since a server gives the same one to all its peers.
+ * Locks for writing need it writable.
+ */
+int ivshmem_slot_lock_fd(const struct ivshmem *shm)
+{
+	return ivshmem_path_reopen(shm->fd, shm->readonly ? O_RDONLY : O_RDWR);
+}
+
+static struct flock lock_on(unsigned int slot, unsigned int side, short type)
+{
+	return (struct flock) {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)(ivshmem_slot_offset(slot) + side),
+		.l_len = 1,
+	};
+}
+
+/* -EBUSY: a program under this kernel has the end. */
+int ivshmem_slot_lock(int lock_fd, unsigned int slot, unsigned int side)
+{
+	struct flock lock = lock_on(slot, side, F_WRLCK);
+
+	if (!fcntl(lock_fd, F_OFD_SETLK, &lock))
+		return 0;
+	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+}
+
+void ivshmem_slot_unlock(int lock_fd, unsigned int slot, unsigned int side)
+{
+	struct flock lock = lock_on(slot, side, F_UNLCK);
+
+	fcntl(lock_fd, F_OFD_SETLK, &lock);
+}
+
+static bool is_locked(int lock_fd, unsigned int slot, unsigned int side)
+{
+	struct flock lock = lock_on(slot, side, F_WRLCK);
+
+	return fcntl(lock_fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
+enum ivshmem_end_state ivshmem_slot_state(const struct ivshmem_slot *slots, unsigned int slot,
+					  unsigned int side, int lock_fd)
+{
+	const struct ivshmem_slot_end *end = &slots[slot].ends[side];
+	uint32_t state = __atomic_load_n(&end->epoch, __ATOMIC_ACQUIRE) % 4;
+
+	if (state == END_NEVER || state == END_CLOSED)
+		return IVSHMEM_END_FREE;
+	if (lock_fd < 0 || !ivshmem_session_is_local(end) ||
+	    !(__atomic_load_n(&end->wake, __ATOMIC_RELAXED) & WAKE_LOCKED))
+		return IVSHMEM_END_ATTACHED;
+	return is_locked(lock_fd, slot, side) ? IVSHMEM_END_ATTACHED : IVSHMEM_END_DEAD;
+}
+
+static bool has_name(const struct ivshmem_slot *slot, const char *name)
+{
+	char its[IVSHMEM_CHANNEL_NAME_SIZE];
+
+	memcpy(its, slot->name, sizeof(its));
+	return !strncmp(its, name, sizeof(its));
+}
+
+/* The slot's index; -ENOENT. */
+int ivshmem_slot_find(const struct ivshmem_slot *slots, unsigned int count, const char *name)
+{
+	uint64_t key = ivshmem_slot_key(name);
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (__atomic_load_n(&slots[i].key, __ATOMIC_ACQUIRE) == key &&
+		    has_name(&slots[i], name))
+			return (int)i;
+	return -ENOENT;
+}
+
+static bool is_unused(const struct ivshmem_slot *slots, unsigned int slot, int lock_fd)
+{
+	unsigned int side;
+
+	for (side = 0; side < 2; side++)
+		if (ivshmem_slot_state(slots, slot, side, lock_fd) == IVSHMEM_END_ATTACHED)
+			return false;
+	return true;
+}
+
+static bool take_slot(struct ivshmem_slot *slot, uint64_t old, const char *name)
+{
+	char padded[IVSHMEM_CHANNEL_NAME_SIZE] = "";
+
+	if (!__atomic_compare_exchange_n(&slot->key, &old, ivshmem_slot_key(name), false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	strcpy(padded, name);
+	memcpy(slot->name, padded, sizeof(padded));
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return true;
+}
+
+/* One that was never used, else one whose ends are both free. -1: none. */
+static int find_unused(const struct ivshmem_slot *slots, unsigned int count, int lock_fd)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (!__atomic_load_n(&slots[i].key, __ATOMIC_RELAXED))
+			return (int)i;
+	for (i = 0; i < count; i++)
+		if (is_unused(slots, i, lock_fd))
+			return (int)i;
+	return -1;
+}
+
+/*
+ * The slot of that name, a new one if there is none. Two programs that do so at the
+ * same time may both make one: the first of the two counts.
+ */
+int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const char *name,
+		       int lock_fd)
+{
+	unsigned int tries;
+	int slot, first;
+
+	for (tries = 0; tries <= count; tries++) {
+		slot = ivshmem_slot_find(slots, count, name);
+		if (slot >= 0)
+			return slot;
+		slot = find_unused(slots, count, lock_fd);
+		if (slot < 0)
+			return -ENOSPC;
+		if (!take_slot(&slots[slot], __atomic_load_n(&slots[slot].key, __ATOMIC_RELAXED),
+			       name))
+			continue;
+		first = ivshmem_slot_find(slots, count, name);
+		if (first >= 0 && first != slot)
+			__atomic_store_n(&slots[slot].key, 0, __ATOMIC_RELEASE);
+		else
+			first = slot;
+		return first;
+	}
+	return -EBUSY;
+}
