@@ -69,6 +69,8 @@ static void use_slot(struct ivshmem_channel *channel, unsigned int slot)
 	channel->slot = slot;
 	channel->own = &slots[slot].ends[channel->side];
 	channel->other = &slots[slot].ends[!channel->side];
+	channel->mailbox.own = &slots[slot].mail[channel->side];
+	channel->mailbox.other = &slots[slot].mail[!channel->side];
 }
 
 /* 0; -EAGAIN: the slot was given to another channel meanwhile. */

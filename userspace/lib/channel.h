@@ -2,7 +2,7 @@
 /*
  * A channel of this process. slot.c finds its slot, channel.c takes an end of it,
  * session.c agrees with the other side on a fresh start, transfer.c sends and receives
- * by way of ring.c, waiting.c sleeps and wakes.
+ * by way of ring.c and mailbox.h, waiting.c sleeps and wakes.
  */
 #ifndef IVSHMEM_CHANNEL_H
 #define IVSHMEM_CHANNEL_H
@@ -10,6 +10,7 @@
 #include <stdalign.h>
 
 #include "format.h"
+#include "mailbox.h"
 #include "ring.h"
 #include "window.h"
 
@@ -99,9 +100,9 @@ struct ivshmem_channel {
 	struct ivshmem_waiter room;
 	bool reserved;
 	size_t reserved_length;
-	uint64_t messages;
 
 	alignas(128) struct ivshmem_receiver receiver;
+	struct ivshmem_mailbox mailbox;		/* @sent belongs to the sending thread */
 	struct ivshmem_waiter news;
 	const char *read_at;
 	size_t read_left;

@@ -112,17 +112,34 @@ struct ivshmem_slot_end {
 };
 
 /**
+ * struct ivshmem_mail - One end's half of a channel's mailbox.
+ * @header: As of a record. The message's number counts with those of the records.
+ * @message: Up to 16 bytes.
+ * @taken: Messages of the other end's half that this end is done with. An end writes
+ *         to its half only where this number, in the other's half, is that of all
+ *         messages which it has sent that way in this session.
+ */
+struct ivshmem_mail {
+	uint64_t header;
+	uint8_t message[16];
+	uint32_t taken;
+	uint8_t reserved_28[4];
+};
+
+/**
  * struct ivshmem_slot - A channel.
  * @key: FNV-1a (64 bits) of its name; 0 where nobody has taken the slot.
  * @name: Padded with zeroes.
  * @ends: The creator's, then the connector's.
+ * @mail: The creator's, then the connector's.
  */
 struct ivshmem_slot {
 	uint64_t key;
 	char name[IVSHMEM_CHANNEL_NAME_SIZE];
 	uint8_t reserved_64[64];
 	struct ivshmem_slot_end ends[2];
-	uint8_t reserved_896[128];
+	struct ivshmem_mail mail[2];
+	uint8_t reserved_960[64];
 };
 
 static_assert(offsetof(struct ivshmem_superblock, version) == 8, "format");
@@ -135,7 +152,11 @@ static_assert(offsetof(struct ivshmem_superblock, label) == 56, "format");
 static_assert(offsetof(struct ivshmem_superblock, crc) == 120, "format");
 static_assert(offsetof(struct ivshmem_slot, name) == 8, "format");
 static_assert(offsetof(struct ivshmem_slot, ends) == 128, "format");
+static_assert(offsetof(struct ivshmem_slot, mail) == 896, "format");
 static_assert(sizeof(struct ivshmem_slot) == 1024, "format");
+static_assert(offsetof(struct ivshmem_mail, message) == 8, "format");
+static_assert(offsetof(struct ivshmem_mail, taken) == 24, "format");
+static_assert(sizeof(struct ivshmem_mail) == 32, "format");
 static_assert(offsetof(struct ivshmem_slot_end, epoch) == 0, "format");
 static_assert(offsetof(struct ivshmem_slot_end, receiver) == 4, "format");
 static_assert(offsetof(struct ivshmem_slot_end, sender) == 8, "format");

@@ -50,8 +50,9 @@ static void set_bits(uint64_t *words, uint64_t first, uint64_t end)
 
 void ivshmem_sender_spoil(struct ivshmem_sender *sender, uint64_t record)
 {
-	uint64_t first = sender->offset / RECORD_ALIGN + 1;
-	uint64_t end = (sender->offset + record) / RECORD_ALIGN;
+	uint64_t offset = sender->position - sender->lap;
+	uint64_t first = offset / RECORD_ALIGN + 1;
+	uint64_t end = (offset + record) / RECORD_ALIGN;
 	uint64_t lines = sender->size / RECORD_ALIGN;
 
 	if (end <= lines) {

@@ -23,25 +23,25 @@
  * @data: The ring.
  * @size: Its size in bytes.
  * @position: Bytes written since the session began, held back ones included.
- * @offset: @position within the ring.
- * @passed: Of @position, what the other end may have seen.
- * @consumed: Of @passed, what the other end is known to have taken.
+ * @lap: The position at which the ring's first byte lay last.
+ * @consumed: Of @position, what the other end is known to have taken.
  * @count: Records written.
- * @held: Where the header belongs that holds all later records back; NULL where
- *        there is none.
- * @held_header: The header.
+ * @held: The position of the record that holds all later ones back.
+ * @held_header: Its header; 0 where nothing is held back.
  * @stale: A bit for each 64 bytes of the ring: what lies there may look like a
  *         header. Only messages' insides can, so small ones leave no work.
+ *
+ * Each message changes two words of it, no more: stores to it wait in the processor
+ * behind those to the ring, which wait for the other end's cache.
  */
 struct ivshmem_sender {
 	char *data;
 	uint64_t size;
 	uint64_t position;
-	uint64_t offset;
-	uint64_t passed;
+	uint64_t count;
+	uint64_t lap;
 	uint64_t consumed;
-	uint32_t count;
-	uint64_t *held;
+	uint64_t held;
 	uint64_t held_header;
 	uint64_t *stale;
 };
@@ -51,7 +51,7 @@ struct ivshmem_sender {
  * @data: The ring.
  * @size: Its size in bytes.
  * @position: Bytes looked at since the session began.
- * @offset: @position within the ring.
+ * @lap: The position at which the ring's first byte lay last.
  * @released: Of @position, what is done with.
  * @told: Of @released, what the other end was told.
  * @count: Records looked at.
@@ -60,10 +60,10 @@ struct ivshmem_receiver {
 	const char *data;
 	uint64_t size;
 	uint64_t position;
-	uint64_t offset;
+	uint64_t count;
+	uint64_t lap;
 	uint64_t released;
 	uint64_t told;
-	uint32_t count;
 };
 
 static inline uint64_t ivshmem_record_size(uint64_t length)
@@ -77,20 +77,14 @@ static inline uint64_t ivshmem_ring_max_length(uint64_t size)
 	return size / 2 - RECORD_HEADER;
 }
 
-static inline uint64_t record_header(uint32_t number, uint32_t length)
+static inline uint64_t record_header(uint64_t number, uint32_t length)
 {
-	return (uint64_t)(number | RECORD_MARK) << 32 | length;
+	return (uint64_t)((uint32_t)number | RECORD_MARK) << 32 | length;
 }
 
-static inline uint64_t ring_advance(uint64_t offset, uint64_t record, uint64_t size)
+static inline uint64_t *sender_at(const struct ivshmem_sender *sender, uint64_t position)
 {
-	offset += record;
-	return offset >= size ? offset - size : offset;
-}
-
-static inline bool sender_is_stale(const struct ivshmem_sender *sender, uint64_t offset)
-{
-	return sender->stale[offset / RECORD_ALIGN / 64] >> (offset / RECORD_ALIGN % 64) & 1;
+	return (uint64_t *)(sender->data + (position - sender->lap));
 }
 
 static inline bool sender_has_room(const struct ivshmem_sender *sender, uint64_t record)
@@ -101,9 +95,10 @@ static inline bool sender_has_room(const struct ivshmem_sender *sender, uint64_t
 /* -EPROTO: that can't have been consumed. */
 static inline int sender_learn(struct ivshmem_sender *sender, const uint64_t *consumed)
 {
+	uint64_t passed = sender->held_header ? sender->held : sender->position;
 	uint64_t now = __atomic_load_n(consumed, __ATOMIC_ACQUIRE);
 
-	if (now - sender->consumed > sender->passed - sender->consumed || now % RECORD_ALIGN)
+	if (now - sender->consumed > passed - sender->consumed || now % RECORD_ALIGN)
 		return -EPROTO;
 	sender->consumed = now;
 	return 0;
@@ -116,52 +111,65 @@ static inline char *sender_reserve(struct ivshmem_sender *sender, uint64_t recor
 {
 	if (record > RECORD_ALIGN)
 		ivshmem_sender_spoil(sender, record);
-	return sender->data + sender->offset + RECORD_HEADER;
+	return (char *)sender_at(sender, sender->position) + RECORD_HEADER;
 }
 
-/* The message that was written to what was reserved; not passed on yet. */
-static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length)
+/* The eight bytes where the next header will be must not look like it. */
+static inline void sender_clear_next(struct ivshmem_sender *sender)
 {
-	uint64_t *header = (uint64_t *)(sender->data + sender->offset);
-	uint64_t record = ivshmem_record_size(length);
+	uint64_t line = (sender->position - sender->lap) / RECORD_ALIGN;
 
-	sender->offset = ring_advance(sender->offset, record, sender->size);
-	sender->position += record;
-	sender->count++;
-	if (sender_is_stale(sender, sender->offset)) {
-		__atomic_store_n((uint64_t *)(sender->data + sender->offset), 0,
-				 __ATOMIC_RELAXED);
-		sender->stale[sender->offset / RECORD_ALIGN / 64] &=
-			~(1ull << (sender->offset / RECORD_ALIGN % 64));
-	}
-	if (sender->held) {
-		__atomic_store_n(header, record_header(sender->count, length),
-				 __ATOMIC_RELAXED);
-	} else {
-		sender->held = header;
-		sender->held_header = record_header(sender->count, length);
+	if (__builtin_expect(sender->stale[line / 64] >> (line % 64) & 1, 0)) {
+		__atomic_store_n(sender_at(sender, sender->position), 0, __ATOMIC_RELAXED);
+		sender->stale[line / 64] &= ~(1ull << (line % 64));
 	}
 }
 
-/* The first header of those that were held back, so all are seen or none is. */
+/*
+ * The message that was written to what was reserved. Of those that are held back, the
+ * first header is written last, so that all are seen or none is.
+ */
+static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length, bool hold)
+{
+	uint64_t *header = sender_at(sender, sender->position);
+	uint64_t value = record_header(++sender->count, length);
+	uint64_t start = sender->position;
+
+	sender->position += ivshmem_record_size(length);
+	if (__builtin_expect(sender->position - sender->lap >= sender->size, 0))
+		sender->lap += sender->size;
+	sender_clear_next(sender);
+	if (__builtin_expect(!hold, 1)) {
+		__atomic_store_n(header, value, __ATOMIC_RELEASE);
+	} else if (sender->held_header) {
+		__atomic_store_n(header, value, __ATOMIC_RELAXED);
+	} else {
+		sender->held = start;
+		sender->held_header = value;
+	}
+}
+
 static inline void sender_pass(struct ivshmem_sender *sender)
 {
-	if (!sender->held)
+	uint64_t *header;
+
+	if (__builtin_expect(!sender->held_header, 1))
 		return;
-	__atomic_store_n(sender->held, sender->held_header, __ATOMIC_RELEASE);
-	sender->held = NULL;
-	sender->passed = sender->position;
+	header = (uint64_t *)(sender->data + sender->held % sender->size);
+	__atomic_store_n(header, sender->held_header, __ATOMIC_RELEASE);
+	sender->held_header = 0;
 }
 
 static inline uint64_t receiver_look(const struct ivshmem_receiver *receiver)
 {
-	return __atomic_load_n((const uint64_t *)(receiver->data + receiver->offset),
-			       __ATOMIC_ACQUIRE);
+	const char *at = receiver->data + (receiver->position - receiver->lap);
+
+	return __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
 }
 
 static inline bool receiver_is_next(const struct ivshmem_receiver *receiver, uint64_t header)
 {
-	return header >> 32 == ((receiver->count + 1) | RECORD_MARK);
+	return header >> 32 == ((uint32_t)(receiver->count + 1) | RECORD_MARK);
 }
 
 /* The length; -EPROTO: there can't be such a message. */
@@ -178,11 +186,12 @@ static inline int64_t receiver_check(const struct ivshmem_receiver *receiver, ui
 
 static inline const char *receiver_take(struct ivshmem_receiver *receiver, uint64_t length)
 {
-	const char *message = receiver->data + receiver->offset + RECORD_HEADER;
-	uint64_t record = ivshmem_record_size(length);
+	const char *message = receiver->data + (receiver->position - receiver->lap) +
+			      RECORD_HEADER;
 
-	receiver->offset = ring_advance(receiver->offset, record, receiver->size);
-	receiver->position += record;
+	receiver->position += ivshmem_record_size(length);
+	if (__builtin_expect(receiver->position - receiver->lap >= receiver->size, 0))
+		receiver->lap += receiver->size;
 	receiver->count++;
 	return message;
 }

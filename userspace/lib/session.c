@@ -149,11 +149,11 @@ static void reset_own(struct ivshmem_channel *channel)
 	const struct ivshmem_receiver *receiver = &channel->receiver;
 
 	ivshmem_sender_reset(&channel->sender);
+	mailbox_reset(&channel->mailbox);
 	ivshmem_receiver_init(&channel->receiver, receiver->data, receiver->size);
 	__atomic_store_n(&channel->own->consumed, 0, __ATOMIC_RELAXED);
 	channel->reserved = false;
 	channel->read_left = 0;
-	channel->messages = 0;
 }
 
 static void begin(struct ivshmem_channel *channel, uint32_t other)

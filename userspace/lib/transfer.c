@@ -40,24 +40,29 @@ static int end_of_session(struct ivshmem_channel *channel)
 	return 0;
 }
 
-/* No fence here: see waiting.c. */
-static inline int pass_on(struct ivshmem_channel *channel)
+/* After a message was passed on; no fence here: see waiting.c. */
+static inline int look_at_other(struct ivshmem_channel *channel)
 {
 	uint64_t quiet = (uint64_t)channel->room.handled << 32 | channel->other_epoch;
 
-	sender_pass(&channel->sender);
-	__atomic_store_n(&channel->own->messages, channel->messages, __ATOMIC_RELAXED);
+	__atomic_store_n(&channel->own->messages, channel->sender.count, __ATOMIC_RELAXED);
 	if (unlikely(__atomic_load_n(&channel->other->epoch_and_receiver, __ATOMIC_RELAXED) !=
 		     quiet))
 		return end_of_session(channel);
 	return 0;
 }
 
+static inline int pass_on(struct ivshmem_channel *channel)
+{
+	sender_pass(&channel->sender);
+	return look_at_other(channel);
+}
+
 static int wait_for_room(struct ivshmem_channel *channel, uint64_t record, int timeout_ms)
 {
 	int err = 0;
 
-	if (channel->sender.held)
+	if (channel->sender.held_header)
 		err = pass_on(channel);
 	if (!err)
 		err = ivshmem_wait_for(channel, &channel->room, ivshmem_room_is_there, record,
@@ -78,6 +83,12 @@ static inline int find_room(struct ivshmem_channel *channel, size_t length, int 
 	return 0;
 }
 
+static inline bool can_mail(const struct ivshmem_channel *channel, size_t length)
+{
+	return length <= sizeof(channel->mailbox.own->message) && !channel->room.failed &&
+	       !channel->sender.held_header && mailbox_is_free(&channel->mailbox);
+}
+
 int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer, size_t length,
 			 int timeout_ms)
 {
@@ -88,14 +99,17 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer, si
 		return -EINVAL;
 	if (unlikely(channel->reserved))
 		return -EBUSY;
+	if (can_mail(channel, length)) {
+		mailbox_send(&channel->mailbox, ++channel->sender.count, buffer, length);
+		return look_at_other(channel);
+	}
 	err = find_room(channel, length, timeout_ms);
 	if (unlikely(err))
 		return err;
 	room = sender_reserve(&channel->sender, ivshmem_record_size(length));
 	if (length)
 		memcpy(room, buffer, length);
-	sender_commit(&channel->sender, (uint32_t)length);
-	channel->messages++;
+	sender_commit(&channel->sender, (uint32_t)length, channel->sender.held_header);
 	return pass_on(channel);
 }
 
@@ -123,16 +137,26 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length, unsig
 	channel->reserved = false;
 	if (unlikely(channel->room.failed))
 		return channel->room.failed;
-	sender_commit(&channel->sender, (uint32_t)length);
-	channel->messages++;
+	sender_commit(&channel->sender, (uint32_t)length,
+		      flags & IVSHMEM_MORE || channel->sender.held_header);
 	return flags & IVSHMEM_MORE ? 0 : pass_on(channel);
 }
 
 /* --- receiving --- */
 
+static inline bool is_in_ring(const struct ivshmem_receiver *receiver)
+{
+	return receiver_is_next(receiver, receiver_look(receiver));
+}
+
+static inline bool is_in_mailbox(const struct ivshmem_channel *channel)
+{
+	return receiver_is_next(&channel->receiver, mailbox_look(&channel->mailbox));
+}
+
 int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 {
-	return receiver_is_next(&channel->receiver, receiver_look(&channel->receiver));
+	return is_in_ring(&channel->receiver) || is_in_mailbox(channel);
 }
 
 static void tell(struct ivshmem_channel *channel)
@@ -146,6 +170,7 @@ static inline void release(struct ivshmem_channel *channel)
 {
 	struct ivshmem_receiver *receiver = &channel->receiver;
 
+	mailbox_release(&channel->mailbox);
 	receiver->released = receiver->position;
 	if (unlikely(receiver->released - receiver->told >= receiver->size / 8))
 		tell(channel);
@@ -159,7 +184,7 @@ static int wait_for_news(struct ivshmem_channel *channel, int timeout_ms)
 	if (channel->news.failed)
 		return channel->news.failed;
 	for (i = 0; i < QUICK_LOOKS; i++)
-		if (receiver_is_next(receiver, receiver_look(receiver)))
+		if (is_in_mailbox(channel) || is_in_ring(receiver))
 			return 0;
 	if (receiver->told != receiver->released)
 		tell(channel);
@@ -167,58 +192,94 @@ static int wait_for_news(struct ivshmem_channel *channel, int timeout_ms)
 						     ivshmem_news_is_there, 0, timeout_ms));
 }
 
-/* The length of the next message, which is not taken yet. */
-static inline int64_t next_length(struct ivshmem_channel *channel, int timeout_ms)
-{
-	struct ivshmem_receiver *receiver = &channel->receiver;
-	uint64_t header = receiver_look(receiver);
+/**
+ * struct found - The next message, which is not taken yet.
+ * @length: Its length, or a negative errno.
+ * @mailed: It is in the mailbox.
+ */
+struct found {
 	int64_t length;
-	int err;
+	bool mailed;
+};
 
-	if (unlikely(!receiver_is_next(receiver, header) || channel->news.failed)) {
-		err = wait_for_news(channel, timeout_ms);
-		if (err)
-			return err;
-		header = receiver_look(receiver);
-		if (!receiver_is_next(receiver, header))
-			return fail(&channel->news, -EPROTO);
-	}
-	length = receiver_check(receiver, header);
-	return unlikely(length < 0) ? fail(&channel->news, (int)length) : length;
+static inline struct found find_in_ring(const struct ivshmem_receiver *receiver,
+					uint64_t header)
+{
+	return (struct found) { .length = receiver_check(receiver, header) };
+}
+
+static struct found find_anywhere(struct ivshmem_channel *channel, int timeout_ms)
+{
+	int err = wait_for_news(channel, timeout_ms);
+	uint64_t header;
+
+	if (err)
+		return (struct found) { .length = err };
+	header = mailbox_look(&channel->mailbox);
+	if (receiver_is_next(&channel->receiver, header))
+		return (struct found) {
+			.length = mailbox_check(&channel->mailbox, header), .mailed = true,
+		};
+	header = receiver_look(&channel->receiver);
+	if (receiver_is_next(&channel->receiver, header))
+		return find_in_ring(&channel->receiver, header);
+	return (struct found) { .length = -EPROTO };
+}
+
+static inline struct found find_next(struct ivshmem_channel *channel, int timeout_ms)
+{
+	uint64_t header = receiver_look(&channel->receiver);
+	struct found found;
+
+	if (unlikely(!receiver_is_next(&channel->receiver, header) || channel->news.failed))
+		found = find_anywhere(channel, timeout_ms);
+	else
+		found = find_in_ring(&channel->receiver, header);
+	if (unlikely(found.length == -EPROTO))
+		fail(&channel->news, -EPROTO);
+	return found;
+}
+
+static inline const char *take(struct ivshmem_channel *channel, struct found found)
+{
+	if (!found.mailed)
+		return receiver_take(&channel->receiver, (uint64_t)found.length);
+	channel->receiver.count++;
+	return mailbox_take(&channel->mailbox);
 }
 
 ssize_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer, size_t length,
 			     int timeout_ms)
 {
+	struct found found;
 	const char *message;
-	int64_t found;
 
 	if (unlikely(!channel || (!buffer && length)))
 		return -EINVAL;
-	found = next_length(channel, timeout_ms);
-	if (unlikely(found < 0))
-		return (ssize_t)found;
-	if (unlikely((uint64_t)found > length))
+	found = find_next(channel, timeout_ms);
+	if (unlikely(found.length < 0))
+		return (ssize_t)found.length;
+	if (unlikely((uint64_t)found.length > length))
 		return -EMSGSIZE;
-	message = receiver_take(&channel->receiver, (uint64_t)found);
-	if (found)
-		memcpy(buffer, message, (size_t)found);
+	message = take(channel, found);
+	if (found.length)
+		memcpy(buffer, message, (size_t)found.length);
 	release(channel);
-	return (ssize_t)found;
+	return (ssize_t)found.length;
 }
 
 ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffer,
 			     int timeout_ms)
 {
-	int64_t found;
+	struct found found;
 
 	if (unlikely(!channel || !buffer))
 		return -EINVAL;
-	found = next_length(channel, timeout_ms);
-	if (unlikely(found < 0))
-		return (ssize_t)found;
-	*buffer = receiver_take(&channel->receiver, (uint64_t)found);
-	return (ssize_t)found;
+	found = find_next(channel, timeout_ms);
+	if (unlikely(found.length < 0))
+		return (ssize_t)found.length;
+	*buffer = take(channel, found);
+	return (ssize_t)found.length;
 }
 
 int ivshmem_channel_release(struct ivshmem_channel *channel)
