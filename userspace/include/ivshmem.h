@@ -585,9 +585,9 @@ enum ivshmem_peer_change {
  * @max: Room in @ids.
  *
  * The table follows the server's messages as they are taken by
- * ivshmem_peer_next().
+ * ivshmem_peer_next(), or by a channel that rings its other end.
  *
- * Context: Any thread, but not at the same time as ivshmem_peer_next().
+ * Context: Any thread, but not at the same time as these.
  * Return: The number of peers, which may be more than @max; -EINVAL (NULL);
  * -ENOTSUP (a guest's device, which cannot tell, or a plain region).
  * Since: 0.1
@@ -627,8 +627,8 @@ int ivshmem_peer_fd(const struct ivshmem *shm);
  * The peers that were there at ivshmem_open() are in the table, and give no
  * event.
  *
- * Context: One thread at a time, and none in ivshmem_notify(), ivshmem_peers()
- * or ivshmem_peer_vectors() meanwhile.
+ * Context: One thread at a time, and none in ivshmem_peers() or
+ * ivshmem_peer_vectors() meanwhile.
  * Return: 0; -ETIMEDOUT; -EINTR; -EINVAL (NULL); -ENOTSUP; -ECONNRESET (the
  * server closed the connection); -EPROTO (it sent what the protocol does not
  * allow, and the connection was closed); -ENOMEM, -EMFILE.
@@ -874,7 +874,9 @@ int ivshmem_channel_connect(struct ivshmem_channel **channel, struct ivshmem *sh
  * Messages that are still on their way, in both directions, are dropped.
  *
  * Return: 0; -ETIMEDOUT (the other side did not come: call again); -EBUSY
- * (another program has taken this end over); -EINTR; -ENODEV; -EINVAL (NULL).
+ * (another program has taken this end over); -ESTALE (the region was formatted anew:
+ * close the channel and open it again); -EINTR; -EINVAL (NULL); the errors of
+ * ivshmem_layout_read().
  * Since: 0.1
  */
 int ivshmem_channel_reconnect(struct ivshmem_channel *channel, int timeout_ms);
@@ -946,7 +948,8 @@ const char *ivshmem_channel_wakeup(const struct ivshmem_channel *channel);
  * Return: 0; -EAGAIN (no room, and @timeout_ms is 0); -ETIMEDOUT; -EINTR (a
  * signal came while it slept; nothing was sent); -EMSGSIZE (too long); -EPIPE (the
  * other side has closed); -ECONNRESET (the other side was replaced, or this end
- * taken over: told once); -ENOTCONN (told before: ivshmem_channel_reconnect());
+ * taken over: told once to who sends, and once to who receives); -ENOTCONN (told
+ * before: ivshmem_channel_reconnect());
  * -EPROTO (the other side wrote what can't be; told until reconnected); -ENODEV
  * (the device is gone); -EBUSY (a reserved message is open); -EINVAL (NULL).
  * Since: 0.1

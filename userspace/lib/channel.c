@@ -242,6 +242,15 @@ static int check_layout(struct ivshmem_channel *channel)
 	return memcmp(superblock.uuid, channel->uuid, sizeof(channel->uuid)) ? -ESTALE : 0;
 }
 
+/* After a take-over the lock may still have been another's. */
+static bool is_locked_here(const struct ivshmem_channel *channel)
+{
+	int lock_fd = channel->shm->lock_fd;
+
+	return channel->wake & WAKE_LOCKED ||
+	       (lock_fd >= 0 && !ivshmem_slot_lock(lock_fd, channel->slot, channel->side));
+}
+
 int ivshmem_channel_reconnect(struct ivshmem_channel *channel, int timeout_ms)
 {
 	int err;
@@ -250,8 +259,7 @@ int ivshmem_channel_reconnect(struct ivshmem_channel *channel, int timeout_ms)
 		return -EINVAL;
 	err = check_layout(channel);
 	if (!err)
-		err = ivshmem_session_attach(channel, channel->epoch,
-					     channel->wake & WAKE_LOCKED);
+		err = ivshmem_session_attach(channel, channel->epoch, is_locked_here(channel));
 	return err ?: ivshmem_session_agree(channel, ivshmem_deadline_ns(timeout_ms));
 }
 

@@ -65,6 +65,7 @@ struct ivshmem_waiter {
  * @max_length: The longest message.
  * @loop_fd: For ivshmem_channel_fd(), with @loop_timer in it; -1 until asked for.
  * @loop_timer: See waiting.c.
+ * @loop_moved: How many messages had been sent and received when it was set.
  * @read_at: The rest of a message that ivshmem_channel_read() has begun.
  * @read_left: Its length.
  *
@@ -95,6 +96,7 @@ struct ivshmem_channel {
 	size_t max_length;
 	int loop_fd;
 	int loop_timer;
+	uint64_t loop_moved;
 
 	alignas(128) struct ivshmem_sender sender;
 	struct ivshmem_waiter room;
@@ -156,6 +158,7 @@ void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
 void ivshmem_waiter_close(struct ivshmem_waiter *waiter);
 
 /* transfer.c */
+void ivshmem_tell_released(struct ivshmem_channel *channel);
 int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record);
 int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused);
 

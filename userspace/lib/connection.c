@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -29,6 +31,9 @@
 /* How long the further vectors of a peer that has joined are waited for. */
 #define COMPLETE_MS	25
 
+/* A server that never stops talking does not keep a peer from being rung. */
+#define REFRESH_MESSAGES	4096
+
 static void release_fd(int fd)
 {
 	close(fd);
@@ -38,6 +43,12 @@ void ivshmem_connection_close(struct ivshmem_connection *connection)
 {
 	ivshmem_stream_close(&connection->stream);
 	ivshmem_protocol_free(&connection->protocol);
+	if (connection->backlog_fd >= 0)
+		close(connection->backlog_fd);
+	if (connection->news_fd >= 0)
+		close(connection->news_fd);
+	pthread_mutex_destroy(&connection->lock);
+	free(connection->backlog);
 	free(connection->path);
 	free(connection);
 }
@@ -227,6 +238,26 @@ err_close_path:
 	return err;
 }
 
+static int watch(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_news(struct ivshmem_connection *connection)
+{
+	int err = 0;
+
+	connection->backlog_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	connection->news_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (connection->backlog_fd < 0 || connection->news_fd < 0)
+		return -errno;
+	if (connection->stream.socket >= 0)
+		err = watch(connection->news_fd, connection->stream.socket);
+	return err ?: watch(connection->news_fd, connection->backlog_fd);
+}
+
 int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
 {
 	int64_t deadline = ivshmem_deadline(INTRODUCTION_MS);
@@ -236,10 +267,13 @@ int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
 	connection = calloc(1, sizeof(*connection));
 	if (!connection)
 		return -ENOMEM;
+	pthread_mutex_init(&connection->lock, NULL);
 	fd = connect_to(path, deadline, &connection->path);
 	ivshmem_stream_init(&connection->stream, fd);
 	ivshmem_protocol_init(&connection->protocol, release_fd);
-	err = fd < 0 ? fd : introduce(connection, deadline);
+	err = open_news(connection);
+	if (!err)
+		err = fd < 0 ? fd : introduce(connection, deadline);
 	if (err) {
 		ivshmem_connection_close(connection);
 		return err;
@@ -248,7 +282,103 @@ int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
 	return 0;
 }
 
+/* Whose joining nobody was told of need not be said to have left. */
+static bool forget_joining(struct ivshmem_connection *connection, unsigned int peer)
+{
+	struct ivshmem_news *backlog = connection->backlog;
+	size_t i;
+
+	for (i = connection->backlog_count; i--;)
+		if (backlog[i].peer == peer)
+			break;
+	if (i == SIZE_MAX || backlog[i].event != IVSHMEM_EVENT_JOINED)
+		return false;
+	connection->backlog_count--;
+	memmove(backlog + i, backlog + i + 1,
+		(connection->backlog_count - i) * sizeof(*backlog));
+	return true;
+}
+
+static void put_off(struct ivshmem_connection *connection, enum ivshmem_protocol_event event,
+		    unsigned int peer)
+{
+	const uint64_t one = 1;
+	struct ivshmem_news *backlog;
+
+	if (event == IVSHMEM_EVENT_LEFT && forget_joining(connection, peer))
+		return;
+	backlog = reallocarray(connection->backlog, connection->backlog_count + 1,
+			       sizeof(*backlog));
+	if (!backlog)
+		return;	/* one event less is told, the table is right all the same */
+	backlog[connection->backlog_count++] = (struct ivshmem_news) { event, peer };
+	connection->backlog = backlog;
+	if (write(connection->backlog_fd, &one, sizeof(one)) < 0)
+		return;	/* the counter is full, so it is readable */
+}
+
+static int take_backlog(struct ivshmem_connection *connection, unsigned int *peer)
+{
+	struct ivshmem_news first;
+	uint64_t count;
+
+	if (!connection->backlog_count)
+		return IVSHMEM_EVENT_NONE;
+	first = connection->backlog[0];
+	connection->backlog_count--;
+	memmove(connection->backlog, connection->backlog + 1,
+		connection->backlog_count * sizeof(first));
+	if (!connection->backlog_count &&
+	    read(connection->backlog_fd, &count, sizeof(count)) < 0)
+		return -errno;
+	*peer = first.peer;
+	return (int)first.event;
+}
+
+static int take_next(struct ivshmem_connection *connection, unsigned int *peer)
+{
+	int event = take_backlog(connection, peer);
+
+	if (event != IVSHMEM_EVENT_NONE)
+		return event;
+	event = ivshmem_connection_take(connection, ivshmem_deadline(0), peer);
+	if (event == IVSHMEM_EVENT_JOINED)
+		ivshmem_connection_complete(connection, *peer);
+	return event;
+}
+
+/* What has happened by then: an enum ivshmem_protocol_event, about @peer. */
+int ivshmem_connection_next(struct ivshmem_connection *connection, int64_t deadline,
+			    unsigned int *peer)
+{
+	struct pollfd poller = { .fd = connection->news_fd, .events = POLLIN };
+	int event, err;
+
+	for (;;) {
+		pthread_mutex_lock(&connection->lock);
+		event = take_next(connection, peer);
+		pthread_mutex_unlock(&connection->lock);
+		if (event != -ETIMEDOUT && event != IVSHMEM_EVENT_NONE)
+			return event;
+		err = event == -ETIMEDOUT ? ivshmem_poll_until(&poller, 1, deadline) : 0;
+		if (err)
+			return err;
+	}
+}
+
+/* Brings the table of peers up to date; ivshmem_peer_next() tells the news later. */
 void ivshmem_connection_refresh(struct ivshmem_connection *connection)
 {
-	(void)connection;
+	unsigned int peer;
+	int i, event;
+
+	pthread_mutex_lock(&connection->lock);
+	for (i = 0; i < REFRESH_MESSAGES; i++) {
+		event = ivshmem_connection_take(connection, ivshmem_deadline(0), &peer);
+		if (event < 0)
+			break;
+		if (event != IVSHMEM_EVENT_NONE)
+			put_off(connection, event, peer);
+	}
+	pthread_mutex_unlock(&connection->lock);
 }

@@ -105,11 +105,14 @@ static int signal_event_fd(int fd)
 static int peer_ring(struct ivshmem *shm, unsigned int id, unsigned int vector)
 {
 	const struct ivshmem_peer *peer;
+	int err = -ENXIO;
 
+	pthread_mutex_lock(&shm->connection->lock);
 	peer = ivshmem_protocol_find(&shm->connection->protocol, id);
-	if (!peer || vector >= peer->vectors)
-		return -ENXIO;
-	return signal_event_fd(peer->fds[vector]);
+	if (peer && vector < peer->vectors)
+		err = signal_event_fd(peer->fds[vector]);
+	pthread_mutex_unlock(&shm->connection->lock);
+	return err;
 }
 
 static int peer_event_fd(struct ivshmem *shm, unsigned int vector)

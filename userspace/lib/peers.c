@@ -49,7 +49,7 @@ int ivshmem_peer_fd(const struct ivshmem *shm)
 	err = check_handle(shm);
 	if (err)
 		return err;
-	return shm->connection->ended ?: shm->connection->stream.socket;
+	return shm->connection->ended ?: shm->connection->news_fd;
 }
 
 int ivshmem_peer_next(struct ivshmem *shm, int timeout_ms,
@@ -64,13 +64,9 @@ int ivshmem_peer_next(struct ivshmem *shm, int timeout_ms,
 		return event;
 	if (!change || !peer)
 		return -EINVAL;
-	do {
-		event = ivshmem_connection_take(shm->connection, deadline, &id);
-	} while (event == IVSHMEM_EVENT_NONE);
+	event = ivshmem_connection_next(shm->connection, deadline, &id);
 	if (event < 0)
 		return event;
-	if (event == IVSHMEM_EVENT_JOINED)
-		ivshmem_connection_complete(shm->connection, id);
 	*change = event == IVSHMEM_EVENT_JOINED ? IVSHMEM_PEER_JOINED : IVSHMEM_PEER_LEFT;
 	*peer = id;
 	return 0;

@@ -15,6 +15,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,13 +96,26 @@ static void write_facts(struct ivshmem_channel *channel, bool locked)
 }
 
 /*
+ * After a new format the epochs must not be those of before: a program that has not
+ * looked meanwhile would take them for its own.
+ */
+static uint32_t random_epoch(void)
+{
+	uint32_t epoch = 0;
+
+	if (getrandom(&epoch, sizeof(epoch), GRND_NONBLOCK) != sizeof(epoch))
+		epoch = (uint32_t)ivshmem_now_ns();
+	return epoch;
+}
+
+/*
  * Takes the end over from whoever had it at that epoch. -EBUSY: somebody else was
  * faster.
  */
 int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool locked)
 {
 	struct ivshmem_slot_end *own = channel->own;
-	uint32_t attaching = (from & ~3u) + 4 + END_ATTACHING;
+	uint32_t attaching = ((from ?: random_epoch()) & ~3u) + 4 + END_ATTACHING;
 
 	if (!__atomic_compare_exchange_n(&own->epoch, &from, attaching, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))

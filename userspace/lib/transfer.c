@@ -165,14 +165,26 @@ static void tell(struct ivshmem_channel *channel)
 	ivshmem_wake_other(channel, &channel->news);
 }
 
-/* Each time the sender's cache line is written costs both sides: so not for each. */
+void ivshmem_tell_released(struct ivshmem_channel *channel)
+{
+	if (channel->receiver.told != channel->receiver.released)
+		tell(channel);
+}
+
+/*
+ * Each time that the sender's cache line is written costs both sides, so it is not
+ * for each message, but once this end has nothing left to do, and at once where the
+ * sender waits for it.
+ */
 static inline void release(struct ivshmem_channel *channel)
 {
 	struct ivshmem_receiver *receiver = &channel->receiver;
 
 	mailbox_release(&channel->mailbox);
 	receiver->released = receiver->position;
-	if (unlikely(receiver->released - receiver->told >= receiver->size / 8))
+	if (unlikely(receiver->released - receiver->told >= receiver->size / 8 ||
+		     __atomic_load_n(&channel->other->sender, __ATOMIC_RELAXED) !=
+		     channel->news.handled))
 		tell(channel);
 }
 
@@ -186,8 +198,7 @@ static int wait_for_news(struct ivshmem_channel *channel, int timeout_ms)
 	for (i = 0; i < QUICK_LOOKS; i++)
 		if (is_in_mailbox(channel) || is_in_ring(receiver))
 			return 0;
-	if (receiver->told != receiver->released)
-		tell(channel);
+	ivshmem_tell_released(channel);
 	return fail(&channel->news, ivshmem_wait_for(channel, &channel->news,
 						     ivshmem_news_is_there, 0, timeout_ms));
 }

@@ -355,6 +355,7 @@ static int open_loop(struct ivshmem_channel *channel)
 	}
 	channel->loop_timer = timer;
 	channel->loop_fd = epoll;
+	channel->loop_moved = UINT64_MAX;
 	return 0;
 }
 
@@ -371,13 +372,18 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel)
 	return err ? err : channel->loop_fd;
 }
 
-static void set_timer(const struct ivshmem_channel *channel)
+/* Only the first time after something has moved: an idle loop stays idle. */
+static void set_timer(struct ivshmem_channel *channel)
 {
+	uint64_t moved = channel->receiver.count + channel->sender.count;
 	const struct itimerspec time = {
 		.it_value = { .tv_nsec = FIRST_SLEEP_NS },
 		.it_interval = { .tv_sec = LATER_SLEEP_NS / NS_PER_S },
 	};
 
+	if (moved == channel->loop_moved)
+		return;
+	channel->loop_moved = moved;
 	timerfd_settime(channel->loop_timer, 0, &time, NULL);
 }
 
@@ -420,6 +426,7 @@ int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, si
 		return fd;
 	if (take_signals(channel, fd, 0) == -ENODEV)
 		return (int)events;
+	ivshmem_tell_released(channel);
 
 	announce_both(channel, events, WAITING_DROWSY);
 	until = ivshmem_now_ns() + DROWSY_NS;
