@@ -69,7 +69,8 @@ static inline int look_at_other(struct ivshmem_channel *channel)
 
 	__atomic_store_n(&channel->own->messages, channel->sender.count, __ATOMIC_RELAXED);
 	if (unlikely(__atomic_load_n(&channel->other->epoch_and_receiver, __ATOMIC_RELAXED) !=
-		     quiet))
+			     quiet ||
+		     __atomic_load_n(&channel->own->epoch, __ATOMIC_RELAXED) != channel->epoch))
 		return end_of_session(channel);
 	return 0;
 }
