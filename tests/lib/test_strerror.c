@@ -5,7 +5,8 @@ static const int own[] = {
 	-EINVAL, -ENOENT, -ENODEV, -EACCES, -EPERM, -EISDIR, -ENOTTY, -ENOTSUP,
 	-ENODATA, -ELOOP, -EFBIG, -EEXIST, -EMSGSIZE, -ENOSPC, -ENOMEM, -EBUSY,
 	-ESTALE, -ENOSYS, -ETIMEDOUT, -ENOBUFS, -ENXIO, -ECONNREFUSED, -ECONNRESET,
-	-EPROTO,
+	-EPROTO, -EAGAIN, -ENOMEDIUM, -EMEDIUMTYPE, -EPROTONOSUPPORT, -EUCLEAN,
+	-ENOTEMPTY, -EPIPE, -ENOTCONN,
 };
 
 static void documented_errors_have_texts_of_their_own(void **state)
@@ -48,6 +49,29 @@ static void no_room_names_filesystem_and_eventfds(void **state)
 	assert_non_null(strstr(ivshmem_strerror(-ENOSPC), "eventfds"));
 }
 
+static void unformatted_region_names_the_remedy(void **state)
+{
+	static const int errors[] = { -ENOMEDIUM, -EMEDIUMTYPE, -EUCLEAN };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++)
+		assert_non_null(strstr(ivshmem_strerror(errors[i]), "ivshmem format"));
+	assert_null(strstr(ivshmem_strerror(-ENOMEDIUM), "--force"));
+}
+
+static void errors_of_files_and_channels_tell_of_both(void **state)
+{
+	static const int errors[] = {
+		-EBUSY, -EPROTO, -ECONNRESET, -ENOTSUP, -ENOSPC, -EACCES,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++)
+		assert_non_null(strstr(ivshmem_strerror(errors[i]), "channel"));
+	assert_non_null(strstr(ivshmem_strerror(-EEXIST), "IVSHMEM_FORMAT_FORCE"));
+	assert_non_null(strstr(ivshmem_strerror(-EMSGSIZE), "message"));
+}
+
 static void other_errors_have_the_systems_text(void **state)
 {
 	assert_string_equal(ivshmem_strerror(-ENOTDIR), strerror(ENOTDIR));
@@ -70,6 +94,8 @@ int main(void)
 		TEST(texts_are_one_line_without_full_stop),
 		TEST(missing_device_names_the_remedy),
 		TEST(no_room_names_filesystem_and_eventfds),
+		TEST(unformatted_region_names_the_remedy),
+		TEST(errors_of_files_and_channels_tell_of_both),
 		TEST(other_errors_have_the_systems_text),
 		TEST(any_number_has_a_text),
 	};
