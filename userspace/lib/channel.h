@@ -142,7 +142,8 @@ static inline int ivshmem_session_check(const struct ivshmem_channel *channel)
 		return -ECONNRESET;
 	if (other == channel->other_epoch)
 		return 0;
-	return other == channel->other_epoch + END_CLOSED - END_ATTACHED ? -EPIPE : -ECONNRESET;
+	return __atomic_load_n(&channel->other->closed, __ATOMIC_RELAXED) ==
+		       channel->other_epoch ? -EPIPE : -ECONNRESET;
 }
 
 /* waiting.c: points in time are nanoseconds of CLOCK_MONOTONIC */

@@ -79,6 +79,8 @@ enum waiting_state {
  * @seen: The epoch of the other end that it has seen: it is done with what the
  *        one before had written.
  * @ready: The epoch of the other end that its own ring and @consumed were reset for.
+ * @closed: The last of its epochs that was closed after a session: the other end may
+ *          find that out late, when the next epoch is there already.
  * @pid: Its process, for display.
  * @wake: Of the WAKE_ flags.
  * @peer_id: See WAKE_RINGABLE.
@@ -98,7 +100,8 @@ struct ivshmem_slot_end {
 	uint32_t sender;
 	uint32_t seen;
 	uint32_t ready;
-	uint8_t reserved_20[44];
+	uint32_t closed;
+	uint8_t reserved_24[40];
 	uint32_t pid;
 	uint32_t wake;
 	uint32_t peer_id;
@@ -162,6 +165,7 @@ static_assert(offsetof(struct ivshmem_slot_end, receiver) == 4, "format");
 static_assert(offsetof(struct ivshmem_slot_end, sender) == 8, "format");
 static_assert(offsetof(struct ivshmem_slot_end, seen) == 12, "format");
 static_assert(offsetof(struct ivshmem_slot_end, ready) == 16, "format");
+static_assert(offsetof(struct ivshmem_slot_end, closed) == 20, "format");
 static_assert(offsetof(struct ivshmem_slot_end, pid) == 64, "format");
 static_assert(offsetof(struct ivshmem_slot_end, wake) == 68, "format");
 static_assert(offsetof(struct ivshmem_slot_end, peer_id) == 72, "format");

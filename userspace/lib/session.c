@@ -126,6 +126,7 @@ int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool 
 	__atomic_store_n(&own->sender, WAITING_AWAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->messages, 0, __ATOMIC_RELAXED);
 	write_facts(channel, locked);
+	channel->other_epoch = 0;
 	channel->epoch = attaching - END_ATTACHING + END_ATTACHED;
 	__atomic_store_n(&own->epoch, channel->epoch, __ATOMIC_SEQ_CST);
 	return 0;
@@ -187,6 +188,12 @@ static int advance(struct ivshmem_channel *channel, uint32_t *reset_for)
 
 	if (__atomic_load_n(&own->epoch, __ATOMIC_RELAXED) != channel->epoch)
 		return -EBUSY;
+	/* It began, and was closed before this end looked again: what it sent is there. */
+	if (*reset_for && epoch != *reset_for &&
+	    __atomic_load_n(&other->closed, __ATOMIC_RELAXED) == *reset_for) {
+		begin(channel, *reset_for);
+		return 1;
+	}
 	if (epoch % 4 != END_ATTACHED)
 		return 0;
 	if (__atomic_load_n(&own->seen, __ATOMIC_RELAXED) != epoch)
@@ -226,6 +233,9 @@ void ivshmem_session_end(struct ivshmem_channel *channel)
 {
 	uint32_t epoch = channel->epoch;
 
+	if (channel->other_epoch &&
+	    __atomic_load_n(&channel->own->epoch, __ATOMIC_RELAXED) == epoch)
+		__atomic_store_n(&channel->own->closed, epoch, __ATOMIC_RELAXED);
 	__atomic_compare_exchange_n(&channel->own->epoch, &epoch,
 				    epoch - END_ATTACHED + END_CLOSED, false,
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
