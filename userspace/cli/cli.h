@@ -42,6 +42,10 @@ extern const struct command cmd_info;
 extern const struct command cmd_create;
 extern const struct command cmd_read;
 extern const struct command cmd_write;
+extern const struct command cmd_format;
+extern const struct command cmd_send;
+extern const struct command cmd_recv;
+extern const struct command cmd_bench;
 extern const struct command cmd_notify;
 extern const struct command cmd_wait;
 extern const struct command cmd_serve;
@@ -80,6 +84,15 @@ int parse_group(const char *verb, const char *option, const char *text, gid_t *g
 /* clock.c */
 int64_t now_ms(void);
 int remaining_ms(int64_t end);
+
+/* timeout.c */
+int parse_seconds(const char *verb, const char *option, const char *text,
+		  int64_t *milliseconds);
+
+/* stop.c */
+void catch_signals(void);
+bool stopped(void);
+void die_if_stopped(void);
 
 /* region.c */
 int open_region(struct ivshmem **shm, const char *where, unsigned int flags);
@@ -127,6 +140,7 @@ char *double_commas(const char *text);
 void explain_no_device(const char *where);
 bool explain_device(const char *where, const struct ivshmem_device *device);
 void explain_open(const char *where, int error);
+bool explain_layout(const char *where, int error);
 
 /* module.c */
 enum module_state {
@@ -139,6 +153,9 @@ enum module_state {
 enum module_state module_state(void);
 
 /* copy.c */
+/* Large enough for full speed, small enough for progress to be seen. */
+#define COPY_CHUNK	((size_t)128 * 1024)
+
 /**
  * struct copy - Bytes on their way between a mapping and a descriptor.
  * @where: The region's name in messages.
@@ -161,6 +178,8 @@ struct copy {
 
 int copy_run(struct copy *copy);
 ssize_t read_some(int fd, void *buffer, size_t length);
+ssize_t write_some(int fd, const void *buffer, size_t length);
+uint64_t input_left(void);
 void explain_copy(const struct copy *copy, const struct ivshmem *shm, int error);
 
 /* progress.c */
@@ -176,5 +195,119 @@ void progress_start(struct progress *progress, const char *where,
 		    uint64_t expected);
 void progress_update(struct progress *progress, uint64_t done);
 void progress_end(struct progress *progress);
+
+/* channel.c */
+/**
+ * struct attachment - One end of a channel, and how to come by it.
+ * @verb: Whose options these are.
+ * @where: The region.
+ * @name: The channel.
+ * @create: Create the channel; else connect to it.
+ * @flags: For ivshmem_channel_create() and ivshmem_channel_connect().
+ * @timeout_ms: For each call that waits; negative: for ever.
+ * @shm: Open while use_channel() runs, as @channel.
+ * @channel: See @shm.
+ */
+struct attachment {
+	const char *verb;
+	const char *where;
+	const char *name;
+	bool create;
+	unsigned int flags;
+	int timeout_ms;
+	struct ivshmem *shm;
+	struct ivshmem_channel *channel;
+};
+
+/* For getopt_long(): parse_attachment() takes what it returns for these. */
+#define ATTACHMENT_SHORT	"t:"
+#define ATTACHMENT_OPTIONS						\
+	{ "create", no_argument, NULL, 'C' },				\
+	{ "connect", no_argument, NULL, 'K' },				\
+	{ "take-over", no_argument, NULL, 'T' },			\
+	{ "timeout", required_argument, NULL, 't' }
+
+int parse_attachment(struct attachment *attachment, int option, const char *value);
+int parse_names(struct attachment *attachment, int argc, char **argv);
+int use_channel(struct attachment *attachment, int (*use)(void *request), void *request);
+const char *channel_text(int error);
+
+/* json.c */
+struct json_object;
+
+int json_add(struct json_object *object, const char *name, struct json_object *value);
+int json_add_string(struct json_object *object, const char *name, const char *value);
+int json_add_number(struct json_object *object, const char *name, uint64_t value);
+void json_print(struct json_object *object);
+
+/* layout.c */
+unsigned int layout_channels_used(const struct ivshmem_layout *layout);
+int layout_print_channels(const struct ivshmem_layout *layout);
+struct json_object *layout_channels_json(const struct ivshmem_layout *layout);
+
+/* lines.c */
+/**
+ * struct lines - The lines of a descriptor.
+ * @fd: Descriptor to read from.
+ * @max: The longest line that is taken, in bytes, without its end.
+ * @buffer: What was read; @room bytes, of which those from @start to @end count.
+ * @room: See @buffer.
+ * @start: See @buffer.
+ * @end: See @buffer.
+ * @ended: The descriptor has no more.
+ */
+struct lines {
+	int fd;
+	size_t max;
+	char *buffer;
+	size_t room;
+	size_t start;
+	size_t end;
+	bool ended;
+};
+
+int lines_next(struct lines *lines, const char **line, size_t *length);
+void lines_free(struct lines *lines);
+
+/* histogram.c */
+struct histogram;
+
+struct histogram *histogram_new(void);
+void histogram_add(struct histogram *histogram, uint64_t value);
+uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
+uint64_t histogram_max(const struct histogram *histogram);
+void histogram_free(struct histogram *histogram);
+
+/* measure.c */
+enum test {
+	TEST_LATENCY,
+	TEST_THROUGHPUT,
+};
+
+/**
+ * struct measurement - One test of "ivshmem bench", and what came out.
+ * @test: Which one.
+ * @size: Of each message, in bytes, at least 1.
+ * @seconds: In: how long to measure. Out: how long it took.
+ * @messages: Out: messages to the other side.
+ * @p50: Out: nanoseconds that this share of the round trips did not exceed;
+ *       TEST_LATENCY only, as the next ones.
+ * @p99: See @p50.
+ * @p999: See @p50.
+ * @max: Out: nanoseconds of the longest round trip.
+ */
+struct measurement {
+	enum test test;
+	uint64_t size;
+	double seconds;
+	uint64_t messages;
+	uint64_t p50;
+	uint64_t p99;
+	uint64_t p999;
+	uint64_t max;
+};
+
+int measure(struct ivshmem_channel *channel, struct measurement *measurement);
+int answer(struct ivshmem_channel *channel);
 
 #endif /* IVSHMEM_CLI_H */

@@ -8,12 +8,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
-
-/* Large enough for full speed, small enough for progress to be seen. */
-#define CHUNK	((size_t)128 * 1024)
 
 static void wait_for(int fd, short events)
 {
@@ -28,6 +26,8 @@ ssize_t read_some(int fd, void *buffer, size_t length)
 	ssize_t n;
 
 	while ((n = read(fd, buffer, length)) < 0) {
+		if (stopped())
+			return -EINTR;
 		if (errno == EAGAIN)
 			wait_for(fd, POLLIN);
 		else if (errno != EINTR)
@@ -36,17 +36,32 @@ ssize_t read_some(int fd, void *buffer, size_t length)
 	return n;
 }
 
-static ssize_t write_some(int fd, const void *buffer, size_t length)
+/* write(2), likewise; short where the descriptor takes no more at once. */
+ssize_t write_some(int fd, const void *buffer, size_t length)
 {
 	ssize_t n;
 
 	while ((n = write(fd, buffer, length)) < 0) {
+		if (stopped())
+			return -EINTR;
 		if (errno == EAGAIN)
 			wait_for(fd, POLLOUT);
 		else if (errno != EINTR)
 			return -errno;
 	}
 	return n ? n : -EIO;
+}
+
+/* What stdin still holds, where that can be known; else 0. */
+uint64_t input_left(void)
+{
+	struct stat st;
+	off_t at;
+
+	if (fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	return at >= 0 && at < st.st_size ? st.st_size - at : 0;
 }
 
 /* Until all is copied or the input ends; a negative errno where neither. */
@@ -59,7 +74,7 @@ int copy_run(struct copy *copy)
 	while (copy->done < copy->length) {
 		char *at = copy->memory + copy->done;
 		uint64_t left = copy->length - copy->done;
-		size_t chunk = left < CHUNK ? left : CHUNK;
+		size_t chunk = left < COPY_CHUNK ? left : COPY_CHUNK;
 
 		n = copy->in ? read_some(copy->fd, at, chunk) :
 			       write_some(copy->fd, at, chunk);

@@ -22,6 +22,8 @@ struct facts {
 	uint64_t page_size;
 	int peer_id;		/* negative: a plain region */
 	int vectors;
+	const char *format;
+	struct ivshmem_layout *layout;	/* NULL: not formatted, or not readable */
 };
 
 static void collect(struct facts *facts, const struct ivshmem *shm)
@@ -36,6 +38,33 @@ static void collect(struct facts *facts, const struct ivshmem *shm)
 	facts->page_size = ivshmem_page_size(shm);
 	facts->peer_id = ivshmem_peer_id(shm);
 	facts->vectors = ivshmem_vectors(shm);
+}
+
+/* A raw region is as good as any: only what is broken gives a message. */
+static void collect_layout(struct facts *facts, const char *where, struct ivshmem *shm)
+{
+	int ret = ivshmem_layout_read(&facts->layout, shm);
+
+	switch (ret) {
+	case 0:
+		facts->format = "channels";
+		return;
+	case -ENOMEDIUM:
+	case -EMEDIUMTYPE:
+		facts->format = "none";
+		return;
+	case -EPROTONOSUPPORT:
+		facts->format = "newer";
+		break;
+	case -EUCLEAN:
+		facts->format = "damaged";
+		break;
+	default:
+		facts->format = "unknown";
+	}
+	if (!explain_layout(where, ret))
+		complain(where, "the format of the region can't be read: %s",
+			 ivshmem_strerror(ret));
 }
 
 static int add_row(struct libscols_table *table, const char *name,
@@ -60,6 +89,22 @@ static int add_doorbell_rows(struct libscols_table *table, const struct facts *f
 	return add_row(table, "peer_id", peer_id) || add_row(table, "vectors", vectors);
 }
 
+static int add_layout_rows(struct libscols_table *table, const struct facts *facts)
+{
+	const struct ivshmem_layout *layout = facts->layout;
+	char channels[32], ring_size[SIZE_TEXT_MAX];
+
+	if (!layout)
+		return 0;
+	snprintf(channels, sizeof(channels), "%u of %u", layout_channels_used(layout),
+		 ivshmem_layout_channels(layout));
+	size_text(ring_size, ivshmem_layout_ring_size(layout));
+	return add_row(table, "label", ivshmem_layout_label(layout)) ||
+	       add_row(table, "uuid", ivshmem_layout_uuid(layout)) ||
+	       add_row(table, "ring_size", ring_size) ||
+	       add_row(table, "channels", channels);
+}
+
 static int print_table(const struct facts *facts)
 {
 	struct libscols_table *table;
@@ -80,31 +125,28 @@ static int print_table(const struct facts *facts)
 	    !add_row(table, "mapping", facts->mapping) &&
 	    !add_row(table, "cache", facts->cache) &&
 	    !add_row(table, "page_size", size_text(page_size, facts->page_size)) &&
-	    !add_doorbell_rows(table, facts))
+	    !add_doorbell_rows(table, facts) &&
+	    !add_row(table, "format", facts->format) &&
+	    !add_layout_rows(table, facts))
 		ret = scols_print_table(table);
 	scols_unref_table(table);
+	if (!ret && facts->layout && layout_channels_used(facts->layout))
+		ret = layout_print_channels(facts->layout);
 	return ret;
 }
 
-static int add_string(struct json_object *object, const char *name,
-		      const char *value)
+static int add_layout(struct json_object *object, const struct facts *facts)
 {
-	struct json_object *string = json_object_new_string(value);
+	const struct ivshmem_layout *layout = facts->layout;
 
-	if (string && !json_object_object_add(object, name, string))
+	if (!layout)
 		return 0;
-	json_object_put(string);
-	return -ENOMEM;
-}
-
-static int add_number(struct json_object *object, const char *name, uint64_t value)
-{
-	struct json_object *number = json_object_new_uint64(value);
-
-	if (number && !json_object_object_add(object, name, number))
-		return 0;
-	json_object_put(number);
-	return -ENOMEM;
+	if (json_add_string(object, "label", ivshmem_layout_label(layout)) ||
+	    json_add_string(object, "uuid", ivshmem_layout_uuid(layout)) ||
+	    json_add_number(object, "ring_size", ivshmem_layout_ring_size(layout)) ||
+	    json_add_number(object, "max_channels", ivshmem_layout_channels(layout)))
+		return -ENOMEM;
+	return json_add(object, "channels", layout_channels_json(layout));
 }
 
 static int print_json(const struct facts *facts)
@@ -113,21 +155,20 @@ static int print_json(const struct facts *facts)
 	int ret = -ENOMEM;
 
 	if (object &&
-	    !add_string(object, "side", facts->side) &&
-	    !add_string(object, "path", facts->path) &&
-	    !add_string(object, "location", facts->location) &&
-	    !add_number(object, "size", facts->size) &&
-	    !add_string(object, "kind", facts->kind) &&
-	    !add_string(object, "mapping", facts->mapping) &&
-	    !add_string(object, "cache", facts->cache) &&
-	    !add_number(object, "page_size", facts->page_size) &&
+	    !json_add_string(object, "side", facts->side) &&
+	    !json_add_string(object, "path", facts->path) &&
+	    !json_add_string(object, "location", facts->location) &&
+	    !json_add_number(object, "size", facts->size) &&
+	    !json_add_string(object, "kind", facts->kind) &&
+	    !json_add_string(object, "mapping", facts->mapping) &&
+	    !json_add_string(object, "cache", facts->cache) &&
+	    !json_add_number(object, "page_size", facts->page_size) &&
 	    (facts->peer_id < 0 ||
-	     (!add_number(object, "peer_id", facts->peer_id) &&
-	      !add_number(object, "vectors", facts->vectors)))) {
-		puts(json_object_to_json_string_ext(object,
-						    JSON_C_TO_STRING_PRETTY |
-						    JSON_C_TO_STRING_SPACED |
-						    JSON_C_TO_STRING_NOSLASHESCAPE));
+	     (!json_add_number(object, "peer_id", facts->peer_id) &&
+	      !json_add_number(object, "vectors", facts->vectors))) &&
+	    !json_add_string(object, "format", facts->format) &&
+	    !add_layout(object, facts)) {
+		json_print(object);
 		ret = 0;
 	}
 	json_object_put(object);
@@ -148,18 +189,20 @@ static void warn_of_cache(const char *where, const struct facts *facts)
 
 static int show_info(const char *where, bool json)
 {
-	struct facts facts;
+	struct facts facts = { .layout = NULL };
 	struct ivshmem *shm;
 	int ret;
 
 	if (open_region(&shm, where, IVSHMEM_RDONLY) < 0)
 		return EXIT_FAILURE;
 	collect(&facts, shm);
+	collect_layout(&facts, where, shm);
 	ret = json ? print_json(&facts) : print_table(&facts);
 	if (ret)
 		complain(where, "the facts could not be printed: not enough memory");
 	flush_stdout();
 	warn_of_cache(where, &facts);
+	ivshmem_layout_free(facts.layout);
 	ivshmem_close(shm);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -197,7 +240,8 @@ const struct command cmd_info = {
 		"[--json] WHERE\n"
 		"\n"
 		"Tell the side, path, location, size, kind, mapping, cache type and largest page of a\n"
-		"region, and its peer ID and vectors where it has a doorbell.\n"
+		"region, and its peer ID and vectors where it has a doorbell. Of a formatted region\n"
+		"also its label, UUID and channels: who is there, and how many messages were sent.\n"
 		"Where the mapping is not cached write-back, stderr says what to do.\n"
 		"\n"
 		"      --json  print JSON; sizes are in bytes\n"

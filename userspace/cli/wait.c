@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "cli.h"
@@ -49,20 +48,6 @@ static int wait_rings(const char *where, unsigned int vector, unsigned int count
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* Seconds, with a fraction where wanted, to milliseconds. */
-static int parse_timeout(const char *text, int64_t *timeout_ms)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !isfinite(seconds) || seconds < 0 || seconds > 1e9) {
-		complain("wait", "--timeout '%s' is not a number of seconds", text);
-		return -EINVAL;
-	}
-	*timeout_ms = seconds * 1000;
-	return 0;
-}
-
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -78,7 +63,7 @@ static int run(int argc, char **argv)
 	while (!ret && (c = getopt_long(argc, argv, "t:c:h", options, NULL)) != -1) {
 		switch (c) {
 		case 't':
-			ret = parse_timeout(optarg, &timeout_ms);
+			ret = parse_seconds("wait", "--timeout", optarg, &timeout_ms);
 			break;
 		case 'c':
 			ret = parse_integer("wait", "--count", optarg, 1, INT_MAX, &count);

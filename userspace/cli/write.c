@@ -2,22 +2,9 @@
 
 #include <getopt.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
-
-/* What stdin still holds, where that can be known; else 0. */
-static uint64_t input_left(void)
-{
-	struct stat st;
-	off_t at;
-
-	if (fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
-		return 0;
-	at = lseek(STDIN_FILENO, 0, SEEK_CUR);
-	return at >= 0 && at < st.st_size ? st.st_size - at : 0;
-}
 
 /* Has stdin more than the region took? */
 static int check_input_end(const struct copy *copy)

@@ -9,8 +9,8 @@ _ivshmem() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'list info create read write notify wait
-			serve peers qemu libvirt --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'list info create read write format send recv
+			bench notify wait serve peers qemu libvirt --help --version' -- "$word")
 		return
 	fi
 
@@ -29,7 +29,7 @@ _ivshmem() {
 		return
 		;;
 	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --count | -c | --timeout | -t | --vectors | \
-		--max-peers | --shm)
+		--max-peers | --shm | --label | --channels | --name | --time | --spin)
 		return
 		;;
 	esac
@@ -39,6 +39,10 @@ _ivshmem() {
 	create) options+=' --size --mode --group --exist-ok --preallocate' ;;
 	read) options+=' --offset --length' ;;
 	write) options+=' --offset' ;;
+	format) options+=' --label --channels --force' ;;
+	send) options+=' --whole --timeout --create --connect --take-over' ;;
+	recv) options+=' --whole --count --timeout --create --connect --take-over' ;;
+	bench) options+=' --serve --size --time --spin --name --timeout --take-over --json' ;;
 	notify) options+=' --count' ;;
 	wait) options+=' --timeout --count' ;;
 	serve)

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+struct request {
+	const char *where;
+	const char *label;
+	unsigned int channels;	/* 0: as the library finds fit */
+	unsigned int flags;
+};
+
+static void explain_format(const struct request *request, int error)
+{
+	switch (error) {
+	case -EEXIST:
+		complain(request->where, "the region is formatted already: 'ivshmem info' shows how; --force formats it anew, and ends all its channels");
+		break;
+	case -ENOTEMPTY:
+		complain(request->where, "the region holds something already: if that may go, use --force");
+		break;
+	case -ENOSPC:
+		complain(request->where, "the region is too small for so many channels: use a larger one, or a smaller --channels");
+		break;
+	case -EINVAL:
+		complain(request->where, "'%s' is no label: up to %d letters, digits and '-_.+', no dot in front",
+			 request->label, IVSHMEM_LABEL_SIZE - 1);
+		break;
+	default:
+		complain(request->where, "%s", ivshmem_strerror(error));
+	}
+}
+
+/* udev looks at the device anew, and so finds the label. */
+static bool announce(const struct ivshmem *shm)
+{
+	static const char event[] = "change";
+	char path[64];
+	struct stat st;
+	bool done;
+	int fd;
+
+	if (fstat(ivshmem_fd(shm), &st) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/uevent",
+		 major(st.st_rdev), minor(st.st_rdev));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	done = write(fd, event, strlen(event)) == (ssize_t)strlen(event);
+	close(fd);
+	return done;
+}
+
+static bool has_node(const struct ivshmem *shm)
+{
+	struct stat st;
+
+	return ivshmem_side(shm) == IVSHMEM_GUEST &&
+	       !fstat(ivshmem_fd(shm), &st) && S_ISCHR(st.st_mode);
+}
+
+static int format_region(const struct request *request)
+{
+	struct ivshmem *shm;
+	int ret;
+
+	if (open_region(&shm, request->where, 0) < 0)
+		return EXIT_FAILURE;
+	ret = ivshmem_format(shm, request->label, request->channels, request->flags);
+	if (ret < 0)
+		explain_format(request, ret);
+	else if (has_node(shm) && !announce(shm))
+		complain(request->where, "done; only root can tell udev, which then makes the name by-label: 'sudo udevadm trigger --action=change %s'",
+			 ivshmem_path(shm));
+	ivshmem_close(shm);
+	if (ret == -EINVAL)
+		return EXIT_MISUSE;
+	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int parse_options(int argc, char **argv, struct request *request)
+{
+	static const struct option options[] = {
+		{ "label", required_argument, NULL, 'l' },
+		{ "channels", required_argument, NULL, 'c' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "l:c:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'l':
+			request->label = optarg;
+			break;
+		case 'c':
+			if (parse_integer("format", "--channels", optarg, 1,
+					  IVSHMEM_MAX_CHANNELS, &request->channels) < 0)
+				return -EINVAL;
+			break;
+		case 'f':
+			request->flags |= IVSHMEM_FORMAT_FORCE;
+			break;
+		case 'h':
+			return 'h';
+		default:
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct request request = { .label = NULL };
+	int ret;
+
+	ret = parse_options(argc, argv, &request);
+	if (ret == 'h')
+		return show_help(&cmd_format);
+	if (ret < 0)
+		return misuse(&cmd_format);
+	request.where = only_argument(&cmd_format, argc, argv, "WHERE");
+	if (!request.where)
+		return misuse(&cmd_format);
+	if (!request.label) {
+		complain("format", "--label is missing: give the region a name, as --label demo, or none, as --label ''");
+		return misuse(&cmd_format);
+	}
+	return format_region(&request);
+}
+
+const struct command cmd_format = {
+	.name = "format",
+	.summary = "lay a region out for channels",
+	.help =
+		"--label NAME [OPTION]... WHERE\n"
+		"\n"
+		"Lay a region out for channels, once, on either side; see ivshmem-channel(7).\n"
+		"A guest then has the device as /dev/ivshmem/by-label/NAME.\n"
+		"\n"
+		"  -l, --label NAME   a name for the region: up to 63 letters, digits and '-_.+',\n"
+		"                     no dot in front; '' for none\n"
+		"  -c, --channels N   room for so many channels, from 1 to 4096; where this is not\n"
+		"                     given, as many as suit the size. They share the region evenly\n"
+		"      --force        though the region is formatted, or holds something: all of it\n"
+		"                     is lost, and programs that use its channels lose them\n"
+		"  -h, --help         show this text\n",
+	.run = run,
+};
