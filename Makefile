@@ -55,7 +55,8 @@ build/cli/%.o build/server/%.o: IVSHMEM_CPPFLAGS += -Iuserspace $(call pkg,--cfl
 SONAME := libivshmem.so.$(SOVERSION)
 SHARED := build/libivshmem.so.$(VERSION)
 
-userspace: $(SHARED) build/libivshmem.a build/libivshmem.pc build/ivshmem $(EXAMPLES) man
+userspace: $(SHARED) build/libivshmem.a build/libivshmem.pc build/ivshmem build/ivshmem_id \
+	$(EXAMPLES) man
 
 build/%.o: userspace/%.c
 	@mkdir -p $(@D)
@@ -79,6 +80,11 @@ build/libivshmem.pc: userspace/lib/libivshmem.pc.in FORCE
 
 build/ivshmem: $(CLI_OBJ) $(SHARED)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) -Lbuild -livshmem $(CLI_LIBS)
+
+# Linked with the archive: udev runs it also where the library can't be found.
+build/ivshmem_id: udev/ivshmem_id.c build/libivshmem.a
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $< build/libivshmem.a \
+		-Wl,--as-needed $(LIB_LIBS)
 
 build/examples/%: userspace/examples/%.c $(SHARED)
 	@mkdir -p $(@D)
@@ -138,6 +144,7 @@ install-userspace: userspace
 	$(INSTALL) -m 644 build/libivshmem.pc '$(DESTDIR)$(LIBDIR)/pkgconfig/libivshmem.pc'
 	$(INSTALL) -m 644 userspace/include/ivshmem.h '$(DESTDIR)$(INCLUDEDIR)/ivshmem.h'
 	$(INSTALL) -m 644 kmod/uapi/ivshmem.h '$(DESTDIR)$(INCLUDEDIR)/linux/ivshmem.h'
+	$(INSTALL) -m 755 build/ivshmem_id '$(DESTDIR)$(UDEVDIR)/ivshmem_id'
 	$(INSTALL) -m 644 udev/70-ivshmem.rules '$(DESTDIR)$(UDEVDIR)/rules.d/70-ivshmem.rules'
 	$(INSTALL) -m 644 udev/ivshmem.sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/ivshmem.conf'
 	$(INSTALL) -m 644 userspace/server/ivshmem-server.sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/ivshmem-server.conf'
@@ -153,10 +160,11 @@ install-modules: modules
 	@[ -n '$(DESTDIR)' ] || depmod $(KERNELRELEASE)
 
 INSTALL_DIRS = $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(UDEVDIR)/rules.d \
-	$(SYSUSERSDIR) $(SYSTEMDDIR) $(COMPLETIONDIR) $(MANDIR)/man1 $(MANDIR)/man4 $(MANDIR)/man7
+	$(SYSUSERSDIR) $(SYSTEMDDIR) $(COMPLETIONDIR) $(MANDIR)/man1 \
+	$(MANDIR)/man4 $(MANDIR)/man5 $(MANDIR)/man7
 INSTALLED = $(BINDIR)/ivshmem $(LIBDIR)/$(notdir $(SHARED)) $(LIBDIR)/$(SONAME) \
 	$(LIBDIR)/libivshmem.so $(LIBDIR)/libivshmem.a $(LIBDIR)/pkgconfig/libivshmem.pc \
-	$(INCLUDEDIR)/ivshmem.h $(INCLUDEDIR)/linux/ivshmem.h $(UDEVDIR)/rules.d/70-ivshmem.rules \
+	$(INCLUDEDIR)/ivshmem.h $(INCLUDEDIR)/linux/ivshmem.h $(UDEVDIR)/ivshmem_id $(UDEVDIR)/rules.d/70-ivshmem.rules \
 	$(SYSUSERSDIR)/ivshmem.conf $(SYSUSERSDIR)/ivshmem-server.conf $(SYSTEMDDIR)/ivshmem@.service $(SYSTEMDDIR)/ivshmem@.socket \
 	$(COMPLETIONDIR)/ivshmem $(MODDIR)/ivshmem.ko \
 	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))

@@ -67,6 +67,70 @@ by-index/3 2097152'
 	names
 }
 
+# host COMMAND...: the command on this side, with the tree's library
+host() {
+	LD_LIBRARY_PATH=build build/ivshmem "$@"
+}
+
+# look_again N: udev looks at device N anew
+look_again() {
+	guest "udevadm trigger --action=change /dev/ivshmem$1 && udevadm settle"
+}
+
+labels() {
+	guest 'ls /dev/ivshmem/by-label 2>/dev/null || true'
+}
+
+@test "a raw region has no name by label" {
+	[ -z "$(labels)" ]
+}
+
+@test "a region that root formats in the guest has its name at once" {
+	guest 'ivshmem format /dev/ivshmem0 --force --label inside && udevadm settle'
+	[ "$(labels)" = inside ]
+	[ "$(guest 'readlink -f /dev/ivshmem/by-label/inside')" = /dev/ivshmem0 ]
+	guest 'ivshmem info /dev/ivshmem/by-label/inside | grep -q "^label *inside"'
+	[ "$(guest 'udevadm info --query=property --property=IVSHMEM_UUID --value /dev/ivshmem0')" = \
+		"$(guest 'ivshmem info --json /dev/ivshmem0' | jq -r .uuid)" ]
+}
+
+@test "a user who formats a region is told how root makes the name appear" {
+	run guest 'su user -c "ivshmem format /dev/ivshmem0 --force --label users"'
+	[ "$status" -eq 0 ]
+	[[ "$output" == *'udevadm trigger --action=change /dev/ivshmem0'* ]]
+	[ "$(labels)" = inside ]
+	look_again 0
+	[ "$(labels)" = users ]
+}
+
+@test "a region that the host formats has its name when udev looks again" {
+	host format "$REGIONS/b" --label from-host.2
+	look_again 0
+	look_again 1
+	[ "$(labels)" = $'from-host.2\nusers' ] || [ "$(labels)" = $'users\nfrom-host.2' ]
+}
+
+@test "a label from the host that is no proper name makes no name" {
+	for label in ../escape .hidden a/b 'a b' 'a%nb' $'a\nb' "$(printf 'x%.0s' {1..64})"; do
+		# In the superblock the label is at 56, and the CRC of all before at 120.
+		{
+			head -c 56 "$REGIONS/b"
+			printf %s "$label"
+			head -c "$((64 - ${#label}))" /dev/zero
+		} >"$REGIONS/superblock"
+		gzip -c "$REGIONS/superblock" | tail -c 8 | head -c 4 >>"$REGIONS/superblock"
+		dd if="$REGIONS/superblock" of="$REGIONS/b" conv=notrunc status=none
+		rm "$REGIONS/superblock"
+		look_again 1
+		[ "$(labels)" = users ]
+		guest '! udevadm info --query=property /dev/ivshmem1 | grep -q IVSHMEM'
+		[ -z "$(guest 'ls -d /dev/escape /dev/ivshmem/escape 2>/dev/null || true')" ]
+	done
+	host format "$REGIONS/b" --force --label proper
+	look_again 1
+	[[ "$(labels)" == *proper* ]]
+}
+
 @test "ivshmem list names both devices, and says what to do without the module" {
 	[ "$(guest 'ivshmem list --json' | jq -r '.. | objects | .address? // empty' | sort | tr '\n' ' ')" = '0000:00:04.0 0000:00:05.0 ' ]
 	guest 'rmmod ivshmem'
