@@ -3,7 +3,7 @@
 
 load helper
 
-verbs=(list info create read write notify wait serve peers qemu libvirt)
+verbs=(list info create read write format send recv bench notify wait serve peers qemu libvirt)
 
 @test "help names every verb" {
 	run -0 --separate-stderr ivshmem --help
@@ -51,7 +51,8 @@ verbs=(list info create read write notify wait serve peers qemu libvirt)
 
 @test "an option without its value is misuse" {
 	for command in "create --size" "read --offset" "read --length" \
-		       "write --offset" "qemu --size" "qemu --id" "libvirt --size"; do
+		       "write --offset" "format --label" "format --channels" "send --timeout" \
+		       "recv --count" "bench --size" "bench --spin" "qemu --size" "qemu --id" "libvirt --size"; do
 		read -r verb option <<<"$command"
 		run -2 --separate-stderr ivshmem "$verb" "$option"
 		says "ivshmem: $verb: option '$option' requires an argument"
@@ -59,7 +60,7 @@ verbs=(list info create read write notify wait serve peers qemu libvirt)
 }
 
 @test "a missing, empty or second WHERE is misuse" {
-	for verb in info read write qemu libvirt "create --size=4K"; do
+	for verb in info read write qemu libvirt "create --size=4K" "format --label=x"; do
 		# shellcheck disable=SC2086
 		run -2 --separate-stderr ivshmem $verb </dev/null
 		says "is missing"
