@@ -116,7 +116,9 @@ struct ivshmem_slot_end {
 
 /**
  * struct ivshmem_mail - One end's half of a channel's mailbox.
- * @header: As of a record. The message's number counts with those of the records.
+ * @header: As of a record, but that the length has eight bits only. The other 24 of the
+ *          low half count this end's messages through the mailbox, from 1 in each
+ *          session. The message's number counts with those of the records.
  * @message: Up to 16 bytes.
  * @taken: Messages of the other end's half that this end is done with. An end writes
  *         to its half only where this number, in the other's half, is that of all
@@ -190,6 +192,7 @@ static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
 #define RECORD_ALIGN	64
 #define RECORD_HEADER	8
 #define RECORD_MARK	0x80000000u
+#define MAIL_COUNT_SHIFT 8
 
 /* format.c */
 int ivshmem_superblock_read(struct ivshmem *shm, struct ivshmem_superblock *superblock);

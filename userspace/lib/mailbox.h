@@ -35,6 +35,12 @@ struct ivshmem_mailbox {
 	bool open;
 };
 
+/* The low half of a header. */
+static inline uint32_t mail_length(uint32_t mail, size_t length)
+{
+	return mail << MAIL_COUNT_SHIFT | (uint32_t)length;
+}
+
 static inline bool mailbox_is_free(const struct ivshmem_mailbox *box)
 {
 	return __atomic_load_n(&box->other->taken, __ATOMIC_ACQUIRE) == box->sent;
@@ -48,9 +54,8 @@ static inline void mailbox_send(struct ivshmem_mailbox *box, uint64_t number,
 	if (length)
 		__builtin_memcpy(box->own->message, message, length);
 	__atomic_store_n(&box->own->taken, taken, __ATOMIC_RELEASE);
-	__atomic_store_n(&box->own->header, record_header(number, (uint32_t)length),
-			 __ATOMIC_RELEASE);
-	box->sent++;
+	__atomic_store_n(&box->own->header,
+			 record_header(number, mail_length(++box->sent, length)), __ATOMIC_RELEASE);
 }
 
 static inline uint64_t mailbox_look(const struct ivshmem_mailbox *box)
@@ -58,10 +63,21 @@ static inline uint64_t mailbox_look(const struct ivshmem_mailbox *box)
 	return __atomic_load_n(&box->other->header, __ATOMIC_ACQUIRE);
 }
 
+/*
+ * Of a header with the number that comes next. Mail that nobody answers lies there
+ * for so long that its number may come again; as mail it is none the less the last.
+ */
+static inline bool mailbox_is_new(const struct ivshmem_mailbox *box, uint64_t header)
+{
+	uint32_t next = box->taken + box->open + 1;
+
+	return !(((uint32_t)header ^ mail_length(next, 0)) >> MAIL_COUNT_SHIFT);
+}
+
 /* The length; -EPROTO: there can't be such a message. */
 static inline int64_t mailbox_check(const struct ivshmem_mailbox *box, uint64_t header)
 {
-	uint64_t length = header & UINT32_MAX;
+	uint64_t length = header & ((1u << MAIL_COUNT_SHIFT) - 1);
 
 	return length > sizeof(box->other->message) || box->open ? -EPROTO : (int64_t)length;
 }

@@ -171,9 +171,15 @@ static inline bool is_in_ring(const struct ivshmem_receiver *receiver)
 	return receiver_is_next(receiver, receiver_look(receiver));
 }
 
+static inline bool is_new_mail(const struct ivshmem_channel *channel, uint64_t header)
+{
+	return receiver_is_next(&channel->receiver, header) &&
+	       mailbox_is_new(&channel->mailbox, header);
+}
+
 static inline bool is_in_mailbox(const struct ivshmem_channel *channel)
 {
-	return receiver_is_next(&channel->receiver, mailbox_look(&channel->mailbox));
+	return is_new_mail(channel, mailbox_look(&channel->mailbox));
 }
 
 int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused)
@@ -249,7 +255,7 @@ static struct found find_anywhere(struct ivshmem_channel *channel, int timeout_m
 	if (err)
 		return (struct found) { .length = err };
 	header = mailbox_look(&channel->mailbox);
-	if (receiver_is_next(&channel->receiver, header))
+	if (is_new_mail(channel, header))
 		return (struct found) {
 			.length = mailbox_check(&channel->mailbox, header), .mailed = true,
 		};
