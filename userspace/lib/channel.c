@@ -99,8 +99,7 @@ static int find_end(struct ivshmem_channel *channel, unsigned int slots, const c
 
 	do {
 		if (channel->side == IVSHMEM_END_CREATOR)
-			slot = ivshmem_slot_claim(slots_of(channel), slots, name,
-						  channel->shm->lock_fd);
+			slot = ivshmem_slot_claim(slots_of(channel), slots, name, channel->shm);
 		else
 			slot = ivshmem_slot_find(slots_of(channel), slots, name);
 		if (slot >= 0)

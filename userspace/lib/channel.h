@@ -119,7 +119,7 @@ enum ivshmem_end_state ivshmem_slot_state(const struct ivshmem_slot *slots, unsi
 					  unsigned int side, int lock_fd);
 int ivshmem_slot_find(const struct ivshmem_slot *slots, unsigned int count, const char *name);
 int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const char *name,
-		       int lock_fd);
+		       const struct ivshmem *shm);
 
 /* session.c */
 int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool locked);

@@ -122,18 +122,34 @@ static bool take_slot(struct ivshmem_slot *slot, uint64_t old, const char *name)
 	return true;
 }
 
-/* One that was never used, else one whose ends are both free. -1: none. */
-static int find_unused(const struct ivshmem_slot *slots, unsigned int count, int lock_fd)
+/*
+ * One whose ends are both free. -1: none. Who asks through the file that it holds its
+ * own locks by is not told of these.
+ */
+static int find_left(const struct ivshmem_slot *slots, unsigned int count,
+		     const struct ivshmem *shm)
+{
+	int lock_fd = ivshmem_slot_lock_fd(shm);
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (is_unused(slots, i, lock_fd))
+			break;
+	if (lock_fd >= 0)
+		close(lock_fd);
+	return i < count ? (int)i : -1;
+}
+
+/* One that was never used, else one that was left. -1: none. */
+static int find_unused(const struct ivshmem_slot *slots, unsigned int count,
+		       const struct ivshmem *shm)
 {
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
 		if (!__atomic_load_n(&slots[i].key, __ATOMIC_RELAXED))
 			return (int)i;
-	for (i = 0; i < count; i++)
-		if (is_unused(slots, i, lock_fd))
-			return (int)i;
-	return -1;
+	return find_left(slots, count, shm);
 }
 
 /*
@@ -141,7 +157,7 @@ static int find_unused(const struct ivshmem_slot *slots, unsigned int count, int
  * same time may both make one: the first of the two counts.
  */
 int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const char *name,
-		       int lock_fd)
+		       const struct ivshmem *shm)
 {
 	unsigned int tries;
 	int slot, first;
@@ -150,7 +166,7 @@ int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const cha
 		slot = ivshmem_slot_find(slots, count, name);
 		if (slot >= 0)
 			return slot;
-		slot = find_unused(slots, count, lock_fd);
+		slot = find_unused(slots, count, shm);
 		if (slot < 0)
 			return -ENOSPC;
 		if (!take_slot(&slots[slot], __atomic_load_n(&slots[slot].key, __ATOMIC_RELAXED),
