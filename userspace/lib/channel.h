@@ -147,6 +147,8 @@ static inline int ivshmem_session_check(const struct ivshmem_channel *channel)
 }
 
 /* waiting.c: points in time are nanoseconds of CLOCK_MONOTONIC */
+#define NS_PER_MS	1000000
+
 int64_t ivshmem_now_ns(void);
 int64_t ivshmem_deadline_ns(int timeout_ms);
 int ivshmem_pause(int64_t *pause_ns, int64_t longest_ns, int64_t deadline);

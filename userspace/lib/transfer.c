@@ -356,6 +356,37 @@ ssize_t ivshmem_channel_write(struct ivshmem_channel *channel, const void *buffe
 	return err && !sent ? err : (ssize_t)sent;
 }
 
+/* Of @timeout_ms, what is left until @deadline. */
+static int left_of(int timeout_ms, int64_t deadline)
+{
+	int64_t left;
+
+	if (timeout_ms <= 0)
+		return timeout_ms;
+	left = (deadline - ivshmem_now_ns() + NS_PER_MS - 1) / NS_PER_MS;
+	return left > 0 ? (int)left : 0;
+}
+
+/* The next message that is not empty. The other side does not decide for how long. */
+static ssize_t next_part(struct ivshmem_channel *channel, const void **message, int timeout_ms)
+{
+	uint64_t most = channel->receiver.size / RECORD_ALIGN;
+	int64_t deadline = ivshmem_deadline_ns(timeout_ms);
+	int left = timeout_ms;
+	ssize_t found;
+
+	do {
+		found = ivshmem_channel_peek(channel, message, left);
+		if (found)
+			break;
+		release(channel);
+		left = left_of(timeout_ms, deadline);
+	} while (left || most--);
+	if (found == 0 || found == -EAGAIN)
+		return timeout_ms ? -ETIMEDOUT : -EAGAIN;
+	return found;
+}
+
 ssize_t ivshmem_channel_read(struct ivshmem_channel *channel, void *buffer, size_t length,
 			     int timeout_ms)
 {
@@ -364,14 +395,12 @@ ssize_t ivshmem_channel_read(struct ivshmem_channel *channel, void *buffer, size
 
 	if (!channel || !buffer || !length)
 		return -EINVAL;
-	while (!channel->read_left) {
-		found = ivshmem_channel_peek(channel, &message, timeout_ms);
+	if (!channel->read_left) {
+		found = next_part(channel, &message, timeout_ms);
 		if (found < 0)
 			return found;
 		channel->read_at = message;
 		channel->read_left = (size_t)found;
-		if (!found)
-			release(channel);
 	}
 	if (length > channel->read_left)
 		length = channel->read_left;

@@ -36,7 +36,6 @@
 #include "channel.h"
 #include "connection.h"
 
-#define NS_PER_MS		1000000
 #define NS_PER_S		1000000000
 #define DROWSY_NS		10000
 #define FIRST_SLEEP_NS		(1 * NS_PER_MS)
