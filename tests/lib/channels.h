@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two handles of one formatted region, and channels between them: both ends in this
+ * process, or one of them in a child.
+ */
+
+#ifndef CHANNELS_H
+#define CHANNELS_H
+
+#include "fixture.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "channel.h"
+
+#define REGION_SIZE	(256 * KIB)
+#define PATIENCE_MS	20000
+#define SHORT_MS	50
+
+static struct pair {
+	struct ivshmem *left, *right;		/* creator's handle, connector's */
+	struct ivshmem_channel *a, *b;		/* creator, connector */
+} pair;
+
+static inline int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* What the process, or the thread, has used of a processor. */
+static inline int64_t cpu_ms(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static inline const char *make_formatted(off_t size, unsigned int channels)
+{
+	struct ivshmem *shm = open_region(make_file("region", size), 0);
+
+	assert_int_equal(ivshmem_format(shm, "label", channels, 0), 0);
+	ivshmem_close(shm);
+	return in_shm("region");
+}
+
+struct opening {
+	int (*open)(struct ivshmem_channel **channel, struct ivshmem *shm, const char *name,
+		    unsigned int flags, int timeout_ms);
+	struct ivshmem_channel *channel;
+	struct ivshmem *shm;
+	const char *name;
+	unsigned int flags;
+	int err;
+};
+
+static inline void *open_in_thread(void *data)
+{
+	struct opening *opening = data;
+
+	opening->err = opening->open(&opening->channel, opening->shm, opening->name,
+				     opening->flags, PATIENCE_MS);
+	return NULL;
+}
+
+/* Both ends of a channel, each of a handle of its own. */
+static inline void open_both(struct ivshmem *left, struct ivshmem_channel **a,
+			     struct ivshmem *right, struct ivshmem_channel **b, const char *name)
+{
+	struct opening opening = { ivshmem_channel_connect, NULL, right, name, 0, 0 };
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, open_in_thread, &opening), 0);
+	assert_int_equal(ivshmem_channel_create(a, left, name, 0, PATIENCE_MS), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(opening.err, 0);
+	*b = opening.channel;
+}
+
+static inline void *reconnect_in_thread(void *channel)
+{
+	return (void *)(intptr_t)ivshmem_channel_reconnect(channel, PATIENCE_MS);
+}
+
+static inline void reconnect_both(struct ivshmem_channel *a, struct ivshmem_channel *b)
+{
+	pthread_t thread;
+	void *result;
+
+	assert_int_equal(pthread_create(&thread, NULL, reconnect_in_thread, b), 0);
+	assert_int_equal(ivshmem_channel_reconnect(a, PATIENCE_MS), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_equal((intptr_t)result, 0);
+}
+
+static inline void open_handles(off_t size, unsigned int channels)
+{
+	pair.left = open_region(make_formatted(size, channels), 0);
+	pair.right = open_region(in_shm("region"), 0);
+}
+
+static inline int pair_setup(void **state)
+{
+	if (fixture_setup(state))
+		return -1;
+	pair = (struct pair) { .a = NULL };
+	return 0;
+}
+
+static inline int pair_teardown(void **state)
+{
+	ivshmem_channel_close(pair.a);
+	ivshmem_channel_close(pair.b);
+	ivshmem_close(pair.left);
+	ivshmem_close(pair.right);
+	return fixture_teardown(state);
+}
+
+static inline void open_pair(void)
+{
+	open_handles(REGION_SIZE, 1);
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
+}
+
+static inline void close_end(struct ivshmem_channel **channel)
+{
+	ivshmem_channel_close(*channel);
+	*channel = NULL;
+}
+
+static inline void send_text(struct ivshmem_channel *channel, const char *text)
+{
+	assert_int_equal(ivshmem_channel_send(channel, text, strlen(text), PATIENCE_MS), 0);
+}
+
+static inline void recv_text(struct ivshmem_channel *channel, const char *text)
+{
+	char buffer[256] = "";
+
+	assert_int_equal(ivshmem_channel_recv(channel, buffer, sizeof(buffer), PATIENCE_MS),
+			 strlen(text));
+	assert_string_equal(buffer, text);
+}
+
+static inline void assert_recv_fails(struct ivshmem_channel *channel, int timeout_ms, int err)
+{
+	char buffer[256];
+
+	assert_int_equal(ivshmem_channel_recv(channel, buffer, sizeof(buffer), timeout_ms), err);
+}
+
+static inline void assert_send_fails(struct ivshmem_channel *channel, int timeout_ms, int err)
+{
+	assert_int_equal(ivshmem_channel_send(channel, "x", 1, timeout_ms), err);
+}
+
+static inline void talk(struct ivshmem_channel *a, struct ivshmem_channel *b)
+{
+	send_text(a, "a question, long enough for the ring");
+	recv_text(b, "a question, long enough for the ring");
+	send_text(b, "answer");
+	recv_text(a, "answer");
+}
+
+/* The whole region, as a hostile neighbour has it. */
+static inline char *map_raw(struct ivshmem *shm)
+{
+	char *data = mmap(NULL, ivshmem_size(shm), PROT_READ | PROT_WRITE, MAP_SHARED,
+			  ivshmem_fd(shm), 0);
+
+	assert_ptr_not_equal(data, MAP_FAILED);
+	return data;
+}
+
+static inline struct ivshmem_slot *slot_of(char *raw, unsigned int slot)
+{
+	return (struct ivshmem_slot *)(raw + ivshmem_slot_offset(slot));
+}
+
+static inline void assert_state(struct ivshmem *shm, unsigned int slot, enum ivshmem_end end,
+				enum ivshmem_end_state state)
+{
+	struct ivshmem_layout *layout;
+
+	assert_int_equal(ivshmem_layout_read(&layout, shm), 0);
+	assert_int_equal(ivshmem_layout_state(layout, slot, end), state);
+	ivshmem_layout_free(layout);
+}
+
+/* --- an end in a child --- */
+
+typedef int (*other_fn)(struct ivshmem_channel *channel);
+
+/* A program of its own that has the other end; it ends by itself, or by kill(2). */
+static inline pid_t start_other(const char *where, bool creates, const char *name,
+				unsigned int flags, other_fn body)
+{
+	struct ivshmem_channel *channel;
+	struct ivshmem *shm;
+	pid_t child = fork();
+	int err;
+
+	assert_true(child >= 0);
+	if (child)
+		return child;
+	err = ivshmem_open(&shm, where, 0);
+	if (!err)
+		err = (creates ? ivshmem_channel_create : ivshmem_channel_connect)
+		      (&channel, shm, name, flags, PATIENCE_MS);
+	_exit(err ? 100 : body(channel));
+}
+
+static inline int wait_for_ever(struct ivshmem_channel *channel)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
+static inline void kill_other(pid_t child)
+{
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static inline void assert_other_succeeds(pid_t child)
+{
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+#define PAIR_TEST(name) cmocka_unit_test_setup_teardown(name, pair_setup, pair_teardown)
+
+#endif /* CHANNELS_H */
