@@ -97,7 +97,7 @@ static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t b
 }
 #endif
 
-#ifdef HAVE_DMA_BUF_MOVE_NOTIFY		/* renamed by 7.2 */
+#ifndef HAVE_DMA_BUF_INVALIDATE	/* before 7.0 */
 #define dma_buf_invalidate_mappings dma_buf_move_notify
 #endif
 

@@ -170,9 +170,13 @@ void ivshmem_mapping_exit(struct ivshmem_device *ivs);
 void ivshmem_mapping_settle(struct ivshmem_device *ivs);
 int ivshmem_map_vma(struct ivshmem_device *ivs, struct vm_area_struct *vma);
 int ivshmem_mmap(struct file *file, struct vm_area_struct *vma);
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
 unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address,
 					unsigned long len, unsigned long pgoff,
 					unsigned long flags);
+#else
+#define ivshmem_get_unmapped_area NULL	/* no huge entries */
+#endif
 u32 ivshmem_read_cache(void *data);
 bool ivshmem_vma_holds(struct vm_area_struct *vma, unsigned long size);
 vm_fault_t ivshmem_fault_around(struct vm_fault *vmf, unsigned long pfn,

@@ -239,6 +239,7 @@ int ivshmem_mmap(struct file *file, struct vm_area_struct *vma)
 	return ivshmem_map_vma(file->private_data, vma);
 }
 
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /* An address at which the huge entries of the method fit. */
 unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address,
 					unsigned long len, unsigned long pgoff,
@@ -255,3 +256,4 @@ unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address
 	}
 	return thp_get_unmapped_area(file, address, len, pgoff, flags);
 }
+#endif

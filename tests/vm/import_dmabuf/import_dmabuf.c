@@ -39,10 +39,10 @@ static void import_move_notify(struct dma_buf_attachment *attachment)
 }
 
 static const struct dma_buf_attach_ops import_ops = {
-#ifdef HAVE_DMA_BUF_MOVE_NOTIFY
-	.move_notify = import_move_notify,
-#else
+#ifdef HAVE_DMA_BUF_INVALIDATE
 	.invalidate_mappings = import_move_notify,
+#else
+	.move_notify = import_move_notify,
 #endif
 };
 
@@ -136,12 +136,11 @@ static ssize_t import_copy(struct file *file, char __user *text, loff_t pos, boo
 	if (import->table)
 		page = import_page(import, pos);
 	if (page) {
-		data = kmap_local_page(page);
+		data = page_address(page);
 		if (writing)
 			data[pos & ~PAGE_MASK] = byte;
 		else
 			byte = data[pos & ~PAGE_MASK];
-		kunmap_local(data);
 	}
 	dma_resv_unlock(import->buffer->resv);
 	if (!page)
