@@ -3,6 +3,7 @@
 # make            build everything; the module for KDIR's kernel
 # make demo       see it work: host and guest, one transcript
 # make check      run every test
+# make check-kernels  run those of a guest on many kernels, or on KERNELS
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
@@ -120,6 +121,8 @@ $(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild
 
 # Modules that the tests in a guest use.
 GUEST_MODULES := $(MODULE_DIR)/hold_bar.ko $(MODULE_DIR)/import_dmabuf.ko
+
+guest-modules: $(GUEST_MODULES)
 
 $(MODULE_DIR)/hold_bar.ko: $(wildcard tests/vm/hold_bar/*)
 	$(call kbuild,tests/vm/hold_bar)
@@ -253,7 +256,10 @@ build/fuzz/%: tests/fuzz/%.c $(wildcard userspace/lib/*.c userspace/lib/*.h)
 fuzz: $(FUZZERS)
 	SECONDS_EACH=$${SECONDS_EACH:-600} tests/fuzz/check
 
-build/tests/initramfs: userspace $(MODULE) $(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) \
+# Other kernels have theirs elsewhere.
+GUEST_INITRAMFS ?= build/tests/initramfs
+
+$(GUEST_INITRAMFS): userspace $(MODULE) $(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) \
 		$(GUEST_PROGRAMS) $(LIB_TESTS) tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
 	@mkdir -p $(@D)
 	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
@@ -276,6 +282,10 @@ bench:
 	@tests/setup bench
 	@$(GUEST_MAKE) -s build/bench/initramfs
 	@tests/bench/run
+
+check-kernels:
+	@tests/setup kernels
+	@tests/kernels/check $(KERNELS)
 
 style:
 	@tests/setup style
@@ -309,4 +319,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules demo check bench style run-check run-style fuzz install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules demo check check-kernels bench style run-check run-style fuzz install install-userspace install-modules uninstall clean distclean FORCE

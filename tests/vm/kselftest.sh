@@ -25,7 +25,7 @@ run_all() {
 		-drive "if=none,id=disk,format=raw,file=$regions/disk" -device virtio-blk-pci,drive=disk,addr=10 \
 		-drive "if=none,id=slow,format=raw,file=$regions/slow,throttling.bps-total=131072" -device virtio-blk-pci,drive=slow,addr=11 || return
 	guest 'insmod /tests/import_dmabuf.ko; modprobe vgem || true'
-	for program in build/kselftest/bin/* build/asan/test_*; do
+	for program in "${GUEST_BUILD:-build}"/kselftest/bin/* "${GUEST_BUILD:-build}"/asan/test_*; do
 		[[ $program != *.d && $program != */test_doorbell ]] || continue
 		program=${program##*/}
 		echo "# begin $program"

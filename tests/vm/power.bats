@@ -8,7 +8,7 @@ boot() {
 	VM_MEMORY=1024 vm_start -global PIIX4_PM.disable_s3=0 \
 		-object "$(region a 4M)" -device ivshmem-plain,memdev=a,addr=4 \
 		-drive "if=none,id=kernel,format=raw,readonly=on,file=$(vm_kernel)" -device virtio-blk-pci,drive=kernel,serial=kernel \
-		-drive "if=none,id=initrd,format=raw,readonly=on,file=build/tests/initramfs" -device virtio-blk-pci,drive=initrd,serial=initrd
+		-drive "if=none,id=initrd,format=raw,readonly=on,file=$(vm_initramfs)" -device virtio-blk-pci,drive=initrd,serial=initrd
 }
 
 # use_mapping: a program of the guest that changes the first page for ever

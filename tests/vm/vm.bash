@@ -3,7 +3,8 @@
 #
 # Boots guests and talks with them. Sourced; the working folder is the tree's.
 #
-#   vm_start [QEMU-OPTION...]   boot; VM_MACHINE, VM_MEMORY and VM_CPUS choose
+#   vm_start [QEMU-OPTION...]   boot; VM_MACHINE, VM_MEMORY, VM_CPUS, VM_FIRMWARE,
+#                               VM_APPEND and VM_INITRD choose
 #   guest SCRIPT                run a shell script in the guest: its output, its status
 #   guest_within SECONDS SCRIPT the same with another time limit than 60 s
 #   qmp COMMAND [ARGUMENTS]     a QMP command, arguments in JSON: its result in JSON
@@ -16,6 +17,8 @@
 
 VM_TIME_LIMIT=${VM_TIME_LIMIT:-600}
 QEMU=${QEMU:-qemu-system-x86_64}
+# How many times longer than usual all may take.
+VM_PATIENCE=${VM_PATIENCE:-1}
 
 vm_say() {
 	echo "# vm: $*" >&2
@@ -37,21 +40,40 @@ vm_kernel() {
 	echo "$(tests/vm/guest-kernel fetch)/boot/vmlinuz-$(tests/vm/guest-kernel release)"
 }
 
+vm_initramfs() {
+	echo "${VM_INITRD:-build/tests/initramfs}"
+}
+
+# What differs among QEMU's architectures: defaults for the variables, and the
+# console of the guest.
+vm_architecture() {
+	case ${QEMU##*/} in
+	*-aarch64)
+		vm_machine=virt vm_cpu=cortex-a72 vm_console=ttyAMA0
+		;;
+	*)
+		vm_machine=pc vm_cpu=qemu64 vm_console=ttyS0
+		;;
+	esac
+}
+
 vm_start() {
-	local accel
+	local accel vm_machine vm_cpu vm_console
 	accel=$(vm_accel)
+	vm_architecture
 	VM_DIR=$(mktemp -d)
 	mkfifo "$VM_DIR"/{control,qmp}.{in,out}
 	# QEMU holds both ends of its FIFOs from the start, so that none loses data.
 	exec 5<>"$VM_DIR/control.in" 6<>"$VM_DIR/control.out" 7<>"$VM_DIR/qmp.in" 8<>"$VM_DIR/qmp.out"
-	timeout --foreground -s KILL "$VM_TIME_LIMIT" "$QEMU" \
+	timeout --foreground -s KILL "$((VM_TIME_LIMIT * VM_PATIENCE))" "$QEMU" \
 		-nodefaults -display none -no-reboot \
-		-machine "${VM_MACHINE:-pc}" -accel "$accel" \
-		-cpu "$([[ $accel == kvm ]] && echo host || echo qemu64)" \
+		-machine "${VM_MACHINE:-$vm_machine}" -accel "$accel" \
+		-cpu "$([[ $accel == kvm ]] && echo host || echo "$vm_cpu")" \
 		-m "${VM_MEMORY:-512}" -smp "${VM_CPUS:-1}" \
 		-kernel "$(vm_kernel)" \
-		-initrd "${VM_INITRD:-build/tests/initramfs}" \
-		-append "console=ttyS0 loglevel=5 panic=-1 panic_on_warn=1 oops=panic ${VM_APPEND-}" \
+		-initrd "$(vm_initramfs)" \
+		-append "console=$vm_console loglevel=5 panic=-1 panic_on_warn=1 oops=panic ${VM_APPEND-}" \
+		${VM_FIRMWARE:+-bios "$VM_FIRMWARE"} \
 		-serial "file:$VM_DIR/console" \
 		-chardev "pipe,id=control,path=$VM_DIR/control" \
 		-device virtio-serial-pci,addr=1e \
@@ -71,7 +93,7 @@ vm_alive() {
 
 # One line from a FIFO that QEMU writes, within $2 seconds.
 vm_read_line() {
-	local fifo=$1 deadline=$((SECONDS + $2)) part
+	local fifo=$1 deadline=$((SECONDS + $2 * VM_PATIENCE)) part
 	vm_line=
 	exec 8<>"$VM_DIR/$fifo"
 	until IFS= read -r -t 1 -u 8 part; do
@@ -130,13 +152,30 @@ hmp() {
 	qmp human-monitor-command "$(jq -nc --arg line "$1" '{"command-line": $line}')" | jq -r .
 }
 
-# Lines of the kernel's log that no test may cause.
+# Lines of the kernel's log that no test may cause, but those of VM_EXPECTED.
 vm_complaints() {
-	grep -E 'BUG|WARNING|Oops|Call Trace|general protection|refcount_t|INFO: task|possible recursive|possible circular|memory leak|Bad page' "$@"
+	grep -E 'BUG|WARNING|UBSAN|ODEBUG|Oops|general protection|refcount_t|INFO: task|possible recursive|possible circular|locking correctness validator|suspected memory leak|Call Trace|Bad page' "$@" |
+		grep -vE "${VM_EXPECTED:-^$}"
+}
+
+# Memory that nothing refers to, where the kernel looks for it. What is younger
+# than five seconds does not count.
+vm_leaks() {
+	guest_within 300 'cd /sys/kernel/debug || exit
+		[ -e kmemleak ] || exit 0
+		sleep 6
+		echo scan >kmemleak; sleep 1; echo scan >kmemleak
+		cat kmemleak'
 }
 
 vm_stop() {
 	local status=0
+	vm_leaks >"$VM_DIR/leaks" || status=1
+	if [[ -s $VM_DIR/leaks ]]; then
+		cat "$VM_DIR/leaks" >&2
+		vm_say "the kernel leaked memory"
+		status=1
+	fi
 	guest 'dmesg' >"$VM_DIR/dmesg" || status=1
 	printf '%s\n' "$(base64 -w0 <<<'poweroff -f')" 1<>"$VM_DIR/control.in"
 	for _ in {1..100}; do

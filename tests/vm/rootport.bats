@@ -1,0 +1,60 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Machine q35: a device that comes and goes in a PCIe root port, by the port's own
+# hot-plug. The time that a removal takes is the specification's.
+
+load helper
+
+boot() {
+	VM_MACHINE=q35 vm_start -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
+		-device pcie-root-port,id=slot1,bus=pcie.0,addr=4,chassis=1,slot=1,pref64-reserve=256M
+}
+
+node=/dev/ivshmem/by-path/pci-0000:01:00.0
+
+# A backend is not used twice: see plug in removal.bats.
+plug() {
+	qmp object-add "{\"qom-type\": \"memory-backend-file\", \"id\": \"backend$1\", \"share\": true,
+		\"mem-path\": \"$REGIONS/a\", \"size\": 67108864}"
+	qmp device_add "{\"driver\": \"ivshmem-plain\", \"memdev\": \"backend$1\", \"id\": \"device\", \"bus\": \"slot1\"}"
+	guest "until [ -c $node ]; do sleep 0.1; done"
+}
+
+@test "a device plugged into a root port is mapped by pages, write-back" {
+	plug 0
+	run guest "cd /sys/bus/pci/devices/0000:01:00.0/ivshmem/ivshmem*; echo \$(cat size mapping cache)"
+	[ "$output" = '67108864 pages write-back' ]
+}
+
+@test "its BAR is above 4 GiB where the firmware is UEFI" {
+	[ -n "${VM_FIRMWARE-}" ] || skip "this firmware is SeaBIOS"
+	start=$(guest "awk 'NR == 3 { print \$1 }' /sys/bus/pci/devices/0000:01:00.0/resource")
+	((start >= 0x100000000))
+}
+
+@test "its contents are the region's, both ways" {
+	printf 'to the guest' | dd of="$REGIONS/a" bs=1 seek=8192 conv=notrunc status=none
+	[ "$(guest "ivshmem read --offset 8192 --length 12 $node")" = 'to the guest' ]
+	guest "printf 'from the guest' | ivshmem write --offset 60000000 $node"
+	[ "$(dd if="$REGIONS/a" bs=1 skip=60000000 count=14 status=none)" = 'from the guest' ]
+}
+
+@test "removal and return through the port under use, 3 rounds" {
+	for round in 1 2 3; do
+		guest "/tests/hammer $node /run/ready >/run/hammer.log 2>&1 & echo \$! >/run/hammer
+			until [ -e /run/ready ]; do sleep 0.1; done; rm /run/ready"
+		# The port ignores the button for some seconds after the device came.
+		for _ in {1..60}; do
+			qmp device_del '{"id": "device"}' 2>/dev/null || true
+			qmp query-pci | jq -e '[.. | objects | .qdev_id? // empty] | index("device") != null' >/dev/null || break
+			sleep 1
+		done
+		guest 'while kill -0 $(cat /run/hammer) 2>/dev/null; do sleep 0.1; done; cat /run/hammer.log; ! [ -s /run/hammer.log ]'
+		guest "! [ -e $node ]"
+		plug $round
+	done
+}
+
+@test "the guest powers off and its kernel log is clean" {
+	vm_stop
+}
