@@ -4,6 +4,7 @@
 # make demo       see it work: host and guest, one transcript
 # make check      run every test
 # make check-kernels  run those of a guest on many kernels, or on KERNELS
+# make check-debug    run those of a guest on a kernel that finds mistakes
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
@@ -287,6 +288,10 @@ check-kernels:
 	@tests/setup kernels
 	@tests/kernels/check $(KERNELS)
 
+check-debug:
+	@tests/setup debug
+	@tests/kernels/debug
+
 style:
 	@tests/setup style
 	@$(GUEST_MAKE) run-style
@@ -319,4 +324,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules demo check check-kernels bench style run-check run-style fuzz install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug bench style run-check run-style fuzz install install-userspace install-modules uninstall clean distclean FORCE

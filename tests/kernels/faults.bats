@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Every allocation that a call to the module makes fails once, and so does every
+# copy to and from user space. Needs the debug kernel.
+#
+# While it sets up a mapping by pages, Linux 6.1 itself does not survive the failure
+# of some allocations of pages (phys_pmd_init), and warns of others (add_pages).
+
+load ../vm/helper
+
+export VM_EXPECTED='Call Trace|WARNING: .* add_pages'
+
+boot() {
+	LD_LIBRARY_PATH=build build/ivshmem serve --socket "$REGIONS/socket" --size 8M --vectors 4 3>&- 2>"$REGIONS/log" &
+	echo $! >"$REGIONS/server.pid"
+	until [ -S "$REGIONS/socket" ]; do sleep 0.05; done
+	VM_APPEND=panic_on_warn=0 vm_start -object "$(region a 4M)" -device ivshmem-plain,memdev=a,addr=4 \
+		-chardev "socket,id=server,path=$REGIONS/socket" \
+		-device ivshmem-doorbell,chardev=server,vectors=4,addr=5
+	guest 'cd /sys/kernel/debug
+		for fault in failslab fail_page_alloc; do echo N >$fault/ignore-gfp-wait; done
+		for fault in failslab fail_page_alloc fail_usercopy; do echo 0 >$fault/verbose; done
+		echo N >fail_page_alloc/ignore-gfp-highmem'
+	pages_from_order 0
+}
+
+teardown_file() {
+	vm_kill
+	kill "$(<"$REGIONS/server.pid")"
+	rm -rf "$REGIONS"
+}
+
+# pages_from_order ORDER: let only these allocations of pages fail
+pages_from_order() {
+	guest "echo $1 >/sys/kernel/debug/fail_page_alloc/min-order"
+}
+
+# faults CALL SLOT|NODE: how many allocations the call has, and all failed well
+faults() {
+	local what=0000:00:0$2.0
+	case $1 in
+	load | bind | unbind) ;;
+	*) what=/dev/ivshmem/by-path/pci-$what ;;
+	esac
+	run guest_within 120 "/tests/faults $1 $what"
+	echo "$output"
+	echo "# ${lines[-1]}" >&3
+	[ "$status" -eq 0 ]
+}
+
+# The device works, after all that.
+works() {
+	guest "udevadm settle; echo again | ivshmem write /dev/ivshmem/by-path/pci-0000:00:0$1.0"
+}
+
+@test "open" {
+	faults open 4
+}
+
+@test "mmap, and the first touch of a mapping" {
+	faults mmap 4
+	faults touch 4
+}
+
+@test "read, write, poll and fsync" {
+	for call in read write poll fsync; do
+		faults $call 4
+	done
+}
+
+@test "each ioctl" {
+	for call in get-info ring-doorbell set-eventfd unset-eventfd export-dmabuf; do
+		faults $call 5
+	done
+}
+
+@test "binding and unbinding, mapped by pages" {
+	pages_from_order 10
+	for slot in 4 5; do
+		faults bind $slot
+		works $slot
+		faults unbind $slot
+		works $slot
+	done
+}
+
+@test "binding and unbinding, mapped by page frames" {
+	guest 'rmmod ivshmem && modprobe ivshmem pages=0'
+	pages_from_order 0
+	for slot in 4 5; do
+		faults bind $slot
+		works $slot
+		faults unbind $slot
+		works $slot
+	done
+}
+
+@test "loading the module" {
+	guest 'rmmod ivshmem'
+	faults load 4
+	guest 'modprobe ivshmem'
+	works 4
+	works 5
+}
+
+@test "the guest powers off, nothing leaked, and its kernel log is clean" {
+	vm_stop
+}
