@@ -14,8 +14,8 @@
 /* A label or a channel's name that fills up to @size bytes with its closing zero. */
 bool ivshmem_is_name(const char *name, size_t size)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789-_.+";
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+";
 	size_t length = strnlen(name, size);
 
 	return length < size && name[0] != '.' && strspn(name, allowed) == length;
@@ -79,7 +79,6 @@ int ivshmem_superblock_read(struct ivshmem *shm, struct ivshmem_superblock *supe
 	ivshmem_window_unmap(&window);
 	return err;
 }
-
 
 /* Holes of a file are not looked at, since that would fill them. */
 static bool region_is_zero(const struct ivshmem *shm, const char *data)

@@ -58,12 +58,11 @@ int64_t ivshmem_deadline_ns(int timeout_ms)
 	return timeout_ms < 0 ? IVSHMEM_NEVER : ivshmem_now_ns() + (int64_t)timeout_ms * NS_PER_MS;
 }
 
+/* Elsewhere a hint is of no use: arm64's YIELD does nothing on most processors. */
 static inline void relax(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
+#if __has_builtin(__builtin_ia32_pause)
 	__builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-	__asm__ volatile("yield");
 #endif
 }
 
