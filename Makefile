@@ -221,6 +221,20 @@ build/asan/%: tests/lib/%.c $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace/lib $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< $(ASAN_OBJ) \
 		-lcmocka $(LIB_LIBS)
 
+# Those that share memory between threads, under the sanitizer for races.
+SANITIZE_THREADS := -fsanitize=thread -fno-omit-frame-pointer
+TSAN_OBJ := $(LIB_SRC:userspace/%.c=build/tsan/%.o)
+TSAN_TESTS := build/tsan/test_ring build/tsan/test_channel
+
+build/tsan/lib/%.o: userspace/lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -Wno-tsan -c -o $@ $<
+
+build/tsan/%: tests/lib/%.c $(wildcard tests/lib/*.h) $(TSAN_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace/lib $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -o $@ $< $(TSAN_OBJ) \
+		-lcmocka $(LIB_LIBS)
+
 # The whole command under the sanitizers, and the server's tests, which start it.
 ASAN_CLI_OBJ := $(CLI_OBJ:build/%=build/asan/%)
 SERVER_TESTS := $(patsubst tests/server/%.c,build/asan/server-tests/%,$(wildcard tests/server/test_*.c))
@@ -243,7 +257,7 @@ build/asan/server-tests/%: tests/server/%.c $(wildcard tests/server/*.h) $(filte
 	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< \
 		$(filter build/asan/server/ids.o,$(ASAN_CLI_OBJ)) -lcmocka
 
--include $(ASAN_OBJ:.o=.d) $(ASAN_CLI_OBJ:.o=.d)
+-include $(ASAN_OBJ:.o=.d) $(TSAN_OBJ:.o=.d) $(ASAN_CLI_OBJ:.o=.d)
 
 # Fuzzers: a fixed number of runs in "make check", a long time in "make fuzz".
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -299,8 +313,8 @@ style:
 run-style: $(SHARED)
 	tests/run tests/style
 
-run-check: build/tests/initramfs $(FUZZERS) $(SERVER_TESTS)
-	tests/run tests/style $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) tests/fuzz/check \
+run-check: build/tests/initramfs $(FUZZERS) $(TSAN_TESTS) $(SERVER_TESTS)
+	tests/run tests/style $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/fuzz/check \
 		$(wildcard tests/cli/*.bats) $(SERVER_TESTS) $(wildcard tests/server/*.bats) \
 		tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
 

@@ -2,6 +2,8 @@
 /* What a channel gives: who gets its ends, and what becomes of messages. */
 #include "channels.h"
 
+#include <stdatomic.h>
+
 #define MAX_IN_FLIGHT	8192
 #define OPERATIONS	300000
 #define STREAM_BYTES	(4 * MIB)
@@ -923,7 +925,7 @@ static void write_to_a_full_ring_tells_how_much_went(void **state)
 	assert_int_equal(ivshmem_channel_write(pair.a, data, sizeof(data), SHORT_MS), -ETIMEDOUT);
 }
 
-static volatile bool flood_is_over;
+static atomic_bool flood_is_over;
 
 static void *flood(void *channel)
 {
