@@ -110,7 +110,7 @@ static uint32_t random_epoch(void)
 
 /*
  * Takes the end over from whoever had it at that epoch. -EBUSY: somebody else was
- * faster.
+ * faster. A program that ends in between leaves an end that is free.
  */
 int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool locked)
 {
@@ -128,7 +128,9 @@ int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool 
 	write_facts(channel, locked);
 	channel->other_epoch = 0;
 	channel->epoch = attaching - END_ATTACHING + END_ATTACHED;
-	__atomic_store_n(&own->epoch, channel->epoch, __ATOMIC_SEQ_CST);
+	if (!__atomic_compare_exchange_n(&own->epoch, &attaching, channel->epoch, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return -EBUSY;
 	return 0;
 }
 

@@ -72,6 +72,10 @@ enum ivshmem_end_state ivshmem_slot_state(const struct ivshmem_slot *slots, unsi
 
 	if (state == END_NEVER || state == END_CLOSED)
 		return IVSHMEM_END_FREE;
+	/* What it says of its program is not of this epoch yet; the lock comes first. */
+	if (state == END_ATTACHING)
+		return lock_fd >= 0 && is_locked(lock_fd, slot, side) ? IVSHMEM_END_ATTACHED :
+									IVSHMEM_END_DEAD;
 	if (lock_fd < 0 || !ivshmem_session_is_local(end) ||
 	    !(__atomic_load_n(&end->wake, __ATOMIC_RELAXED) & WAKE_LOCKED))
 		return IVSHMEM_END_ATTACHED;
