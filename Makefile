@@ -268,6 +268,20 @@ build/fuzz/%: tests/fuzz/%.c $(wildcard userspace/lib/*.c userspace/lib/*.h)
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		-o $@ $< userspace/lib/protocol.c userspace/lib/stream.c
 
+# The whole library, with the other side's turns in between.
+FUZZ_OBJ := $(LIB_SRC:userspace/%.c=build/fuzz/%.o)
+
+build/fuzz/lib/%.o: userspace/lib/%.c $(wildcard userspace/lib/*.h) tests/fuzz/channel_hooks.h
+	@mkdir -p $(@D)
+	clang $(IVSHMEM_CPPFLAGS) -std=gnu11 -g -O1 -Wall -Wextra -Wno-unused-parameter \
+		-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+		-include tests/fuzz/channel_hooks.h -c -o $@ $<
+
+build/fuzz/fuzz_channel: tests/fuzz/fuzz_channel.c $(FUZZ_OBJ)
+	clang $(IVSHMEM_CPPFLAGS) -Iuserspace/lib -std=gnu11 -g -O1 -Wall -Wextra -Wno-unused-parameter \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $< $(FUZZ_OBJ) $(LIB_LIBS)
+
 fuzz: $(FUZZERS)
 	SECONDS_EACH=$${SECONDS_EACH:-600} tests/fuzz/check
 

@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: MIT
+/*
+ * libFuzzer: another side that writes anything anywhere in the region, before any
+ * look of this side at it. The input is a sequence of pieces of three bytes or more:
+ * what this side is to do, and what the other side writes meanwhile; see turn() and
+ * strike(). This side sees time pass only by what it does, so a run takes no time and
+ * is the same each time.
+ *
+ * Nothing may crash or read or write outside of what is mapped; every call ends
+ * within its timeout; this side writes nowhere but to its own end of its own channel;
+ * and it gives only the errors that are documented.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "channel.h"
+
+#define PAGE		4096ul
+#define REGION_SIZE	(64ul << 10)
+#define CHANNELS	2
+#define ARENA_SIZE	(256ul << 20)
+#define NS_PER_LOOK	1000
+#define MAX_LOOKS	400000		/* of one call: beyond, it hangs */
+#define TIMEOUT_MS	3
+#define check(condition) do {						\
+	if (!(condition)) {						\
+		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+		abort();						\
+	}								\
+} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+void hook_strike(void);
+void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+int hook_munmap(void *address, size_t size);
+int hook_clock_gettime(clockid_t clock, struct timespec *now);
+int hook_nanosleep(const struct timespec *time, struct timespec *left);
+long hook_futex(long number, ...);
+ssize_t hook_getrandom(void *buffer, size_t size, unsigned int flags);
+
+/* --- maps, each with nothing around it --- */
+
+static char *arena;
+static size_t arena_used;
+
+void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	if (!(flags & MAP_FIXED)) {
+		address = arena + arena_used + PAGE;
+		/* As the kernel does for large maps: addresses of any alignment. */
+		arena_used += size + 2 * PAGE;
+		check(arena_used <= ARENA_SIZE);
+		if (fd < 0)
+			return address;
+	}
+	return mmap(address, size, protection, flags | MAP_FIXED, fd, offset);
+}
+
+int hook_munmap(void *address, size_t size)
+{
+	check(mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+		   -1, 0) != MAP_FAILED);
+	return 0;
+}
+
+/* --- the other side --- */
+
+static struct {
+	const uint8_t *data;
+	size_t size;
+	uint8_t *region;		/* as the other side sees it */
+	uint8_t shadow[REGION_SIZE];	/* what was written by the other side, and only that */
+	int64_t now;
+	unsigned int looks;
+	unsigned int until_strike;
+	bool in_strike;
+	bool reformatted;
+	struct ivshmem_channel *channel;
+	unsigned int side;
+} run;
+
+static unsigned int next_byte(void)
+{
+	if (!run.size)
+		return 0;
+	run.size--;
+	return *run.data++;
+}
+
+static unsigned int next_word(void)
+{
+	unsigned int low = next_byte();
+
+	return low | next_byte() << 8;
+}
+
+static void other_writes(size_t offset, const void *bytes, size_t length)
+{
+	if (offset >= REGION_SIZE)
+		return;
+	if (length > REGION_SIZE - offset)
+		length = REGION_SIZE - offset;
+	memcpy(run.region + offset, bytes, length);
+	memcpy(run.shadow + offset, bytes, length);
+}
+
+static void other_writes_word(size_t offset, uint32_t value)
+{
+	other_writes(offset, &value, sizeof(value));
+}
+
+static size_t end_offset(unsigned int side)
+{
+	return SLOTS_OFFSET + offsetof(struct ivshmem_slot, ends) +
+	       side * sizeof(struct ivshmem_slot_end);
+}
+
+static uint32_t region_word(size_t offset)
+{
+	uint32_t value;
+
+	memcpy(&value, run.region + offset, sizeof(value));
+	return value;
+}
+
+static size_t ring_at(unsigned int writer)
+{
+	struct ivshmem_superblock superblock;
+
+	memcpy(&superblock, run.region, sizeof(superblock));
+	return superblock.rings_offset + writer * superblock.ring_size;
+}
+
+/* What a proper other end would do to come into a session: so that one is reached. */
+static void other_agrees(void)
+{
+	size_t other = end_offset(!run.side), own = end_offset(run.side);
+	uint32_t epoch = region_word(own);
+
+	other_writes_word(other + offsetof(struct ivshmem_slot_end, seen), epoch);
+	other_writes_word(other + offsetof(struct ivshmem_slot_end, ready), epoch);
+}
+
+/* A header that this side takes for the next message, of any length. */
+static void other_sends(uint32_t length)
+{
+	uint64_t header;
+
+	if (!run.channel)
+		return;
+	header = record_header(run.channel->receiver.count + 1, length);
+	other_writes(ring_at(!run.side) + run.channel->receiver.position -
+		     run.channel->receiver.lap, &header, sizeof(header));
+}
+
+static void other_mails(uint32_t length)
+{
+	const struct ivshmem_mailbox *box;
+	uint64_t header;
+
+	if (!run.channel)
+		return;
+	box = &run.channel->mailbox;
+	header = record_header(run.channel->receiver.count + 1,
+			       mail_length(box->taken + box->open + 1, length));
+	other_writes(SLOTS_OFFSET + offsetof(struct ivshmem_slot, mail[!run.side]), &header,
+		     sizeof(header));
+}
+
+static void other_consumes(uint64_t consumed)
+{
+	other_writes(end_offset(!run.side) + offsetof(struct ivshmem_slot_end, consumed), &consumed,
+		     sizeof(consumed));
+}
+
+/* One thing that the other side does. */
+static void strike(void)
+{
+	unsigned int what = next_byte();
+	uint8_t bytes[8];
+	size_t i;
+
+	switch (what % 16) {
+	case 0:		/* anything anywhere */
+		i = next_word();
+		bytes[0] = (uint8_t)next_byte();
+		other_writes(i, bytes, 1);
+		break;
+	case 1:		/* eight bytes of anything in the slot */
+		i = SLOTS_OFFSET + next_byte() * 8 % sizeof(struct ivshmem_slot);
+		for (unsigned int b = 0; b < sizeof(bytes); b++)
+			bytes[b] = (uint8_t)next_byte();
+		other_writes(i, bytes, sizeof(bytes));
+		break;
+	case 2:
+		other_writes_word(end_offset(!run.side), next_byte() * 4 + END_ATTACHED);
+		break;
+	case 3:
+		other_writes_word(end_offset(run.side), next_byte());
+		break;
+	case 4 ... 6:
+		other_agrees();
+		break;
+	case 7:
+		other_sends(next_byte());
+		break;
+	case 8:
+		other_sends(next_word() * (what & 16 ? 65537 : 1));
+		break;
+	case 9:
+		other_mails(next_byte() % 32);
+		break;
+	case 10:
+		other_consumes(next_byte() * 64);
+		break;
+	case 11:
+		if (run.channel)
+			other_consumes(run.channel->sender.position - next_byte() % 4 * 64);
+		break;
+	case 12:
+		other_writes_word(end_offset(!run.side) + 4 + what / 16 % 2 * 4, next_byte());
+		break;
+	case 13:
+		other_writes_word(SLOTS_OFFSET + offsetof(struct ivshmem_slot, mail[!run.side]) +
+				  offsetof(struct ivshmem_mail, taken), next_byte() % 8);
+		break;
+	case 14:
+		other_writes_word(end_offset(!run.side), region_word(end_offset(!run.side)) + 1);
+		break;
+	case 15:
+		other_writes_word(next_byte() * 4 % 124, next_word());
+		break;
+	}
+}
+
+void hook_strike(void)
+{
+	run.now += NS_PER_LOOK;
+	check(++run.looks < MAX_LOOKS);
+	if (run.in_strike || !run.size || run.until_strike--)
+		return;
+	run.in_strike = true;
+	run.until_strike = next_byte();
+	/* Often at once, and sometimes after many looks. */
+	run.until_strike = run.until_strike < 128 ? run.until_strike % 4 : run.until_strike - 128;
+	strike();
+	run.in_strike = false;
+}
+
+/* --- time --- */
+
+int hook_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	run.now += NS_PER_LOOK;
+	*now = (struct timespec) { .tv_sec = run.now / 1000000000, .tv_nsec = run.now % 1000000000 };
+	return 0;
+}
+
+static void pass_time(const struct timespec *time)
+{
+	check(time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < 1000000000);
+	run.now += time->tv_sec * 1000000000ll + time->tv_nsec;
+	hook_strike();
+}
+
+int hook_nanosleep(const struct timespec *time, struct timespec *left)
+{
+	pass_time(time);
+	return 0;
+}
+
+/* Waiting sees the word, and is woken by time alone. */
+long hook_futex(long number, ...)
+{
+	const struct timespec *time;
+	const uint32_t *word;
+	uint32_t value;
+	va_list args;
+	int operation;
+
+	va_start(args, number);
+	word = va_arg(args, const uint32_t *);
+	operation = va_arg(args, int);
+	value = va_arg(args, uint32_t);
+	time = va_arg(args, const struct timespec *);
+	va_end(args);
+	check(number == SYS_futex);
+	if (operation)
+		return 0;
+	if (*word != value) {
+		errno = EAGAIN;
+		return -1;
+	}
+	pass_time(time);
+	errno = ETIMEDOUT;
+	return -1;
+}
+
+ssize_t hook_getrandom(void *buffer, size_t size, unsigned int flags)
+{
+	memset(buffer, 0xa5, size);
+	return (ssize_t)size;
+}
+
+/* --- this side --- */
+
+static bool is_documented(ssize_t err)
+{
+	switch (err) {
+	case -EAGAIN:
+	case -ETIMEDOUT:
+	case -EMSGSIZE:
+	case -EPIPE:
+	case -ECONNRESET:
+	case -ENOTCONN:
+	case -EPROTO:
+	case -EBUSY:
+	case -EINVAL:
+	case -ESTALE:
+	case -ENOSPC:
+	case -ENOMEDIUM:
+	case -EMEDIUMTYPE:
+	case -EPROTONOSUPPORT:
+	case -EUCLEAN:
+	case -EEXIST:
+	case -ENOTEMPTY:
+		return true;
+	}
+	return err >= 0;
+}
+
+static void read_layout(struct ivshmem *shm)
+{
+	struct ivshmem_layout *layout;
+	unsigned int i, channels;
+	int err = ivshmem_layout_read(&layout, shm);
+
+	check(is_documented(err));
+	if (err)
+		return;
+	channels = ivshmem_layout_channels(layout);
+	check(channels >= 1 && channels <= IVSHMEM_MAX_CHANNELS);
+	check(strlen(ivshmem_layout_label(layout)) < IVSHMEM_LABEL_SIZE);
+	for (i = 0; i < channels; i++) {
+		const char *name = ivshmem_layout_name(layout, i);
+
+		check(!name || strlen(name) < IVSHMEM_CHANNEL_NAME_SIZE);
+		check((unsigned int)ivshmem_layout_state(layout, i, IVSHMEM_END_CREATOR) <=
+		      IVSHMEM_END_DEAD);
+	}
+	ivshmem_layout_free(layout);
+}
+
+/* The bytes themselves are read, and written, from one end to the other. */
+static void use(const volatile uint8_t *bytes, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i += 61)
+		(void)bytes[i];
+	if (length)
+		(void)bytes[length - 1];
+}
+
+/* One thing that this side does. */
+static void turn(struct ivshmem *shm)
+{
+	static uint8_t buffer[REGION_SIZE];
+	struct ivshmem_channel *channel = run.channel;
+	unsigned int what = next_byte();
+	int timeout = what & 16 ? TIMEOUT_MS : 0;
+	size_t length = what & 32 ? next_word() : next_byte();
+	const void *message;
+	ssize_t result = 0;
+	void *room;
+
+	run.looks = 0;
+	switch (what % 16) {
+	case 0 ... 2:
+		result = ivshmem_channel_send(channel, buffer, length, timeout);
+		break;
+	case 3:
+		result = ivshmem_channel_reserve(channel, &room, length, timeout);
+		if (!result)
+			memset(room, 0x5a, length);
+		break;
+	case 4:
+		result = ivshmem_channel_commit(channel, length, what & 64 ? IVSHMEM_MORE : 0);
+		break;
+	case 5 ... 7:
+		result = ivshmem_channel_recv(channel, buffer, length, timeout);
+		check(result <= (ssize_t)length);
+		break;
+	case 8 ... 9:
+		result = ivshmem_channel_peek(channel, &message, timeout);
+		if (result > 0)
+			use(message, (size_t)result);
+		check(result <= (ssize_t)ivshmem_channel_max_length(channel));
+		break;
+	case 10:
+		result = ivshmem_channel_release(channel);
+		break;
+	case 11:
+		result = ivshmem_channel_read(channel, buffer, length + 1, timeout);
+		check(result <= (ssize_t)length + 1);
+		break;
+	case 12:
+		result = ivshmem_channel_write(channel, buffer, length, timeout);
+		break;
+	case 13:
+		result = ivshmem_channel_reconnect(channel, timeout);
+		break;
+	case 14:
+		read_layout(shm);
+		break;
+	case 15:
+		result = ivshmem_format(shm, "", 1, 0);
+		run.reformatted |= !result;
+		break;
+	}
+	check(is_documented(result));
+}
+
+static void ignore(size_t offset, size_t size)
+{
+	memcpy(run.shadow + offset, run.region + offset, size);
+}
+
+/*
+ * All but this side's ends, halves of mailboxes and rings is as the other side left
+ * it; who creates gives slots their names.
+ */
+static void check_untouched(const struct ivshmem_superblock *superblock)
+{
+	unsigned int i;
+	size_t slot;
+
+	for (i = 0; i < CHANNELS; i++) {
+		slot = ivshmem_slot_offset(i);
+		if (!run.side)
+			ignore(slot, offsetof(struct ivshmem_slot, reserved_64));
+		ignore(slot + offsetof(struct ivshmem_slot, ends[run.side]),
+		       sizeof(struct ivshmem_slot_end));
+		ignore(slot + offsetof(struct ivshmem_slot, mail[run.side]),
+		       sizeof(struct ivshmem_mail));
+		ignore(ivshmem_ring_offset(superblock, i, run.side), superblock->ring_size);
+	}
+	check(!memcmp(run.shadow, run.region, REGION_SIZE));
+}
+
+static int open_channel(struct ivshmem *shm)
+{
+	unsigned int flags = next_byte() & 1 ? IVSHMEM_CHANNEL_TAKE_OVER : 0;
+	int err;
+
+	run.looks = 0;
+	run.until_strike = 0;
+	if (run.side)
+		err = ivshmem_channel_connect(&run.channel, shm, "a", flags, TIMEOUT_MS);
+	else
+		err = ivshmem_channel_create(&run.channel, shm, "a", flags, TIMEOUT_MS);
+	check(is_documented(err));
+	return err;
+}
+
+/* The slot that the other side, and nobody else, has used before. */
+static void prepare_slot(void)
+{
+	uint64_t key = ivshmem_slot_key("a");
+
+	memcpy(run.region + SLOTS_OFFSET, &key, sizeof(key));
+	run.region[SLOTS_OFFSET + sizeof(key)] = 'a';
+	memcpy(run.shadow, run.region, REGION_SIZE);
+	other_writes_word(end_offset(!run.side), 4 + END_ATTACHED);
+}
+
+static struct ivshmem *open_region(int fd)
+{
+	struct ivshmem *shm = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	check(!ivshmem_open(&shm, path, 0));
+	return shm;
+}
+
+static int region_fd(void)
+{
+	static int fd = -1;
+
+	if (fd < 0) {
+		fd = memfd_create("region", MFD_CLOEXEC);
+		check(fd >= 0 && !ftruncate(fd, REGION_SIZE));
+		run.region = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		check(run.region != MAP_FAILED);
+		arena = mmap(NULL, ARENA_SIZE, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		check(arena != MAP_FAILED);
+	}
+	return fd;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ivshmem_superblock superblock;
+	int fd = region_fd();
+	struct ivshmem *shm;
+
+	run.size = 0;
+	run.channel = NULL;
+	run.looks = 0;
+	run.reformatted = false;
+	run.now = 1000000000;
+	arena_used = 0;
+	memset(run.region, 0, REGION_SIZE);
+	shm = open_region(fd);
+	check(!ivshmem_format(shm, "fuzz", CHANNELS, 0));
+	memcpy(&superblock, run.region, sizeof(superblock));
+	run.data = data;
+	run.size = size;
+	run.side = next_byte() & 1;
+	prepare_slot();
+	if (!open_channel(shm)) {
+		while (run.size && arena_used < ARENA_SIZE / 2)
+			turn(shm);
+		run.size = 0;
+		run.looks = 0;
+		ivshmem_channel_close(run.channel);
+	}
+	run.channel = NULL;
+	if (!run.reformatted)
+		check_untouched(&superblock);
+	ivshmem_close(shm);
+	hook_munmap(arena, ARENA_SIZE);
+	return 0;
+}
