@@ -26,6 +26,8 @@ enum wakeup {
  * @waits: What was last written there.
  * @other_word: The waiting word of the other end that goes with it.
  * @handled: What was last seen there, and needs nothing more.
+ * @bell: Changed by this end with each ring of the other by futex.
+ * @other_bell: The other end's, which this end sleeps on.
  * @epoll: Signalled when this end is rung; -1 until needed.
  * @failed: What the calls return from now on, a negative errno; 0 as long as all
  *          is well.
@@ -35,6 +37,8 @@ struct ivshmem_waiter {
 	uint32_t waits;
 	const uint32_t *other_word;
 	uint32_t handled;
+	uint32_t *bell;
+	const uint32_t *other_bell;
 	int epoll;
 	int failed;
 };
@@ -157,7 +161,7 @@ int ivshmem_wait_for(struct ivshmem_channel *channel, struct ivshmem_waiter *wai
 		     uint64_t need, int timeout_ms);
 void ivshmem_wake_other(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter);
 void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
-			 const uint32_t *other_word);
+			 const uint32_t *other_word, uint32_t *bell, const uint32_t *other_bell);
 void ivshmem_waiter_close(struct ivshmem_waiter *waiter);
 
 /* transfer.c */

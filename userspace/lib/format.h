@@ -81,6 +81,9 @@ enum waiting_state {
  * @ready: The epoch of the other end that its own ring and @consumed were reset for.
  * @closed: The last of its epochs that was closed after a session: the other end may
  *          find that out late, when the next epoch is there already.
+ * @receiver_bell: Counts how often it has rung the other's receiver by futex, which
+ *                 sleeps on this word.
+ * @sender_bell: The same for the other's sender.
  * @pid: Its process, for display.
  * @wake: Of the WAKE_ flags.
  * @peer_id: See WAKE_RINGABLE.
@@ -101,7 +104,9 @@ struct ivshmem_slot_end {
 	uint32_t seen;
 	uint32_t ready;
 	uint32_t closed;
-	uint8_t reserved_24[40];
+	uint32_t receiver_bell;
+	uint32_t sender_bell;
+	uint8_t reserved_32[32];
 	uint32_t pid;
 	uint32_t wake;
 	uint32_t peer_id;
@@ -168,6 +173,8 @@ static_assert(offsetof(struct ivshmem_slot_end, sender) == 8, "format");
 static_assert(offsetof(struct ivshmem_slot_end, seen) == 12, "format");
 static_assert(offsetof(struct ivshmem_slot_end, ready) == 16, "format");
 static_assert(offsetof(struct ivshmem_slot_end, closed) == 20, "format");
+static_assert(offsetof(struct ivshmem_slot_end, receiver_bell) == 24, "format");
+static_assert(offsetof(struct ivshmem_slot_end, sender_bell) == 28, "format");
 static_assert(offsetof(struct ivshmem_slot_end, pid) == 64, "format");
 static_assert(offsetof(struct ivshmem_slot_end, wake) == 68, "format");
 static_assert(offsetof(struct ivshmem_slot_end, peer_id) == 72, "format");

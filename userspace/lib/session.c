@@ -173,12 +173,17 @@ static void reset_own(struct ivshmem_channel *channel)
 	channel->read_left = 0;
 }
 
-static void begin(struct ivshmem_channel *channel, uint32_t other)
+static void begin(struct ivshmem_channel *channel, uint32_t epoch)
 {
-	channel->other_epoch = other;
+	const struct ivshmem_slot_end *other = channel->other;
+	struct ivshmem_slot_end *own = channel->own;
+
+	channel->other_epoch = epoch;
 	read_facts(channel);
-	ivshmem_waiter_init(&channel->room, &channel->own->sender, &channel->other->receiver);
-	ivshmem_waiter_init(&channel->news, &channel->own->receiver, &channel->other->sender);
+	ivshmem_waiter_init(&channel->room, &own->sender, &other->receiver,
+			    &own->receiver_bell, &other->sender_bell);
+	ivshmem_waiter_init(&channel->news, &own->receiver, &other->sender,
+			    &own->sender_bell, &other->receiver_bell);
 }
 
 /* One look at the other end: 1 once both are ready. @reset_for is the epoch of it. */

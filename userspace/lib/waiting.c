@@ -18,6 +18,10 @@
  *           the thread does (Morrison and Afek, "Temporally bounding TSO for
  *           fence-free asymmetric synchronization", 2015, builds on the same).
  *
+ * A ring that comes between the last look and the sleep is not lost: an eventfd keeps
+ * it, and for a futex each ring changes the word that is slept on, which was read
+ * before this end said that it is asleep.
+ *
  * So that correctness does not hang on the length of that time, no sleep is for ever:
  * the first lasts FIRST_SLEEP_NS, later ones LATER_SLEEP_NS. A store that took
  * longer than DROWSY_NS makes a message late; none is lost. These looks also
@@ -86,10 +90,12 @@ int ivshmem_pause(int64_t *pause_ns, int64_t longest_ns, int64_t deadline)
 }
 
 void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
-			 const uint32_t *other_word)
+			 const uint32_t *other_word, uint32_t *bell, const uint32_t *other_bell)
 {
 	waiter->word = word;
 	waiter->other_word = other_word;
+	waiter->bell = bell;
+	waiter->other_bell = other_bell;
 	waiter->waits = __atomic_load_n(word, __ATOMIC_RELAXED);
 	waiter->handled = 0;
 	waiter->failed = 0;
@@ -112,7 +118,14 @@ static void announce(struct ivshmem_waiter *waiter, enum waiting_state state)
 
 /* --- waking --- */
 
-static void ring(struct ivshmem_channel *channel, const uint32_t *word)
+/* Who is about to sleep, and has not yet, sees that the bell has changed. */
+static void ring_by_futex(uint32_t *bell)
+{
+	__atomic_store_n(bell, __atomic_load_n(bell, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void ring(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter)
 {
 	switch (channel->wakes_other) {
 	case WAKEUP_DOORBELL:
@@ -121,7 +134,7 @@ static void ring(struct ivshmem_channel *channel, const uint32_t *word)
 		ivshmem_notify(channel->shm, channel->other_peer, channel->other_vector);
 		break;
 	case WAKEUP_FUTEX:
-		syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+		ring_by_futex(waiter->bell);
 		break;
 	case WAKEUP_BACKOFF:
 		break;
@@ -142,7 +155,7 @@ void ivshmem_wake_other(struct ivshmem_channel *channel, struct ivshmem_waiter *
 	}
 	waiter->handled = word;
 	if (word % 4 == WAITING_ASLEEP)
-		ring(channel, waiter->other_word);
+		ring(channel, waiter);
 }
 
 /* --- sleeping --- */
@@ -206,18 +219,15 @@ static int sleep_by_doorbell(struct ivshmem_channel *channel, struct ivshmem_wai
 	return take_signals(channel, waiter->epoll, (int)((ns + NS_PER_MS - 1) / NS_PER_MS));
 }
 
-/* The word is written by this end only: another value there is a lie, or a new session. */
-static int sleep_by_futex(const struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
-			  int64_t ns)
+/* @bell is what the other end's bell was before this end said that it is asleep. */
+static int sleep_by_futex(const struct ivshmem_waiter *waiter, uint32_t bell, int64_t ns)
 {
 	struct timespec time = { .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
 
-	if (!syscall(SYS_futex, waiter->word, FUTEX_WAIT, waiter->waits, &time, NULL, 0) ||
-	    errno == ETIMEDOUT)
+	if (!syscall(SYS_futex, waiter->other_bell, FUTEX_WAIT, bell, &time, NULL, 0) ||
+	    errno == ETIMEDOUT || errno == EAGAIN)
 		return 0;
-	if (errno != EAGAIN)
-		return -errno;
-	return ivshmem_session_check(channel) ?: -EPROTO;
+	return -errno;
 }
 
 /* --- both --- */
@@ -271,6 +281,7 @@ static int64_t spin_end(const struct ivshmem_channel *channel, int64_t deadline)
 static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		      ready_fn is_ready, uint64_t need, int64_t ns)
 {
+	uint32_t bell = __atomic_load_n(waiter->other_bell, __ATOMIC_ACQUIRE);
 	int ready;
 
 	announce(waiter, WAITING_DROWSY);
@@ -283,7 +294,7 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	if (!ready && channel->wakeup == WAKEUP_DOORBELL)
 		ready = sleep_by_doorbell(channel, waiter, ns);
 	else if (!ready)
-		ready = sleep_by_futex(channel, waiter, ns);
+		ready = sleep_by_futex(waiter, bell, ns);
 	announce(waiter, WAITING_AWAKE);
 	return ready;
 }
