@@ -1,0 +1,110 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Channels between two guests and host programs: in the region of a server, which has
+# doorbells, and in a plain one.
+
+load helper
+
+ROUNDS=500
+export LD_LIBRARY_PATH=build
+
+boot_guest() {
+	vm_start -chardev "socket,id=server0,path=$REGIONS/server" \
+		-device ivshmem-doorbell,chardev=server0,vectors=2,addr=4 \
+		-object "$(region plain 16M)" -device ivshmem-plain,memdev=plain,addr=5
+	echo "$VM_DIR" >"$REGIONS/guest-$1"
+}
+
+boot() {
+	build/ivshmem serve --socket "$REGIONS/server" --size 16M --vectors 2 3>&- 2>"$REGIONS/server.log" &
+	echo $! >"$REGIONS/server.pid"
+	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
+	build/ivshmem create "$REGIONS/plain" --size 16M
+	build/ivshmem format "$REGIONS/plain" --label plain
+	build/ivshmem format "unix:$REGIONS/server" --label doorbell
+	boot_guest a
+	boot_guest b
+}
+
+teardown_file() {
+	local name
+	for name in a b; do
+		VM_DIR=$(<"$REGIONS/guest-$name") vm_kill
+	done
+	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
+	rm -rf "$REGIONS"
+}
+
+# on NAME COMMAND...: a command of vm.bash on one of the guests
+on() {
+	local VM_DIR
+	VM_DIR=$(<"$REGIONS/guest-$1")
+	shift
+	"$@"
+}
+
+# messages host|a|b plain|doorbell ARGUMENT...
+messages() {
+	local who=$1 where=$2
+	shift 2
+	case $who:$where in
+	host:plain) timeout 60 build/tests/messages "$REGIONS/plain" "$@" ;;
+	host:doorbell) timeout 60 build/tests/messages "unix:$REGIONS/server" "$@" ;;
+	*) on "$who" guest_within 60 "/tests/messages /dev/ivshmem/by-label/$where $*" ;;
+	esac
+}
+
+# exchange ASKING ECHOING plain|doorbell WAKEUP: the one creates the channel and asks,
+# the other connects to it and echoes; then the other way round.
+exchange() {
+	local side
+	for side in "create connect" "connect create"; do
+		messages "$2" "$3" chat "${side#* }" echo 3>&- >"$REGIONS/echo" 2>&1 &
+		echo_pid=$!
+		run messages "$1" "$3" chat "${side% *}" $ROUNDS
+		echo "$output"
+		[ "$output" = "$ROUNDS $4" ]
+		wait $echo_pid
+	done
+}
+
+@test "a host program asks a guest, which rings back" {
+	exchange host a doorbell doorbell
+}
+
+@test "a guest asks a host program, which rings back" {
+	exchange a host doorbell doorbell
+}
+
+@test "a guest asks another guest, which rings back" {
+	exchange a b doorbell doorbell
+}
+
+@test "a host program asks a guest, where nobody can ring" {
+	exchange host a plain backoff
+}
+
+@test "a guest asks a host program, where nobody can ring" {
+	exchange a host plain backoff
+}
+
+@test "a guest asks another guest, where nobody can ring" {
+	exchange a b plain backoff
+}
+
+@test "a channel outlives a guest that is killed" {
+	messages host doorbell life create echo 3>&- >"$REGIONS/echo" 2>&1 &
+	echo_pid=$!
+	on b guest "/tests/messages /dev/ivshmem/by-label/doorbell life connect 1000000 >/dev/null 2>&1 &"
+	until on a guest 'ivshmem info --json /dev/ivshmem/by-label/doorbell' |
+		jq -e '.channels[]? | select(.name == "life") | .connector.sent > 10' >/dev/null; do
+		sleep 0.1
+	done
+	VM_DIR=$(<"$REGIONS/guest-b") vm_kill
+	boot_guest b
+	run messages b doorbell life connect $ROUNDS
+	echo "$output"
+	[ "$output" = "$ROUNDS doorbell" ]
+	wait $echo_pid
+	[ "$(<"$REGIONS/echo")" = reconnected ]
+}
