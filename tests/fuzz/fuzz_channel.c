@@ -32,6 +32,7 @@
 #define NS_PER_LOOK	1000
 #define MAX_LOOKS	400000		/* of one call: beyond, it hangs */
 #define TIMEOUT_MS	3
+#define MAIL_LENGTH	sizeof(((struct ivshmem_mail *)NULL)->message)
 #define check(condition) do {						\
 	if (!(condition)) {						\
 		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
@@ -184,6 +185,14 @@ static void other_consumes(uint64_t consumed)
 		     sizeof(consumed));
 }
 
+/* A superblock that lies, and is no damaged one. */
+static void other_mends_crc(void)
+{
+	size_t offset = offsetof(struct ivshmem_superblock, crc);
+
+	other_writes_word(offset, ivshmem_crc32(run.region, offset));
+}
+
 /* One thing that the other side does. */
 static void strike(void)
 {
@@ -239,7 +248,10 @@ static void strike(void)
 		other_writes_word(end_offset(!run.side), region_word(end_offset(!run.side)) + 1);
 		break;
 	case 15:
-		other_writes_word(next_byte() * 4 % 124, next_word());
+		i = next_byte() * 4 % 124;
+		other_writes_word(i, next_word() << (what & 32 ? 12 : 0));
+		if (what & 16)
+			other_mends_crc();
 		break;
 	}
 }
@@ -381,7 +393,7 @@ static void turn(struct ivshmem *shm)
 	unsigned int what = next_byte();
 	int timeout = what & 16 ? TIMEOUT_MS : 0;
 	size_t length = what & 32 ? next_word() : next_byte();
-	const void *message;
+	const void *message, *mail;
 	ssize_t result = 0;
 	void *room;
 
@@ -407,6 +419,8 @@ static void turn(struct ivshmem *shm)
 		if (result > 0)
 			use(message, (size_t)result);
 		check(result <= (ssize_t)ivshmem_channel_max_length(channel));
+		mail = channel->mailbox.other->message;
+		check(result <= (ssize_t)MAIL_LENGTH || message != mail);
 		break;
 	case 10:
 		result = ivshmem_channel_release(channel);
