@@ -328,7 +328,7 @@ run-style: $(SHARED)
 	tests/run tests/style
 
 run-check: build/tests/initramfs $(FUZZERS) $(TSAN_TESTS) $(SERVER_TESTS)
-	tests/run tests/style $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/fuzz/check \
+	tests/run tests/style $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/model/check tests/fuzz/check \
 		$(wildcard tests/cli/*.bats) $(SERVER_TESTS) $(wildcard tests/server/*.bats) \
 		tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
 

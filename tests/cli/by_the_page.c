@@ -266,10 +266,11 @@ static bool receive_message(void)
 		if ((uint32_t)header > ring_size / 2 - 8)
 			die("too long a message");
 		print_message((uint32_t)header);
-	} else if (mail >> 32 == wanted) {
-		if ((uint32_t)mail > 16)
+	} else if (mail >> 32 == wanted &&
+		   (mail >> 8 & 0xffffff) == ((mail_taken + 1) & 0xffffff)) {
+		if ((mail & 0xff) > 16)
 			die("too long a mail");
-		printf("%.*s\n", (int)(uint32_t)mail, region + other_mail + 8);
+		printf("%.*s\n", (int)(mail & 0xff), region + other_mail + 8);
 		put32(own_mail + 24, ++mail_taken);
 	} else {
 		return false;
