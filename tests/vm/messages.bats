@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The command's channels between the host and a guest, on a plain region and on one
+# with a doorbell.
+
+load helper
+
+export LD_LIBRARY_PATH=build
+
+boot() {
+	build/ivshmem serve --socket "$REGIONS/server" --size 4M --vectors 2 3>&- 2>"$REGIONS/server.log" &
+	echo $! >"$REGIONS/server.pid"
+	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
+	vm_start -object "$(region plain 4M)" -device ivshmem-plain,memdev=plain,addr=4 \
+		-chardev "socket,id=server,path=$REGIONS/server" \
+		-device ivshmem-doorbell,chardev=server,vectors=2,addr=5
+}
+
+teardown_file() {
+	vm_kill
+	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
+	rm -rf "$REGIONS"
+}
+
+host() {
+	timeout 60 build/ivshmem "$@"
+}
+
+# Each kind of region: its path here, and its node there.
+each() {
+	"$@" "$REGIONS/plain" /dev/ivshmem/by-path/pci-0000:00:04.0
+	"$@" "unix:$REGIONS/server" /dev/ivshmem/by-path/pci-0000:00:05.0
+}
+
+format_and_compare() {
+	host format --label messages --channels 8 "$1"
+	[ "$(host info --json "$1" | jq -r '.label, .uuid')" = \
+		"$(guest "ivshmem info --json $2" | jq -r '.label, .uuid')" ]
+}
+
+@test "what the host has formatted is formatted in the guest" {
+	each format_and_compare
+}
+
+to_guest() {
+	seq 1 20000 | host send "$1" to-guest 3>&- &
+	[ "$(guest "timeout 50 ivshmem recv $2 to-guest | sha256sum")" = "$(seq 1 20000 | sha256sum)" ]
+	wait $!
+}
+
+@test "messages from the host arrive in the guest" {
+	each to_guest
+}
+
+to_host() {
+	guest "seq 1 20000 | timeout 50 ivshmem send $2 to-host >/dev/null 2>&1 &"
+	[ "$(host recv "$1" to-host | sha256sum)" = "$(seq 1 20000 | sha256sum)" ]
+}
+
+@test "messages from the guest arrive on the host" {
+	each to_host
+}
+
+stream_both_ways() {
+	head -c 8000000 /dev/urandom >"$REGIONS/noise"
+	guest "timeout 50 ivshmem recv --whole $2 down >/tmp/noise 2>&1 & echo \$! >/run/receiver"
+	host send --whole "$1" down <"$REGIONS/noise"
+	guest 'while kill -0 $(cat /run/receiver) 2>/dev/null; do sleep 0.1; done'
+	guest "timeout 50 ivshmem send --whole $2 up </tmp/noise >/dev/null 2>&1 &"
+	host recv --whole "$1" up | cmp - "$REGIONS/noise"
+	rm "$REGIONS/noise"
+}
+
+@test "a stream goes into the guest and comes back as it was" {
+	each stream_both_ways
+}
+
+measure() {
+	guest "timeout 50 ivshmem bench --serve $2 >/dev/null 2>&1 & echo \$! >/run/bench"
+	run host bench --time 0.3 --size 8 --json "$1"
+	guest 'kill $(cat /run/bench)'
+	[ "$status" -eq 0 ]
+	case $1 in
+	unix:*) wakeup=doorbell ;;
+	*) wakeup=backoff ;;
+	esac
+	[ "$(jq -r '.wakeup, (.tests | length)' <<<"$output")" = "$wakeup"$'\n2' ]
+	jq -e 'all(.tests[]; .messages > 0)' <<<"$output"
+}
+
+@test "bench measures, and tells how it is woken" {
+	each measure
+}
+
+examples() {
+	guest "timeout 50 /tests/answer $2 >/tmp/answer 2>&1 &"
+	[ "$(timeout 60 build/examples/ask "$1" | tail -n 1)" = '5 squared is 25' ]
+	guest 'until grep -q "the other side has closed the channel" /tmp/answer; do sleep 0.1; done'
+}
+
+@test "the examples talk" {
+	each examples
+}
+
+killed() {
+	end='.channels[] | select(.name == "killed").creator.state'
+	guest "ivshmem recv --create $2 killed >/dev/null 2>&1 & echo \$! >/run/receiver
+		until ivshmem info --json $2 | grep -q killed; do sleep 0.1; done
+		kill -KILL \$(cat /run/receiver)"
+	[ "$(host info --json "$1" | jq -r "$end")" = attached ]
+	[ "$(guest "ivshmem info --json $2" | jq -r "$end")" = dead ]
+	run host send --timeout 1 "$1" killed </dev/null
+	[ "$status" -eq 1 ]
+	[[ "$output" == *'another program has created'* ]]
+	guest "timeout 50 ivshmem recv $2 killed >/tmp/out 2>&1 &"
+	echo hello | host send --take-over "$1" killed
+	guest 'until grep -qx hello /tmp/out; do sleep 0.1; done; rm /tmp/out'
+}
+
+@test "a killed program's end is dead in its own machine, and taken over from another" {
+	each killed
+}
+
+@test "the guest powers off and its kernel log is clean" {
+	vm_stop
+}
