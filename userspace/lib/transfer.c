@@ -211,8 +211,8 @@ static inline void release(struct ivshmem_channel *channel)
 	mailbox_release(&channel->mailbox);
 	receiver->released = receiver->position;
 	if (unlikely(receiver->released - receiver->told >= receiver->size / 8 ||
-		     __atomic_load_n(&channel->other->sender, __ATOMIC_RELAXED) !=
-		     channel->news.handled))
+		     __atomic_load_n(&channel->other->sender, __ATOMIC_RELAXED) % 4 !=
+		     WAITING_AWAKE))
 		tell(channel);
 }
 
