@@ -47,7 +47,7 @@ check_entries() {
 
 @test "64 MiB: pages, write-back, 2 MiB" {
 	[ "$(attribute $LOW mapping)" = pages ]
-	check_entries $LOW 2M
+	check_entries $LOW "$(huge 2M)"
 }
 
 @test "64 MiB without pages: bare page frames, write-back" {

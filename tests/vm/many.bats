@@ -35,7 +35,7 @@ node_of() {
 	start=$(guest "sed -n '3s/ .*//p' /sys/class/ivshmem/${node#/dev/}/device/resource")
 	((start >= 0x100000000))
 	[ "$(user_pte 0000:00:0a.0)" = '4K write-back' ]
-	[ "$(user_pte 0000:00:0a.0 all)" = '2M write-back' ]
+	[ "$(user_pte 0000:00:0a.0 all)" = "$(huge 2M) write-back" ]
 }
 
 @test "the last bytes of 4 GiB are the last bytes of the file, both ways" {
@@ -58,7 +58,7 @@ node_of() {
 	guest 'rmmod ivshmem && modprobe ivshmem pages=0 && udevadm settle'
 	[ "$(guest 'cat /sys/bus/pci/devices/0000:00:0a.0/ivshmem/ivshmem*/mapping')" = pfn ]
 	[ "$(cache_of 0000:00:0a.0)" = write-back ]
-	[ "$(user_pte 0000:00:0a.0 all)" = '4K write-back' ]
+	[ "$(user_pte 0000:00:0a.0 all)" = "$(page_size_of 0000:00:0a.0) write-back" ]
 	guest_within 120 "/tests/sweep $(node_of 0a.0)"
 }
 
