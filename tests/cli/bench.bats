@@ -98,3 +98,10 @@ teardown() {
 	run -2 --separate-stderr ivshmem bench
 	says "give WHERE"
 }
+
+@test "quantiles are right to one part in 256" {
+	"${CC:-cc}" -Wall -Wextra -Werror -D_GNU_SOURCE -I"$tree/userspace/include" \
+		-I"$tree/userspace/cli" -o "$dir/quantiles" \
+		"$BATS_TEST_DIRNAME/quantiles.c" "$tree/userspace/cli/histogram.c"
+	run -0 "$dir/quantiles"
+}

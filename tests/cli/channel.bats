@@ -20,11 +20,14 @@ states_are() {
 	[ "$(states)" = "$1" ]
 }
 
-# ends_with STATUS PID: a program in the background
+# ends_with STATUS PID: a program in the background, killed where it goes on for long
 ends_with() {
-	local status=0
+	local status=0 watchdog
 
+	{ sleep 30 && kill -KILL "$2"; } >/dev/null 2>&1 3>&- &
+	watchdog=$!
 	wait "$2" || status=$?
+	kill "$watchdog"
 	[ "$status" -eq "$1" ]
 }
 
