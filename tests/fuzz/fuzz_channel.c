@@ -70,7 +70,8 @@ void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, o
 
 int hook_munmap(void *address, size_t size)
 {
-	check(mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+	check(mmap(address, size, PROT_NONE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
 		   -1, 0) != MAP_FAILED);
 	return 0;
 }
@@ -275,7 +276,8 @@ void hook_strike(void)
 int hook_clock_gettime(clockid_t clock, struct timespec *now)
 {
 	run.now += NS_PER_LOOK;
-	*now = (struct timespec) { .tv_sec = run.now / 1000000000, .tv_nsec = run.now % 1000000000 };
+	*now = (struct timespec) { .tv_sec = run.now / 1000000000,
+				   .tv_nsec = run.now % 1000000000 };
 	return 0;
 }
 

@@ -185,7 +185,8 @@ static void program_that_was_killed_leaves_its_end_free(void **state)
 	for (round = 0; round < 20; round++) {
 		child = start_other(in_shm("region"), true, "a", 0, wait_for_ever);
 		if (!b)
-			assert_int_equal(ivshmem_channel_connect(&b, pair.right, "a", 0, PATIENCE_MS), 0);
+			assert_int_equal(ivshmem_channel_connect(&b, pair.right, "a", 0,
+								 PATIENCE_MS), 0);
 		else
 			assert_int_equal(ivshmem_channel_reconnect(b, PATIENCE_MS), 0);
 		assert_state(pair.left, 0, IVSHMEM_END_CREATOR, IVSHMEM_END_ATTACHED);
@@ -387,7 +388,8 @@ static void layout_tells_names_states_programs_and_counts(void **state)
 	assert_int_equal(ivshmem_layout_channels(layout), 2);
 	assert_true(ivshmem_layout_ring_size(layout) / 2 - 8 == ivshmem_channel_max_length(pair.a));
 	assert_string_equal(ivshmem_layout_name(layout, 0), "first");
-	assert_int_equal(ivshmem_layout_state(layout, 0, IVSHMEM_END_CREATOR), IVSHMEM_END_ATTACHED);
+	assert_int_equal(ivshmem_layout_state(layout, 0, IVSHMEM_END_CREATOR),
+			 IVSHMEM_END_ATTACHED);
 	assert_int_equal(ivshmem_layout_state(layout, 0, IVSHMEM_END_CONNECTOR),
 			 IVSHMEM_END_ATTACHED);
 	assert_int_equal(ivshmem_layout_pid(layout, 0, IVSHMEM_END_CREATOR), getpid());
@@ -524,7 +526,8 @@ static void full_ring_fails_eagain_and_nothing_is_lost(void **state)
 		assert_send_fails(pair.a, SHORT_MS, -ETIMEDOUT);
 		assert_true(now_ms() - start >= SHORT_MS);
 		for (received = 0; received < sent; received++) {
-			assert_int_equal(ivshmem_channel_recv(pair.b, buffer, sizeof(buffer), 0), 4);
+			assert_int_equal(ivshmem_channel_recv(pair.b, buffer, sizeof(buffer), 0),
+					 4);
 			assert_memory_equal(buffer, &received, 4);
 		}
 		assert_recv_fails(pair.b, 0, -EAGAIN);
@@ -775,7 +778,8 @@ static void random_send(struct ivshmem_channel *channel, struct model *model)
 	/* A call that had to look for room has passed on what was held back. */
 	if (in_place) {
 		fill(room, length, model->sent);
-		assert_int_equal(ivshmem_channel_commit(channel, length, more ? IVSHMEM_MORE : 0), 0);
+		assert_int_equal(ivshmem_channel_commit(channel, length, more ? IVSHMEM_MORE : 0),
+				 0);
 	}
 	model->length[model->sent++ % MAX_IN_FLIGHT] = (uint32_t)length;
 	if (!more)
@@ -1057,7 +1061,7 @@ static void *receive_numbered(void *data)
 	return NULL;
 }
 
-static void thread_for_each_direction_at_each_end_loses_nothing(void **state)
+static void threads_of_both_directions_at_both_ends_lose_nothing(void **state)
 {
 	pthread_t threads[4];
 	void *result;
@@ -1123,7 +1127,7 @@ int main(void)
 		PAIR_TEST(record_that_cannot_be_fails_eproto),
 		PAIR_TEST(mail_that_cannot_be_fails_eproto),
 		PAIR_TEST(consumed_that_cannot_be_fails_eproto),
-		PAIR_TEST(thread_for_each_direction_at_each_end_loses_nothing),
+		PAIR_TEST(threads_of_both_directions_at_both_ends_lose_nothing),
 	};
 
 	return run("channel", tests, ARRAY_SIZE(tests));

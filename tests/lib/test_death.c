@@ -219,7 +219,8 @@ static void killed_at_random_points_1000_times_leaves_the_other_able_to_go_on(vo
 		}
 	}
 	ivshmem_channel_close(traffic.channel);
-	print_message("# %d killed, %d of them in a session, %llu messages taken\n", rounds, sessions,
+	print_message("# %d killed, %d of them in a session, %llu messages taken\n", rounds,
+		      sessions,
 		      (unsigned long long)received);
 	assert_true(sessions >= rounds / 20);
 	assert_true(received >= (uint64_t)sessions);
@@ -350,7 +351,8 @@ static bool talk_with_echo(void)
 	while (!err) {
 		err = ivshmem_channel_send(pair.a, question, sizeof(question), 0);
 		if (!err)
-			err = (int)ivshmem_channel_recv(pair.a, buffer, sizeof(buffer), PATIENCE_MS);
+			err = (int)ivshmem_channel_recv(pair.a, buffer, sizeof(buffer),
+							PATIENCE_MS);
 		if (!is_end(err))
 			break;
 		err = ivshmem_channel_reconnect(pair.a, PATIENCE_MS);
@@ -399,7 +401,8 @@ int main(void)
 		PAIR_TEST(killed_at_any_instruction_leaves_the_other_able_to_go_on),
 	};
 
-	victim = mmap(NULL, sizeof(*victim), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	victim = mmap(NULL, sizeof(*victim), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
 	if (victim == MAP_FAILED)
 		return 1;
 	return run("death", tests, ARRAY_SIZE(tests));

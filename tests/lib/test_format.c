@@ -193,7 +193,8 @@ static void format_refuses_bad_arguments(void **state)
 
 static void format_takes_labels_of_the_allowed_letters(void **state)
 {
-	static const char longest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567.+-";
+	static const char longest[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567.+-";
 	static const char *const labels[] = { "", "a", "_", "-", "+", "a.b", "9", longest };
 	struct ivshmem *shm = open_file(MIB);
 	struct ivshmem_layout *layout;
@@ -211,8 +212,10 @@ static void format_takes_labels_of_the_allowed_letters(void **state)
 
 static void format_refuses_other_labels(void **state)
 {
-	static const char *const labels[] = { ".", "..", ".a", "a b", "a/b", "a\n", "\xc3\xa4", "a%", "\\",
-		"\"", "'", "~", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.+" };
+	static const char *const labels[] = {
+		".", "..", ".a", "a b", "a/b", "a\n", "\xc3\xa4", "a%", "\\", "\"", "'", "~",
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.+",
+	};
 	struct ivshmem *shm = open_file(MIB);
 	char label[2] = "";
 	size_t i;
@@ -331,7 +334,8 @@ static void format_works_on_a_handle_that_is_mapped(void **state)
 
 static void read_only_handle_reads_layouts_and_formats_none(void **state)
 {
-	struct ivshmem *shm = formatted(MIB, 3), *reader = open_region(in_shm("region"), IVSHMEM_RDONLY);
+	struct ivshmem *shm = formatted(MIB, 3), *reader = open_region(in_shm("region"),
+								       IVSHMEM_RDONLY);
 	struct ivshmem_channel *channel = POISON;
 	struct ivshmem_layout *layout;
 

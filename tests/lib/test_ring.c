@@ -143,7 +143,8 @@ static void every_length_at_every_offset_arrives(void **state)
 		for (line = 0; line < LINES; line++) {
 			while (ring.sender.position - ring.sender.lap != line * RECORD_ALIGN)
 				pass_one(0);
-			assert_int_equal((uintptr_t)sender_reserve(&ring.sender, RECORD_ALIGN) % 8, 0);
+			assert_int_equal((uintptr_t)sender_reserve(&ring.sender,
+								   RECORD_ALIGN) % 8, 0);
 			pass_one(length);
 			assert_false(is_there());
 		}

@@ -103,7 +103,7 @@ static void pause_at_random(unsigned int *seed)
 		usleep(1000 + pause / 64 % 2000);
 }
 
-/* Each message goes to and fro, so its receiver mostly sleeps when it comes. */
+/* Each message goes there and back, so its receiver mostly sleeps when it comes. */
 static void *wake_each_other(void *data)
 {
 	struct waking *waking = data;
@@ -115,7 +115,8 @@ static void *wake_each_other(void *data)
 		if (waking->is_second == i % 2) {
 			pause_at_random(&waking->seed);
 			sent = now_ns();
-			err = ivshmem_channel_send(waking->channel, &sent, sizeof(sent), PATIENCE_MS);
+			err = ivshmem_channel_send(waking->channel, &sent, sizeof(sent),
+						   PATIENCE_MS);
 			continue;
 		}
 		if (rand_r(&waking->seed) % 8 == 0)
@@ -404,6 +405,7 @@ static void armed_loop_is_woken_by_room_and_by_close(void **state)
 /* One thread, one poll(2), both directions. */
 static void *run_loop(void *data)
 {
+	struct pollfd poller = { .events = POLLIN };
 	struct ivshmem_channel *channel = data;
 	uint32_t sent = 0, received = 0, value;
 	unsigned int events;
@@ -424,9 +426,9 @@ static void *run_loop(void *data)
 			return "a receive fails";
 		events = (sent < LOOP_MESSAGES ? IVSHMEM_CAN_SEND : 0) |
 			 (received < LOOP_MESSAGES ? IVSHMEM_CAN_RECV : 0);
+		poller.fd = ivshmem_channel_fd(channel);
 		if (events && !ivshmem_channel_arm(channel, events, sizeof(sent)) &&
-		    poll(&(struct pollfd) { .fd = ivshmem_channel_fd(channel), .events = POLLIN }, 1,
-			 PATIENCE_MS) != 1)
+		    poll(&poller, 1, PATIENCE_MS) != 1)
 			return "the descriptor stays silent";
 	}
 	return NULL;
@@ -501,7 +503,8 @@ static int traffic(struct ivshmem_channel *channel, unsigned int seed, int64_t e
 		pause_at_random(&seed);
 		result = -EAGAIN;
 		while (!ended && rand_r(&seed) % 32 && now_ms() < end) {
-			result = ivshmem_channel_send(channel, &parcel, pack(&parcel, sent + 1, &seed), 0);
+			result = ivshmem_channel_send(channel, &parcel, pack(&parcel, sent + 1,
+									     &seed), 0);
 			if (result)
 				break;
 			sent++;
