@@ -8,6 +8,7 @@
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
+# make soak       ten million wake-ups, an hour of random traffic, 20,000 killings
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
 #
 # Every path here is relative, so that the tree may lie in a folder whose name
@@ -285,6 +286,12 @@ build/fuzz/fuzz_channel: tests/fuzz/fuzz_channel.c $(FUZZ_OBJ)
 fuzz: $(FUZZERS)
 	SECONDS_EACH=$${SECONDS_EACH:-600} tests/fuzz/check
 
+# SOAK_MESSAGES, SOAK_SECONDS, DEATH_ROUNDS and DEATH_STEPS choose other numbers.
+soak: build/asan/test_wakeup build/asan/test_death userspace
+	SOAK_MESSAGES=$${SOAK_MESSAGES:-10000000} SOAK_SECONDS=$${SOAK_SECONDS:-3600} \
+	DEATH_ROUNDS=$${DEATH_ROUNDS:-20000} DEATH_STEPS=$${DEATH_STEPS:-10000} \
+		tests/run build/asan/test_wakeup build/asan/test_death
+
 # Other kernels have theirs elsewhere.
 GUEST_INITRAMFS ?= build/tests/initramfs
 
@@ -352,4 +359,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug bench style run-check run-style fuzz install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug bench style run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE

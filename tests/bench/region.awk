@@ -80,6 +80,10 @@ function round_trips() {
 	print "round trip between host and guest"
 	round_trip("region, one cache line", "line", "≥ 300")
 	round_trip("region, 64 bytes", "message")
+	round_trip("channel, 8 bytes", "channel", "≥ 300")
+	round_trip("channel, 64 bytes", "channel-64")
+	row("channel, 8 bytes, beside the cache line", "rtt/channel/median", "ns", 0, "rtt/line/median",
+		"of the line", "≤ 1.1")
 	round_trip("virtio-serial, 64 bytes", "serial")
 	round_trip("TCP over virtio-net, 64 bytes", "tcp")
 	print "the limit: between two processes of the host"

@@ -23,6 +23,7 @@
 #define WORDS		8
 
 struct ivshmem;
+struct ivshmem_channel;
 
 struct message {
 	uint64_t word[WORDS];
@@ -45,6 +46,7 @@ _Static_assert(sizeof(struct message) == 64, "one cache line");
  * @shm: Region with a doorbell.
  * @peer: Peer that is rung.
  * @vector: Vector of both ends.
+ * @channel: This end of a channel.
  * @busy_us: How long this end looks for a ring before it sleeps.
  */
 struct link {
@@ -57,6 +59,7 @@ struct link {
 	struct message *line;
 	uint64_t turn;
 	struct ivshmem *shm;
+	struct ivshmem_channel *channel;
 	unsigned int peer, vector, busy_us;
 };
 
