@@ -386,10 +386,11 @@ static void sleepy_trips(struct link *link, int side)
 		return;
 	qsort(times, SLEEPS, sizeof(times[0]), compare);
 	printf("sleep/%s %llu\n", link->name, (unsigned long long)times[SLEEPS / 2]);
-	printf("sleep/%s/cpu %.2f\n", link->name, (cpu_s() - cpu) * 1e11 / (double)(now_ns() - begin));
+	printf("sleep/%s/cpu %.2f\n", link->name,
+	       (cpu_s() - cpu) * 1e11 / (double)(now_ns() - begin));
 }
 
-static void idle(struct link *link, int side)
+static void wait_idly(struct link *link, int side)
 {
 	double cpu = cpu_s();
 	long result;
@@ -400,17 +401,17 @@ static void idle(struct link *link, int side)
 	}
 	result = ivshmem_channel_recv(link->channel, buffer, sizeof(buffer), IDLE_MS);
 	if (result != -ETIMEDOUT)
-		check("idle", result);
+		check("receiver", result);
 	printf("idle %.3f\n", (cpu_s() - cpu) * 1e5 / IDLE_MS);
 }
 
 /* --- the program --- */
 
-static void crowd(const char *folder, int side, unsigned int count)
+static void trip_among(const char *folder, int side, unsigned int count)
 {
 	struct ivshmem *shm = open_region(folder, count > 1 ? "crowd" : "single");
 	struct ivshmem_channel **channels = calloc(count, sizeof(*channels));
-	struct link link = { .name = "crowd", .send = channel_send, .receive = channel_receive };
+	struct link link = { .name = "one", .send = channel_send, .receive = channel_receive };
 	unsigned int i;
 	char name[16];
 
@@ -452,11 +453,11 @@ static void be_end(struct link *links, int side, const char *folder, unsigned lo
 		if (wants(part, "sleeps")) {
 			sleepy_trips(&links[CHANNEL], side);
 			sleepy_trips(&links[PIPE], side);
-			idle(&links[CHANNEL], side);
+			wait_idly(&links[CHANNEL], side);
 		}
 		if (wants(part, "crowd")) {
-			crowd(folder, side, 1);
-			crowd(folder, side, 1000);
+			trip_among(folder, side, 1);
+			trip_among(folder, side, 1000);
 		}
 		fflush(stdout);
 	}
@@ -464,13 +465,14 @@ static void be_end(struct link *links, int side, const char *folder, unsigned lo
 
 static void make_links(struct link ends[2][LINKS])
 {
-	int to[2], fro[2], pair[2], side, i;
+	int to[2], back[2], pair[2], side, i;
 	struct mq_attr attributes = { .mq_maxmsg = 8, .mq_msgsize = 8192 };
-	char *lines = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *lines = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			   -1, 0);
 	mqd_t queues[2];
 	char name[64];
 
-	if (lines == MAP_FAILED || pipe2(to, O_CLOEXEC) || pipe2(fro, O_CLOEXEC) ||
+	if (lines == MAP_FAILED || pipe2(to, O_CLOEXEC) || pipe2(back, O_CLOEXEC) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		err(1, "links");
 	for (i = 0; i < 2; i++) {
@@ -483,7 +485,8 @@ static void make_links(struct link ends[2][LINKS])
 	for (side = 0; side < 2; side++) {
 		const struct link all[LINKS] = {
 			[LINE] = { .name = "line", .send = line_send, .receive = line_receive,
-				   .longest = 8, .line = (uint64_t *)lines, .other = (uint64_t *)lines },
+				   .longest = 8, .line = (uint64_t *)lines,
+				   .other = (uint64_t *)lines },
 			[LINES] = { .name = "lines", .send = line_send, .longest = 8,
 				    .receive = side ? line_receive : lines_receive_answer,
 				    .line = (uint64_t *)(lines + 4096 * (1 + side)),
@@ -491,8 +494,8 @@ static void make_links(struct link ends[2][LINKS])
 			[CHANNEL] = { .name = "channel", .send = channel_send,
 				      .receive = channel_receive, .longest = LONGEST },
 			[PIPE] = { .name = "pipe", .send = fd_send, .receive = fd_receive,
-				   .longest = LONGEST, .in = side ? to[0] : fro[0],
-				   .out = side ? fro[1] : to[1] },
+				   .longest = LONGEST, .in = side ? to[0] : back[0],
+				   .out = side ? back[1] : to[1] },
 			[SOCKET] = { .name = "socket", .send = fd_send, .receive = fd_receive,
 				     .longest = LONGEST, .in = pair[side], .out = pair[side] },
 			[MQ] = { .name = "mq", .send = mq_send_one, .receive = mq_receive_one,

@@ -17,7 +17,7 @@ END {
 }
 
 function limits() {
-	print "the limit: a cache line to and fro"
+	print "the limit: a cache line there and back"
 	row("one line, which both write", "trip/line/8", "ns", 0)
 	row("two lines, of one writer each", "trip/lines/8", "ns", 0, "trip/line/8", "of one line")
 }
