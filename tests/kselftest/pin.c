@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#define REGION_WANTS_PAGES
 #include "region.h"
 
 #define DISK		"/dev/vda"

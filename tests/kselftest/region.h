@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fixture of all tests in the guest: the first device, open and, where
- * asked for, mapped. kselftest_harness.h comes from the kernel's sources.
+ * asked for, mapped. With REGION_WANTS_PAGES its tests are for regions that are
+ * mapped by struct pages. kselftest_harness.h comes from the kernel's sources.
  */
 
 #ifndef REGION_H
@@ -47,6 +48,10 @@ FIXTURE_SETUP(region)
 	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, ioctl(self->fd, IVSHMEM_IOC_GET_INFO, &info));
+#ifdef REGION_WANTS_PAGES
+	if (info.mapping != IVSHMEM_MAPPING_PAGES)
+		SKIP(return, "no pages behind the mapping on this kernel");
+#endif
 	self->size = info.size;
 	self->data = mmap(NULL, self->size, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
 	ASSERT_NE(MAP_FAILED, self->data);

@@ -164,8 +164,10 @@ static void dmabuf_of_a_part_shows_that_part(void **state)
 	char *data = ivshmem_data(shm), *part;
 	int fd;
 
-	if (strcmp(ivshmem_mapping(shm), "pages"))
+	if (strcmp(ivshmem_mapping(shm), "pages")) {
+		ivshmem_close(shm);
 		skip_because("no dma-bufs of this device");
+	}
 	fd = ivshmem_export_dmabuf(shm, 4096, 8192, 0);
 	assert_true(fd >= 0);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -183,8 +185,10 @@ static void dmabuf_for_reading_is_all_that_a_rdonly_handle_gives(void **state)
 	struct ivshmem *shm = open_region(node, IVSHMEM_RDONLY);
 	int fd;
 
-	if (strcmp(ivshmem_mapping(shm), "pages"))
+	if (strcmp(ivshmem_mapping(shm), "pages")) {
+		ivshmem_close(shm);
 		skip_because("no dma-bufs of this device");
+	}
 	assert_int_equal(ivshmem_export_dmabuf(shm, 0, 4096, 0), -EACCES);
 	fd = ivshmem_export_dmabuf(shm, 0, 4096, IVSHMEM_RDONLY);
 	assert_true(fd >= 0);

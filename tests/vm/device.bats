@@ -67,8 +67,8 @@ boot() {
 }
 
 @test "100 rounds of loading and unloading" {
-	guest_within 120 'sleep 0.2
-		for i in $(seq 100); do
+	guest_within 240 'for i in $(seq 100); do
+			udevadm settle
 			rmmod ivshmem || exit 1
 			! test -e /dev/ivshmem0 || exit 2
 			modprobe ivshmem || exit 3

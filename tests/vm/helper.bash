@@ -25,9 +25,11 @@ teardown_file() {
 }
 
 # huge SIZE: this size; or 4K, where the guest's kernel maps no struct pages by huge
-# entries: before 5.17, and without transparent huge pages, as PREEMPT_RT is.
+# entries: before 5.17, without transparent huge pages, as PREEMPT_RT is, and without
+# struct pages for devices, as Debian's of arm64 is.
 huge() {
-	if guest '[ -e /sys/kernel/mm/transparent_hugepage ] && ! uname -r | grep -q "^5\."'; then
+	if guest '[ -e /sys/kernel/mm/transparent_hugepage ] &&
+		[ "$(uname -m)" = x86_64 ] && ! uname -r | grep -q "^5\."'; then
 		echo "$1"
 	else
 		echo 4K
