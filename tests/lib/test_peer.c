@@ -284,7 +284,7 @@ static void busy_poll_lasts_as_long_as_set(void **state)
 
 	assert_int_equal(ivshmem_set_busy_poll(shm, 100000), 0);
 	assert_int_equal(ivshmem_wait(shm, 0, 600), -ETIMEDOUT);
-	assert_in_range(now_ms() - start, 599, 2000);
+	assert_in_range(now_ms() - start, 599, 20000);
 	assert_in_range(processor_ms() - used, 10, 200);
 	assert_int_equal(ivshmem_set_busy_poll(shm, 0), 0);
 	used = processor_ms();
