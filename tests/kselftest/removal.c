@@ -216,7 +216,7 @@ TEST_F(bound, unbind_takes_mappings_of_every_node_and_every_process)
 {
 	unsigned char *one, *two;
 	struct stat st;
-	int fd, status, go[2];
+	int fd, status, go[2], ready[2];
 	char byte;
 	pid_t pid;
 
@@ -232,13 +232,15 @@ TEST_F(bound, unbind_takes_mappings_of_every_node_and_every_process)
 	EXPECT_EQ(0x66, one[0]);
 
 	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, pipe(ready));
 	pid = fork();
 	if (!pid) {
 		(void)*(volatile unsigned char *)two;
-		if (read(go[0], &byte, 1) != 1)
+		if (write(ready[1], "x", 1) != 1 || read(go[0], &byte, 1) != 1)
 			_exit(3);
 		_exit(touch_signal(two, 0) == SIGBUS && touch_signal(one, 0) == SIGBUS ? 0 : 4);
 	}
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
 	ASSERT_EQ(0, unbind());
 	ASSERT_EQ(1, write(go[1], "x", 1));
 	EXPECT_EQ(SIGBUS, touch_signal(one, 0));
