@@ -20,6 +20,23 @@ plug() {
 	guest "until [ -c $node ]; do sleep 0.1; done"
 }
 
+is_gone() {
+	! qmp query-pci | jq -e '[.. | objects | .qdev_id? // empty] | index("device") != null' >/dev/null
+}
+
+# A press of the button starts a removal in five seconds, and the next one calls it
+# off; and a port may miss one that comes soon after the device.
+unplug() {
+	for _ in {1..5}; do
+		qmp device_del '{"id": "device"}' || true
+		for _ in {1..20}; do
+			! is_gone || return 0
+			sleep 1
+		done
+	done
+	return 1
+}
+
 @test "a device plugged into a root port is mapped by pages, write-back" {
 	plug 0
 	run guest "cd /sys/bus/pci/devices/0000:01:00.0/ivshmem/ivshmem*; echo \$(cat size mapping cache)"
@@ -40,15 +57,11 @@ plug() {
 }
 
 @test "removal and return through the port under use, 3 rounds" {
+	! guest 'grep -q PREEMPT_RT /proc/version' || skip 'pciehp of PREEMPT_RT 6.1 does not act on the button'
 	for round in 1 2 3; do
 		guest "/tests/hammer $node /run/ready >/run/hammer.log 2>&1 & echo \$! >/run/hammer
 			until [ -e /run/ready ]; do sleep 0.1; done; rm /run/ready"
-		# The port ignores the button for some seconds after the device came.
-		for _ in {1..60}; do
-			qmp device_del '{"id": "device"}' 2>/dev/null || true
-			qmp query-pci | jq -e '[.. | objects | .qdev_id? // empty] | index("device") != null' >/dev/null || break
-			sleep 1
-		done
+		unplug
 		guest 'while kill -0 $(cat /run/hammer) 2>/dev/null; do sleep 0.1; done; cat /run/hammer.log; ! [ -s /run/hammer.log ]'
 		guest "! [ -e $node ]"
 		plug $round
