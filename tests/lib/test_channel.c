@@ -48,6 +48,38 @@ static void connect_then_create_gives_a_channel(void **state)
 	assert_other_succeeds(child);
 }
 
+static void run_on(int processor)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+static void only_ends_on_one_processor_do_not_spin(void **state)
+{
+	cpu_set_t before;
+	pid_t child;
+	int i;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	if (!CPU_ISSET(0, &before) || !CPU_ISSET(1, &before))
+		skip_because("no two processors");
+	open_handles(REGION_SIZE, 1);
+	for (i = 0; i < 2; i++) {
+		run_on(0);
+		child = start_other(in_shm("region"), true, "a", 0, wait_for_ever);
+		run_on(i);
+		assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0,
+							 PATIENCE_MS), 0);
+		assert_int_equal(pair.b->spin_useless, i == 0);
+		kill_other(child);
+		close_end(&pair.b);
+	}
+	sched_setaffinity(0, sizeof(before), &before);
+}
+
 static void alone_at_a_channel_times_out_and_leaves_it_free(void **state)
 {
 	struct ivshmem_channel *channel = POISON;
@@ -1085,6 +1117,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PAIR_TEST(create_then_connect_gives_a_channel),
 		PAIR_TEST(connect_then_create_gives_a_channel),
+		PAIR_TEST(only_ends_on_one_processor_do_not_spin),
 		PAIR_TEST(alone_at_a_channel_times_out_and_leaves_it_free),
 		PAIR_TEST(bad_arguments_fail_einval),
 		PAIR_TEST(longest_name_is_taken_and_told),

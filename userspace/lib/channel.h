@@ -64,7 +64,7 @@ struct ivshmem_waiter {
  * @other_peer: Where to ring, for WAKEUP_DOORBELL.
  * @other_vector: The same.
  * @spin_us: How long to spin before sleeping.
- * @spin_useless: The other end runs on the same, only processor.
+ * @spin_useless: Both ends run on one and the same processor alone.
  * @backoff_us: The longest sleep without wake-up.
  * @max_length: The longest message.
  * @loop_fd: For ivshmem_channel_fd(), with @loop_timer in it; -1 until asked for.

@@ -66,11 +66,17 @@ static bool futex_works(uint32_t *word)
 	return syscall(SYS_futex, word, FUTEX_WAKE, 0, NULL, NULL, 0) >= 0;
 }
 
-static bool one_processor(void)
+/*
+ * Then to spin keeps the other end from what is waited for. Its PID may be wrong: a
+ * sleep too early, or a spin for nothing, is all that comes of it.
+ */
+static bool share_one_processor(pid_t other)
 {
-	cpu_set_t set;
+	cpu_set_t own, its;
 
-	return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 1;
+	return other != getpid() && !sched_getaffinity(0, sizeof(own), &own) &&
+	       CPU_COUNT(&own) == 1 && !sched_getaffinity(other, sizeof(its), &its) &&
+	       CPU_EQUAL(&own, &its);
 }
 
 static void write_facts(struct ivshmem_channel *channel, bool locked)
@@ -158,7 +164,7 @@ static void read_facts(struct ivshmem_channel *channel)
 	channel->other_vector = (uint16_t)vector;
 	channel->wakeup = choose_wakeup(own, wake, together);
 	channel->wakes_other = choose_wakeup(wake, own, together);
-	channel->spin_useless = together && one_processor();
+	channel->spin_useless = together && share_one_processor((pid_t)other->pid);
 }
 
 static void reset_own(struct ivshmem_channel *channel)
