@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "channel.h"
@@ -211,6 +212,8 @@ static inline pid_t start_other(const char *where, bool creates, const char *nam
 	assert_true(child >= 0);
 	if (child)
 		return child;
+	/* A failed test does not end the programs that it has started. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	err = ivshmem_open(&shm, where, 0);
 	if (!err)
 		err = (creates ? ivshmem_channel_create : ivshmem_channel_connect)

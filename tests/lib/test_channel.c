@@ -250,6 +250,18 @@ static void peer_that_is_replaced_gives_econnreset_once(void **state)
 	assert_other_succeeds(child);
 }
 
+/* Sends until that fails, and tells how. */
+static int fill_ring(struct ivshmem_channel *channel)
+{
+	char message[1024] = "";
+	int err;
+
+	do
+		err = ivshmem_channel_send(channel, message, sizeof(message), PATIENCE_MS);
+	while (!err);
+	return err;
+}
+
 static int send_three(struct ivshmem_channel *channel)
 {
 	if (ivshmem_channel_send(channel, "one", 3, 0) ||
@@ -278,6 +290,91 @@ static void messages_of_a_killed_peer_are_there_before_econnreset(void **state)
 	send_text(pair.b, "new");
 	recv_text(pair.b, "new");
 	assert_other_succeeds(second);
+}
+
+static int send_three_and_end(struct ivshmem_channel *channel)
+{
+	usleep(SHORT_MS * 1000);
+	return ivshmem_channel_send(channel, "one", 3, 0) ||
+	       ivshmem_channel_send(channel, "two", 3, 0) ||
+	       ivshmem_channel_send(channel, "three, which is longer", 22, 0);
+}
+
+static void who_waits_is_told_of_a_crash_after_the_messages(void **state)
+{
+	int64_t start = now_ms();
+
+	open_handles(REGION_SIZE, 1);
+	start_other(in_shm("region"), true, "a", 0, send_three_and_end);
+	assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0, PATIENCE_MS), 0);
+	recv_text(pair.b, "one");
+	recv_text(pair.b, "two");
+	recv_text(pair.b, "three, which is longer");
+	assert_recv_fails(pair.b, PATIENCE_MS, -ECONNRESET);
+	assert_true(now_ms() - start < PATIENCE_MS / 2);
+	assert_recv_fails(pair.b, PATIENCE_MS, -ENOTCONN);
+	assert_int_equal(fill_ring(pair.b), -ECONNRESET);
+	assert_int_equal(ivshmem_channel_send(pair.b, "x", 1, PATIENCE_MS), -ENOTCONN);
+	wait(NULL);
+	start_other(in_shm("region"), true, "a", 0, echo_once);
+	assert_int_equal(ivshmem_channel_reconnect(pair.b, PATIENCE_MS), 0);
+	send_text(pair.b, "again");
+	recv_text(pair.b, "again");
+}
+
+static void who_waits_for_room_is_told_of_a_crash(void **state)
+{
+	open_handles(REGION_SIZE, 1);
+	start_other(in_shm("region"), true, "a", 0, send_three_and_end);
+	assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0, PATIENCE_MS), 0);
+	assert_int_equal(fill_ring(pair.b), -ECONNRESET);
+	recv_text(pair.b, "one");
+	recv_text(pair.b, "two");
+	recv_text(pair.b, "three, which is longer");
+	assert_recv_fails(pair.b, PATIENCE_MS, -ECONNRESET);
+}
+
+/* Locks of one handle are one program's, as the kernel sees it. */
+static void both_ends_of_a_handle_that_was_forked_are_alive(void **state)
+{
+	struct ivshmem_channel *channel;
+	pid_t child;
+
+	open_handles(REGION_SIZE, 2);
+	assert_int_equal(ivshmem_channel_create(&pair.a, pair.left, "b", 0, 0), -ETIMEDOUT);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child)
+		_exit(ivshmem_channel_create(&channel, pair.left, "a", 0, PATIENCE_MS) ||
+		      echo_once(channel));
+	assert_int_equal(ivshmem_channel_connect(&pair.b, pair.left, "a", 0, PATIENCE_MS), 0);
+	assert_recv_fails(pair.b, 2500, -ETIMEDOUT);
+	assert_int_equal(ivshmem_channel_create(&pair.a, pair.left, "a", 0, 0), -EBUSY);
+	send_text(pair.b, "alive");
+	recv_text(pair.b, "alive");
+	assert_other_succeeds(child);
+}
+
+/* As in a container, whose node has no locks of those outside. */
+static void lock_on_another_node_is_no_sign_of_death(void **state)
+{
+	char *raw;
+	pid_t child;
+
+	open_handles(REGION_SIZE, 1);
+	raw = map_raw(pair.left);
+	child = start_other(in_shm("region"), true, "a", 0, wait_for_ever);
+	assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0, PATIENCE_MS), 0);
+	slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].lock_inode++;
+	kill_other(child);
+	assert_state(pair.left, 0, IVSHMEM_END_CREATOR, IVSHMEM_END_ATTACHED);
+	assert_recv_fails(pair.b, 2500, -ETIMEDOUT);
+	slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].lock_inode--;
+	slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].lock_device++;
+	assert_state(pair.left, 0, IVSHMEM_END_CREATOR, IVSHMEM_END_ATTACHED);
+	slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].lock_device--;
+	assert_state(pair.left, 0, IVSHMEM_END_CREATOR, IVSHMEM_END_DEAD);
+	munmap(raw, REGION_SIZE);
 }
 
 static void take_over_of_a_living_end_ends_the_one_that_had_it(void **state)
@@ -1127,6 +1224,10 @@ int main(void)
 		PAIR_TEST(program_that_was_killed_leaves_its_end_free),
 		PAIR_TEST(peer_that_is_replaced_gives_econnreset_once),
 		PAIR_TEST(messages_of_a_killed_peer_are_there_before_econnreset),
+		PAIR_TEST(who_waits_is_told_of_a_crash_after_the_messages),
+		PAIR_TEST(who_waits_for_room_is_told_of_a_crash),
+		PAIR_TEST(both_ends_of_a_handle_that_was_forked_are_alive),
+		PAIR_TEST(lock_on_another_node_is_no_sign_of_death),
 		PAIR_TEST(take_over_of_a_living_end_ends_the_one_that_had_it),
 		PAIR_TEST(end_under_another_kernel_needs_take_over),
 		PAIR_TEST(all_slots_in_use_fails_enospc),

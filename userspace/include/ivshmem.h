@@ -947,9 +947,9 @@ const char *ivshmem_channel_wakeup(const struct ivshmem_channel *channel);
  *
  * Return: 0; -EAGAIN (no room, and @timeout_ms is 0); -ETIMEDOUT; -EINTR (a
  * signal came while it slept; nothing was sent); -EMSGSIZE (too long); -EPIPE (the
- * other side has closed); -ECONNRESET (the other side was replaced, or this end
- * taken over: told once to who sends, and once to who receives); -ENOTCONN (told
- * before: ivshmem_channel_reconnect());
+ * other side has closed); -ECONNRESET (the other side was replaced, or is dead, or
+ * this end was taken over: told once to who sends, and once to who receives; see
+ * ivshmem-channel(7)); -ENOTCONN (told before: ivshmem_channel_reconnect());
  * -EPROTO (the other side wrote what can't be; told until reconnected); -ENODEV
  * (the device is gone); -EBUSY (a reserved message is open); -EINVAL (NULL).
  * Since: 0.1

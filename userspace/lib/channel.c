@@ -27,6 +27,17 @@ static struct ivshmem_slot *slots_of(const struct ivshmem_channel *channel)
 	return channel->header.data;
 }
 
+static bool is_attached(const struct ivshmem_channel *channel)
+{
+	int lock_fd = ivshmem_slot_lock_fd(channel->shm);
+	enum ivshmem_end_state state = ivshmem_slot_state(slots_of(channel), channel->slot,
+							  channel->side, lock_fd);
+
+	if (lock_fd >= 0)
+		close(lock_fd);
+	return state == IVSHMEM_END_ATTACHED;
+}
+
 /*
  * Without the lock, which not every file lets one take, the end is simply one of
  * which is not known whether its program lives.
@@ -41,8 +52,7 @@ static int attach(struct ivshmem_channel *channel, unsigned int flags)
 
 	if (is_open_here(shm, channel->slot, channel->side))
 		return -EBUSY;
-	if (!take_over && ivshmem_slot_state(slots_of(channel), channel->slot, channel->side,
-					     shm->lock_fd) == IVSHMEM_END_ATTACHED)
+	if (!take_over && is_attached(channel))
 		return -EBUSY;
 	err = shm->lock_fd < 0 ? -EACCES :
 	      ivshmem_slot_lock(shm->lock_fd, channel->slot, channel->side);

@@ -31,6 +31,7 @@ enum wakeup {
  * @epoll: Signalled when this end is rung; -1 until needed.
  * @failed: What the calls return from now on, a negative errno; 0 as long as all
  *          is well.
+ * @life_seen: When the other end was last looked at for life, nanoseconds.
  */
 struct ivshmem_waiter {
 	uint32_t *word;
@@ -41,6 +42,7 @@ struct ivshmem_waiter {
 	const uint32_t *other_bell;
 	int epoll;
 	int failed;
+	int64_t life_seen;
 };
 
 /**
@@ -59,6 +61,7 @@ struct ivshmem_waiter {
  * @wake: Of the WAKE_ flags, what this end can do.
  * @vector: Where this end is rung.
  * @other_epoch: Of the other end in this session.
+ * @other_died: Its program ended without closing it.
  * @wakeup: How the other end wakes this one.
  * @wakes_other: How this end wakes the other.
  * @other_peer: Where to ring, for WAKEUP_DOORBELL.
@@ -90,6 +93,7 @@ struct ivshmem_channel {
 	uint32_t wake;
 	unsigned int vector;
 	uint32_t other_epoch;
+	bool other_died;
 	enum wakeup wakeup;
 	enum wakeup wakes_other;
 	uint16_t other_peer;
@@ -119,6 +123,9 @@ uint64_t ivshmem_slot_key(const char *name);
 int ivshmem_slot_lock_fd(const struct ivshmem *shm);
 int ivshmem_slot_lock(int lock_fd, unsigned int slot, unsigned int side);
 void ivshmem_slot_unlock(int lock_fd, unsigned int slot, unsigned int side);
+void ivshmem_slot_tell_lock(struct ivshmem_slot_end *own, int lock_fd);
+bool ivshmem_slot_is_dead(const struct ivshmem_slot_end *end, unsigned int slot,
+			  unsigned int side, int lock_fd);
 enum ivshmem_end_state ivshmem_slot_state(const struct ivshmem_slot *slots, unsigned int slot,
 					  unsigned int side, int lock_fd);
 int ivshmem_slot_find(const struct ivshmem_slot *slots, unsigned int count, const char *name);
@@ -136,7 +143,7 @@ bool ivshmem_session_is_local(const struct ivshmem_slot_end *end);
  * @channel: Channel.
  *
  * Return: 0; -EPIPE (the other end was closed); -ECONNRESET (the other end was
- * replaced, or this end taken over).
+ * replaced, or is known to be dead, or this end was taken over).
  */
 static inline int ivshmem_session_check(const struct ivshmem_channel *channel)
 {
@@ -145,7 +152,7 @@ static inline int ivshmem_session_check(const struct ivshmem_channel *channel)
 	if (__atomic_load_n(&channel->own->epoch, __ATOMIC_RELAXED) != channel->epoch)
 		return -ECONNRESET;
 	if (other == channel->other_epoch)
-		return 0;
+		return __atomic_load_n(&channel->other_died, __ATOMIC_RELAXED) ? -ECONNRESET : 0;
 	return __atomic_load_n(&channel->other->closed, __ATOMIC_RELAXED) ==
 		       channel->other_epoch ? -EPIPE : -ECONNRESET;
 }

@@ -89,6 +89,8 @@ enum waiting_state {
  * @peer_id: See WAKE_RINGABLE.
  * @vector: See WAKE_RINGABLE.
  * @boot_id: The kernel under which it runs, /proc/sys/kernel/random/boot_id.
+ * @lock_device: Of the file that its lock is on: st_dev of stat(2).
+ * @lock_inode: The same: st_ino.
  * @consumed: Bytes that it has taken from the other's ring.
  * @messages: Messages that it has sent, for display.
  */
@@ -112,7 +114,9 @@ struct ivshmem_slot_end {
 	uint32_t peer_id;
 	uint32_t vector;
 	uint8_t boot_id[16];
-	uint8_t reserved_96[32];
+	uint64_t lock_device;
+	uint64_t lock_inode;
+	uint8_t reserved_112[16];
 	uint64_t consumed;
 	uint8_t reserved_136[120];
 	uint64_t messages;
@@ -180,6 +184,8 @@ static_assert(offsetof(struct ivshmem_slot_end, wake) == 68, "format");
 static_assert(offsetof(struct ivshmem_slot_end, peer_id) == 72, "format");
 static_assert(offsetof(struct ivshmem_slot_end, vector) == 76, "format");
 static_assert(offsetof(struct ivshmem_slot_end, boot_id) == 80, "format");
+static_assert(offsetof(struct ivshmem_slot_end, lock_device) == 96, "format");
+static_assert(offsetof(struct ivshmem_slot_end, lock_inode) == 104, "format");
 static_assert(offsetof(struct ivshmem_slot_end, consumed) == 128, "format");
 static_assert(offsetof(struct ivshmem_slot_end, messages) == 256, "format");
 static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");

@@ -86,6 +86,7 @@ static void write_facts(struct ivshmem_channel *channel, bool locked)
 	int peer = ivshmem_peer_id(channel->shm);
 
 	channel->wake = locked ? WAKE_LOCKED : 0;
+	ivshmem_slot_tell_lock(own, channel->shm->lock_fd);
 	if (peer >= 0)
 		channel->wake |= WAKE_CAN_RING;
 	if (peer >= 0 && vectors > 0) {
@@ -185,6 +186,7 @@ static void begin(struct ivshmem_channel *channel, uint32_t epoch)
 	struct ivshmem_slot_end *own = channel->own;
 
 	channel->other_epoch = epoch;
+	__atomic_store_n(&channel->other_died, false, __ATOMIC_RELAXED);
 	read_facts(channel);
 	ivshmem_waiter_init(&channel->room, &own->sender, &other->receiver,
 			    &own->receiver_bell, &other->sender_bell);

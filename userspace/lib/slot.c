@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -57,11 +58,43 @@ void ivshmem_slot_unlock(int lock_fd, unsigned int slot, unsigned int side)
 	fcntl(lock_fd, F_OFD_SETLK, &lock);
 }
 
+void ivshmem_slot_tell_lock(struct ivshmem_slot_end *own, int lock_fd)
+{
+	struct stat status = { .st_ino = 0 };
+
+	if (lock_fd >= 0)
+		fstat(lock_fd, &status);
+	own->lock_device = status.st_dev;
+	own->lock_inode = status.st_ino;
+}
+
+/* A device may have several nodes, as in a container: a lock is on one of them. */
+static bool is_lock_on(const struct ivshmem_slot_end *end, int lock_fd)
+{
+	struct stat status;
+
+	return lock_fd >= 0 && !fstat(lock_fd, &status) &&
+	       __atomic_load_n(&end->lock_device, __ATOMIC_RELAXED) == status.st_dev &&
+	       __atomic_load_n(&end->lock_inode, __ATOMIC_RELAXED) == status.st_ino;
+}
+
 static bool is_locked(int lock_fd, unsigned int slot, unsigned int side)
 {
 	struct flock lock = lock_on(slot, side, F_WRLCK);
 
 	return fcntl(lock_fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
+/*
+ * Of an end that is attached. @lock_fd must be of no handle: who asks through the
+ * file that it holds its own locks by is not told of these.
+ */
+bool ivshmem_slot_is_dead(const struct ivshmem_slot_end *end, unsigned int slot,
+			  unsigned int side, int lock_fd)
+{
+	return __atomic_load_n(&end->wake, __ATOMIC_RELAXED) & WAKE_LOCKED &&
+	       ivshmem_session_is_local(end) && is_lock_on(end, lock_fd) &&
+	       !is_locked(lock_fd, slot, side);
 }
 
 enum ivshmem_end_state ivshmem_slot_state(const struct ivshmem_slot *slots, unsigned int slot,
@@ -76,10 +109,8 @@ enum ivshmem_end_state ivshmem_slot_state(const struct ivshmem_slot *slots, unsi
 	if (state == END_ATTACHING)
 		return lock_fd >= 0 && is_locked(lock_fd, slot, side) ? IVSHMEM_END_ATTACHED :
 									IVSHMEM_END_DEAD;
-	if (lock_fd < 0 || !ivshmem_session_is_local(end) ||
-	    !(__atomic_load_n(&end->wake, __ATOMIC_RELAXED) & WAKE_LOCKED))
-		return IVSHMEM_END_ATTACHED;
-	return is_locked(lock_fd, slot, side) ? IVSHMEM_END_ATTACHED : IVSHMEM_END_DEAD;
+	return ivshmem_slot_is_dead(end, slot, side, lock_fd) ? IVSHMEM_END_DEAD :
+								IVSHMEM_END_ATTACHED;
 }
 
 static bool has_name(const struct ivshmem_slot *slot, const char *name)
@@ -126,10 +157,7 @@ static bool take_slot(struct ivshmem_slot *slot, uint64_t old, const char *name)
 	return true;
 }
 
-/*
- * One whose ends are both free. -1: none. Who asks through the file that it holds its
- * own locks by is not told of these.
- */
+/* One whose ends are both free. -1: none. */
 static int find_left(const struct ivshmem_slot *slots, unsigned int count,
 		     const struct ivshmem *shm)
 {

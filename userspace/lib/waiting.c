@@ -25,7 +25,7 @@
  * So that correctness does not hang on the length of that time, no sleep is for ever:
  * the first lasts FIRST_SLEEP_NS, later ones LATER_SLEEP_NS. A store that took
  * longer than DROWSY_NS makes a message late; none is lost. These looks also
- * notice what rings nobody: that the other end was replaced after a crash.
+ * notice what rings nobody: that the other end's program is dead, or was replaced.
  */
 #include <errno.h>
 #include <limits.h>
@@ -45,6 +45,7 @@
 #define FIRST_SLEEP_NS		(1 * NS_PER_MS)
 #define LATER_SLEEP_NS		NS_PER_S
 #define FIRST_PAUSE_NS		20000
+#define LIFE_NS			NS_PER_S	/* between two looks for life */
 #define LOOKS			128	/* between two looks at the clock */
 
 typedef int (*ready_fn)(struct ivshmem_channel *channel, uint64_t need);
@@ -99,6 +100,7 @@ void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
 	waiter->waits = __atomic_load_n(word, __ATOMIC_RELAXED);
 	waiter->handled = 0;
 	waiter->failed = 0;
+	waiter->life_seen = ivshmem_now_ns();
 }
 
 void ivshmem_waiter_close(struct ivshmem_waiter *waiter)
@@ -299,6 +301,25 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	return ready;
 }
 
+/*
+ * After a look at memory that brought nothing, once in a while: a program under this
+ * kernel that ended without closing is noticed, and both directions are told.
+ */
+static void look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter)
+{
+	int64_t now = ivshmem_now_ns();
+	int lock_fd;
+
+	if (now - waiter->life_seen < LIFE_NS)
+		return;
+	waiter->life_seen = now;
+	lock_fd = ivshmem_slot_lock_fd(channel->shm);
+	if (ivshmem_slot_is_dead(channel->other, channel->slot, !channel->side, lock_fd))
+		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
+	if (lock_fd >= 0)
+		close(lock_fd);
+}
+
 static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		       ready_fn is_ready, uint64_t need, int64_t deadline)
 {
@@ -316,6 +337,8 @@ static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *w
 			ready = sleep_once(channel, waiter, is_ready, need,
 					   left < longest ? left : longest);
 		longest = LATER_SLEEP_NS;
+		if (!ready)
+			look_for_life(channel, waiter);
 		if (!ready || ready == -ETIMEDOUT || ready == -EINTR)
 			ready = look(channel, is_ready, need) ?: ready;
 	}
@@ -436,6 +459,7 @@ int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, si
 	if (take_signals(channel, fd, 0) == -ENODEV)
 		return (int)events;
 	ivshmem_tell_released(channel);
+	look_for_life(channel, events & IVSHMEM_CAN_RECV ? &channel->news : &channel->room);
 
 	announce_both(channel, events, WAITING_DROWSY);
 	until = ivshmem_now_ns() + DROWSY_NS;
