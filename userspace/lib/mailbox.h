@@ -51,8 +51,7 @@ static inline void mailbox_send(struct ivshmem_mailbox *box, uint64_t number,
 {
 	uint32_t taken = __atomic_load_n(&box->taken, __ATOMIC_ACQUIRE);
 
-	if (length)
-		__builtin_memcpy(box->own->message, message, length);
+	copy_message(box->own->message, message, length);
 	__atomic_store_n(&box->own->taken, taken, __ATOMIC_RELEASE);
 	__atomic_store_n(&box->own->header,
 			 record_header(number, mail_length(++box->sent, length)), __ATOMIC_RELEASE);

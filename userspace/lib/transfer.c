@@ -10,28 +10,6 @@
 
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 
-/*
- * Messages of a cache line are copied here, by two to four stores that do not depend
- * on each other: a call of memcpy(3) takes as long as all the rest.
- */
-static inline void copy_message(char *to, const char *from, size_t length)
-{
-	if (length > 64 || length < 8) {
-		if (length)
-			memcpy(to, from, length);
-	} else if (length < 16) {
-		memcpy(to, from, 8);
-		memcpy(to + length - 8, from + length - 8, 8);
-	} else {
-		memcpy(to, from, 16);
-		if (length > 32) {
-			memcpy(to + 16, from + 16, 16);
-			memcpy(to + length - 32, from + length - 32, 16);
-		}
-		memcpy(to + length - 16, from + length - 16, 16);
-	}
-}
-
 /* --- sending --- */
 
 int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record)
@@ -241,39 +219,39 @@ struct found {
 	bool mailed;
 };
 
-static inline struct found find_in_ring(const struct ivshmem_receiver *receiver,
-					uint64_t header)
+/* -EAGAIN: there is none. */
+static inline struct found look_for_message(const struct ivshmem_channel *channel)
 {
-	return (struct found) { .length = receiver_check(receiver, header) };
-}
+	uint64_t header = receiver_look(&channel->receiver);
 
-static struct found find_anywhere(struct ivshmem_channel *channel, int timeout_ms)
-{
-	int err = wait_for_news(channel, timeout_ms);
-	uint64_t header;
-
-	if (err)
-		return (struct found) { .length = err };
+	if (receiver_is_next(&channel->receiver, header))
+		return (struct found) { .length = receiver_check(&channel->receiver, header) };
 	header = mailbox_look(&channel->mailbox);
 	if (is_new_mail(channel, header))
 		return (struct found) {
 			.length = mailbox_check(&channel->mailbox, header), .mailed = true,
 		};
-	header = receiver_look(&channel->receiver);
-	if (receiver_is_next(&channel->receiver, header))
-		return find_in_ring(&channel->receiver, header);
-	return (struct found) { .length = -EPROTO };
+	return (struct found) { .length = -EAGAIN };
+}
+
+static struct found wait_for_message(struct ivshmem_channel *channel, int timeout_ms)
+{
+	int err = wait_for_news(channel, timeout_ms);
+	struct found found;
+
+	if (err)
+		return (struct found) { .length = err };
+	found = look_for_message(channel);
+	/* What was there has been taken back. */
+	return found.length == -EAGAIN ? (struct found) { .length = -EPROTO } : found;
 }
 
 static inline struct found find_next(struct ivshmem_channel *channel, int timeout_ms)
 {
-	uint64_t header = receiver_look(&channel->receiver);
-	struct found found;
+	struct found found = look_for_message(channel);
 
-	if (unlikely(!receiver_is_next(&channel->receiver, header) || channel->news.failed))
-		found = find_anywhere(channel, timeout_ms);
-	else
-		found = find_in_ring(&channel->receiver, header);
+	if (unlikely(found.length == -EAGAIN || channel->news.failed))
+		found = wait_for_message(channel, timeout_ms);
 	if (unlikely(found.length == -EPROTO))
 		fail(&channel->news, -EPROTO);
 	return found;
