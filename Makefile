@@ -217,7 +217,7 @@ build/asan/lib/%.o: userspace/lib/%.c
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE) -c -o $@ $<
 
-build/asan/%: tests/lib/%.c $(wildcard tests/lib/*.h) $(ASAN_OBJ)
+build/asan/%: tests/lib/%.c tests/tap.h $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace/lib $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< $(ASAN_OBJ) \
 		-lcmocka $(LIB_LIBS)
@@ -231,7 +231,7 @@ build/tsan/lib/%.o: userspace/lib/%.c
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -Wno-tsan -c -o $@ $<
 
-build/tsan/%: tests/lib/%.c $(wildcard tests/lib/*.h) $(TSAN_OBJ)
+build/tsan/%: tests/lib/%.c tests/tap.h $(wildcard tests/lib/*.h) $(TSAN_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace/lib $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -o $@ $< $(TSAN_OBJ) \
 		-lcmocka $(LIB_LIBS)
@@ -253,7 +253,7 @@ build/asan/server/%.o: userspace/server/%.c
 build/asan/ivshmem: $(ASAN_CLI_OBJ) $(ASAN_OBJ)
 	$(CC) $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
-build/asan/server-tests/%: tests/server/%.c $(wildcard tests/server/*.h) $(filter build/asan/server/%,$(ASAN_CLI_OBJ)) build/asan/ivshmem
+build/asan/server-tests/%: tests/server/%.c tests/tap.h $(wildcard tests/server/*.h) $(filter build/asan/server/%,$(ASAN_CLI_OBJ)) build/asan/ivshmem
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< \
 		$(filter build/asan/server/ids.o,$(ASAN_CLI_OBJ)) -lcmocka

@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "../tap.h"
 
 #include "ivshmem.h"
 
@@ -40,11 +40,6 @@
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 /* For a test function only: ends it. */
-#define skip_because(reason) do {					\
-	mark_skipped(*state, reason);					\
-	return;								\
-} while (0)
-
 #define skip_unless_root() do {						\
 	if (getuid())							\
 		skip_because("needs root");				\
@@ -205,38 +200,10 @@ static inline int touch(void *data)
 	return 0;
 }
 
-/*
- * cmocka's own skip() prints "not ok # SKIP", and no reason: to a TAP reader a
- * failure. So a skipped test passes under a name with the directive behind it.
- */
-static inline void mark_skipped(struct CMUnitTest *test, const char *reason)
-{
-	char *name;
-
-	assert_true(asprintf(&name, "%s # SKIP %s", test->name, reason) > 0);
-	test->name = name;
-}
-
 static inline int run(const char *name, const struct CMUnitTest *tests, size_t count)
 {
-	struct CMUnitTest *copies = calloc(count, sizeof(*copies));
-	size_t i;
-	int failed;
-
-	if (!copies)
-		return 1;
-	for (i = 0; i < count; i++) {
-		copies[i] = tests[i];
-		copies[i].initial_state = &copies[i];
-	}
-	cmocka_set_message_output(CM_OUTPUT_TAP);
 	umask(022);
-	failed = _cmocka_run_group_tests(name, copies, count, NULL, NULL);
-	for (i = 0; i < count; i++)
-		if (copies[i].name != tests[i].name)
-			free((char *)copies[i].name);
-	free(copies);
-	return failed ? 1 : 0;
+	return tap_run(name, tests, count);
 }
 
 #endif /* FIXTURE_H */

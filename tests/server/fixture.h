@@ -31,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "../tap.h"
 
 #define NOBODY		65534
 #define PATIENCE_MS	20000
@@ -39,11 +39,6 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-
-#define skip_because(reason) do {					\
-	mark_skipped(*state, reason);					\
-	return;								\
-} while (0)
 
 static struct {
 	char dir[64];
@@ -397,15 +392,6 @@ static inline int fixture_teardown(void **state)
 	return status ? -1 : 0;
 }
 
-/* cmocka's own skip() is a failure to a TAP reader. */
-static inline void mark_skipped(struct CMUnitTest *test, const char *reason)
-{
-	char *name;
-
-	assert_true(asprintf(&name, "%s # SKIP %s", test->name, reason) > 0);
-	test->name = name;
-}
-
 static inline void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -418,25 +404,9 @@ static inline void raise_descriptor_limit(void)
 
 static inline int run(const char *name, const struct CMUnitTest *tests, size_t count)
 {
-	struct CMUnitTest *copies = calloc(count, sizeof(*copies));
-	size_t i;
-	int failed;
-
-	if (!copies)
-		return 1;
-	for (i = 0; i < count; i++) {
-		copies[i] = tests[i];
-		copies[i].initial_state = &copies[i];
-	}
-	cmocka_set_message_output(CM_OUTPUT_TAP);
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit();
-	failed = _cmocka_run_group_tests(name, copies, count, NULL, NULL);
-	for (i = 0; i < count; i++)
-		if (copies[i].name != tests[i].name)
-			free((char *)copies[i].name);
-	free(copies);
-	return failed ? 1 : 0;
+	return tap_run(name, tests, count);
 }
 
 #endif /* FIXTURE_H */

@@ -4,43 +4,23 @@
 # doorbells, and in a plain one.
 
 load helper
+load peers
 
 ROUNDS=500
-export LD_LIBRARY_PATH=build
 
-boot_guest() {
+start_guest() {
 	vm_start -chardev "socket,id=server0,path=$REGIONS/server" \
 		-device ivshmem-doorbell,chardev=server0,vectors=2,addr=4 \
 		-object "$(region plain 16M)" -device ivshmem-plain,memdev=plain,addr=5
-	echo "$VM_DIR" >"$REGIONS/guest-$1"
 }
 
 boot() {
-	build/ivshmem serve --socket "$REGIONS/server" --size 16M --vectors 2 3>&- 2>"$REGIONS/server.log" &
-	echo $! >"$REGIONS/server.pid"
-	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
+	start_server 16M 2
 	build/ivshmem create "$REGIONS/plain" --size 16M
 	build/ivshmem format "$REGIONS/plain" --label plain
 	build/ivshmem format "unix:$REGIONS/server" --label doorbell
 	boot_guest a
 	boot_guest b
-}
-
-teardown_file() {
-	local name
-	for name in a b; do
-		VM_DIR=$(<"$REGIONS/guest-$name") vm_kill
-	done
-	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
-	rm -rf "$REGIONS"
-}
-
-# on NAME COMMAND...: a command of vm.bash on one of the guests
-on() {
-	local VM_DIR
-	VM_DIR=$(<"$REGIONS/guest-$1")
-	shift
-	"$@"
 }
 
 # messages host|a|b plain|doorbell ARGUMENT...

@@ -3,43 +3,19 @@
 # Two guests and host programs, peers of one server.
 
 load helper
+load peers
 
 VECTORS=4
-export LD_LIBRARY_PATH=build
 
-start_server() {
-	build/ivshmem serve --socket "$REGIONS/server" --size 4M --vectors $VECTORS 3>&- 2>"$REGIONS/server.log" &
-	echo $! >"$REGIONS/server.pid"
-	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
-}
-
-boot_guest() {
+start_guest() {
 	vm_start -chardev "socket,id=server0,path=$REGIONS/server" \
 		-device "ivshmem-doorbell,chardev=server0,vectors=$VECTORS,addr=4,id=doorbell0"
-	echo "$VM_DIR" >"$REGIONS/guest-$1"
 }
 
 boot() {
-	start_server
+	start_server 4M $VECTORS
 	boot_guest a
 	boot_guest b
-}
-
-teardown_file() {
-	local name
-	for name in a b; do
-		VM_DIR=$(<"$REGIONS/guest-$name") vm_kill
-	done
-	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
-	rm -rf "$REGIONS"
-}
-
-# on NAME COMMAND...: a command of vm.bash on one of the guests
-on() {
-	local VM_DIR
-	VM_DIR=$(<"$REGIONS/guest-$1")
-	shift
-	"$@"
 }
 
 id_of() {
