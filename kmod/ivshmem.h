@@ -70,13 +70,12 @@ struct ivshmem_mapping {
  *	torn down.
  * @dead: Completed when @live was killed and the last section has ended.
  * @pdev: PCI device. Only between ivshmem_enter() and ivshmem_exit().
- * @data: The kernel's mapping of the region, cached as the user's mappings
- *	are. Only between ivshmem_enter() and ivshmem_exit().
+ * @data: The kernel's mapping of the region, see ivshmem_data().
  * @regs: Registers, NULL where there are none. Only between ivshmem_enter() and
  *	ivshmem_exit().
  * @mapping: How the region is mapped.
  * @pgmap: Its struct pages, where it is mapped by pages.
- * @kernel_map: The kernel's mapping beside the direct map, or NULL.
+ * @windows: The kernel's mapping beside @data, in parts of IVSHMEM_WINDOW, or NULL.
  * @start: Physical address of the region.
  * @size: Size of the region in bytes, a multiple of the page size.
  * @kind: IVSHMEM_KIND_*.
@@ -102,7 +101,7 @@ struct ivshmem_device {
 	void __iomem *regs;
 	const struct ivshmem_mapping *mapping;
 	struct dev_pagemap *pgmap;
-	void *kernel_map;
+	void **windows;
 	phys_addr_t start;
 	u64 size;
 	u32 kind;
@@ -114,6 +113,9 @@ struct ivshmem_device {
 	struct list_head exports;
 	int index;
 };
+
+/* vmap() takes no more pages at once than there is RAM, which a region may exceed. */
+#define IVSHMEM_WINDOW	SZ_64M
 
 static inline struct ivshmem_device *to_ivshmem(struct device *dev)
 {
@@ -138,6 +140,23 @@ static inline bool ivshmem_enter(struct ivshmem_device *ivs)
 static inline void ivshmem_exit(struct ivshmem_device *ivs)
 {
 	percpu_ref_put(&ivs->live);
+}
+
+/**
+ * ivshmem_data() - Where the kernel has the region.
+ * @ivs: Device.
+ * @offset: Offset into the region.
+ *
+ * Only between ivshmem_enter() and ivshmem_exit().
+ *
+ * Return: Address, valid up to the next multiple of IVSHMEM_WINDOW or the region's
+ * end, and cached as the user's mappings are.
+ */
+static inline void *ivshmem_data(struct ivshmem_device *ivs, u64 offset)
+{
+	if (!ivs->windows)
+		return ivs->data + offset;
+	return ivs->windows[offset / IVSHMEM_WINDOW] + offset % IVSHMEM_WINDOW;
 }
 
 /**
@@ -178,6 +197,9 @@ unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address
 #define ivshmem_get_unmapped_area NULL	/* no huge entries */
 #endif
 u32 ivshmem_read_cache(void *data);
+int ivshmem_windows_init(struct ivshmem_device *ivs,
+			 void *(*map)(unsigned long pfn, unsigned int count));
+void ivshmem_windows_exit(struct ivshmem_device *ivs);
 bool ivshmem_vma_holds(struct vm_area_struct *vma, unsigned long size);
 vm_fault_t ivshmem_fault_around(struct vm_fault *vmf, unsigned long pfn,
 				vm_fault_t (*insert)(struct vm_area_struct *vma,

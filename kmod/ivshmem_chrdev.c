@@ -61,11 +61,14 @@ static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_i
 {
 	bool reading = iov_iter_rw(iter) == READ;
 	size_t len, missing, copied;
+	void *data;
 	unsigned int idle = 0;
 	ssize_t done = 0;
 
 	while (iov_iter_count(iter) && pos + done < ivs->size) {
-		len = min3((u64)iov_iter_count(iter), ivs->size - pos - done, (u64)SZ_64K);
+		/* No piece lies in two of the kernel's windows. */
+		len = min3((u64)iov_iter_count(iter), ivs->size - pos - done,
+			   (u64)SZ_64K - ((pos + done) & (SZ_64K - 1)));
 		missing = reading ? fault_in_iov_iter_writeable(iter, len) :
 				    fault_in_iov_iter_readable(iter, len);
 		if (missing == len)
@@ -73,9 +76,9 @@ static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_i
 
 		if (!ivshmem_enter(ivs))
 			return done ?: -ENODEV;
+		data = ivshmem_data(ivs, pos + done);
 		pagefault_disable();
-		copied = reading ? copy_to_iter(ivs->data + pos + done, len, iter) :
-				   copy_from_iter(ivs->data + pos + done, len, iter);
+		copied = reading ? copy_to_iter(data, len, iter) : copy_from_iter(data, len, iter);
 		pagefault_enable();
 		ivshmem_exit(ivs);
 		done += copied;

@@ -12,6 +12,8 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pgtable.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "ivshmem.h"
@@ -67,6 +69,46 @@ u32 ivshmem_read_cache(void *data)
 	return IVSHMEM_CACHE_UNKNOWN;
 }
 #endif
+
+/**
+ * ivshmem_windows_init() - Map the region once more for the kernel.
+ * @ivs: Device.
+ * @map: Maps @count page frames from @pfn on for vunmap(), or returns NULL.
+ *
+ * Return: 0, or a negative errno.
+ */
+int ivshmem_windows_init(struct ivshmem_device *ivs,
+			 void *(*map)(unsigned long pfn, unsigned int count))
+{
+	unsigned long pfn = PHYS_PFN(ivs->start), end = pfn + (ivs->size >> PAGE_SHIFT);
+	void **window;
+
+	ivs->windows = kvcalloc(DIV_ROUND_UP_ULL(ivs->size, IVSHMEM_WINDOW),
+				sizeof(*ivs->windows), GFP_KERNEL);
+	if (!ivs->windows)
+		return -ENOMEM;
+	for (window = ivs->windows; pfn < end; window++, pfn += PHYS_PFN(IVSHMEM_WINDOW)) {
+		*window = map(pfn, min(end - pfn, PHYS_PFN(IVSHMEM_WINDOW)));
+		if (!*window) {
+			ivshmem_windows_exit(ivs);
+			return -ENOMEM;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+void ivshmem_windows_exit(struct ivshmem_device *ivs)
+{
+	u64 i, count = DIV_ROUND_UP_ULL(ivs->size, IVSHMEM_WINDOW);
+
+	if (!ivs->windows)
+		return;
+	for (i = 0; i < count && ivs->windows[i]; i++)
+		vunmap(ivs->windows[i]);
+	kvfree(ivs->windows);
+	ivs->windows = NULL;
+}
 
 int ivshmem_mapping_init(struct ivshmem_device *ivs)
 {

@@ -33,6 +33,21 @@ static bool pages = true;
 module_param(pages, bool, 0444);
 MODULE_PARM_DESC(pages, "Map by struct pages where that is possible (default). Off where users of the region are not trusted to end their I/O when the device is removed");
 
+static void *ivshmem_pages_map_window(unsigned long pfn, unsigned int count)
+{
+	struct page **array = kvmalloc_array(count, sizeof(*array), GFP_KERNEL);
+	void *window;
+	unsigned int i;
+
+	if (!array)
+		return NULL;
+	for (i = 0; i < count; i++)
+		array[i] = pfn_to_page(pfn + i);
+	window = vmap(array, count, VM_MAP, PAGE_KERNEL);
+	kvfree(array);
+	return window;
+}
+
 /*
  * The direct map of the pages is of the type that the MTRRs allow. Where that is
  * not write-back, read() and write() get a mapping beside it, of the type that
@@ -41,23 +56,10 @@ MODULE_PARM_DESC(pages, "Map by struct pages where that is possible (default). O
  */
 static int ivshmem_pages_map_kernel(struct ivshmem_device *ivs, void *direct)
 {
-	unsigned long i, count = ivs->size >> PAGE_SHIFT;
-	struct page **array;
-
 	ivs->data = direct;
 	if (ivshmem_read_cache(direct) == IVSHMEM_CACHE_WRITE_BACK)
 		return 0;
-	array = kvmalloc_array(count, sizeof(*array), GFP_KERNEL);
-	if (!array)
-		return -ENOMEM;
-	for (i = 0; i < count; i++)
-		array[i] = pfn_to_page(PHYS_PFN(ivs->start) + i);
-	ivs->kernel_map = vmap(array, count, VM_MAP, PAGE_KERNEL);
-	kvfree(array);
-	if (!ivs->kernel_map)
-		return -ENOMEM;
-	ivs->data = ivs->kernel_map;
-	return 0;
+	return ivshmem_windows_init(ivs, ivshmem_pages_map_window);
 }
 
 /* Refuse early what memremap_pages() would refuse with a warning, or at great cost. */
@@ -165,7 +167,7 @@ static void ivshmem_pages_each(struct ivshmem_device *ivs,
 static void ivshmem_pages_exit(struct ivshmem_device *ivs)
 {
 	ivshmem_pages_each(ivs, ivshmem_pages_wait);
-	vunmap(ivs->kernel_map);
+	ivshmem_windows_exit(ivs);
 	memunmap_pages(ivs->pgmap);
 	kfree(ivs->pgmap);
 }

@@ -18,28 +18,25 @@
 #include "ivshmem.h"
 
 #ifdef HAVE_WRITE_BACK_BY_HAND
-static void *ivshmem_pfn_map_kernel(struct ivshmem_device *ivs)
+static void *ivshmem_pfn_map_window(unsigned long pfn, unsigned int count)
 {
-	unsigned long i, first = PHYS_PFN(ivs->start), count = ivs->size >> PAGE_SHIFT;
-	unsigned long *pfns;
-	void *data = NULL;
+	unsigned long *pfns = kvmalloc_array(count, sizeof(*pfns), GFP_KERNEL);
+	void *window = NULL;
+	unsigned int i;
 
-	if (count > UINT_MAX)
-		return NULL;
-	pfns = kvmalloc_array(count, sizeof(*pfns), GFP_KERNEL);
 	if (!pfns)
 		return NULL;
 	for (i = 0; i < count; i++) {
-		pfns[i] = first + i;
+		pfns[i] = pfn + i;
 		/* vmap_pfn() wants no frame that could have a struct page. */
 		if (pfn_valid(pfns[i]))
 			goto out_free;
 	}
-	data = vmap_pfn(pfns, count, pgprot_decrypted(PAGE_KERNEL));
+	window = vmap_pfn(pfns, count, pgprot_decrypted(PAGE_KERNEL));
 
 out_free:
 	kvfree(pfns);
-	return data;
+	return window;
 }
 
 static int ivshmem_pfn_set(pte_t *pte, unsigned long address, void *data)
@@ -69,7 +66,7 @@ static vm_fault_t ivshmem_pfn_set_around(struct vm_fault *vmf)
 	return VM_FAULT_NOPAGE;
 }
 #else
-static void *ivshmem_pfn_map_kernel(struct ivshmem_device *ivs)
+static void *ivshmem_pfn_map_window(unsigned long pfn, unsigned int count)
 {
 	return NULL;
 }
@@ -91,19 +88,17 @@ static int ivshmem_pfn_init(struct ivshmem_device *ivs)
 		ivs->page_size = huge_pfnmap_size(ivs->start | ivs->size);
 		return 0;
 	}
-	ivs->kernel_map = ivshmem_pfn_map_kernel(ivs);
-	if (!ivs->kernel_map)
+	if (ivshmem_windows_init(ivs, ivshmem_pfn_map_window))
 		return 0;
 	memunmap(ivs->data);
-	ivs->data = ivs->kernel_map;
-	ivs->cache = ivshmem_read_cache(ivs->data);
+	ivs->cache = ivshmem_read_cache(ivshmem_data(ivs, 0));
 	return 0;
 }
 
 static void ivshmem_pfn_exit(struct ivshmem_device *ivs)
 {
-	if (ivs->kernel_map)
-		vunmap(ivs->kernel_map);
+	if (ivs->windows)
+		ivshmem_windows_exit(ivs);
 	else
 		memunmap(ivs->data);
 }
@@ -116,7 +111,7 @@ static vm_flags_t ivshmem_pfn_vm_flags(struct ivshmem_device *ivs, struct vm_are
 static vm_fault_t ivshmem_pfn_fault(struct ivshmem_device *ivs, struct vm_fault *vmf,
 				    unsigned long pfn)
 {
-	if (ivs->kernel_map)
+	if (ivs->windows)
 		return ivshmem_pfn_set_around(vmf);
 	return ivshmem_fault_around(vmf, pfn, vmf_insert_pfn);
 }

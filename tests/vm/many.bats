@@ -35,11 +35,7 @@ node_of() {
 	start=$(guest "sed -n '3s/ .*//p' /sys/class/ivshmem/${node#/dev/}/device/resource")
 	((start >= 0x100000000))
 	[ "$(user_pte 0000:00:0a.0)" = '4K write-back' ]
-	# OVMF marks it uncachable, and the kernel's own mapping beside the direct map can't
-	# be larger than its memory: then there are no struct pages, nor huge entries.
-	entry=$(huge 2M)
-	[[ ${VM_FIRMWARE-} != *OVMF* ]] || entry=4K
-	[ "$(user_pte 0000:00:0a.0 all)" = "$entry write-back" ]
+	[ "$(user_pte 0000:00:0a.0 all)" = "$(huge 2M) write-back" ]
 }
 
 @test "the last bytes of 4 GiB are the last bytes of the file, both ways" {
