@@ -59,10 +59,9 @@ static bool start_server(void)
 		      DOORBELL_SIZE, "--vectors", "2", NULL);
 		_exit(127);
 	}
-	while (!exists(in_shm("socket")) && now_ms() < end)
-		usleep(5000);
 	snprintf(where, sizeof(where), "unix:%s", in_shm("socket"));
-	pair.left = open_region(where, 0);
+	while (ivshmem_open(&pair.left, where, 0) && now_ms() < end)
+		usleep(5000);
 	pair.right = open_region(where, 0);
 	assert_int_equal(ivshmem_format(pair.left, "", 1, 0), 0);
 	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");

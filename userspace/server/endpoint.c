@@ -179,10 +179,7 @@ static int remove_stale(const char *path)
 	return 0;
 }
 
-/*
- * Nobody but the owner gets at it before it has its group and mode; and nobody
- * at all before endpoint_listen().
- */
+/* Nobody at all gets at it before it has its group and mode. */
 static int bind_socket(struct endpoint *endpoint, mode_t mode, gid_t group)
 {
 	struct sockaddr_un address = address_of(endpoint->path);
@@ -210,7 +207,16 @@ static int bind_socket(struct endpoint *endpoint, mode_t mode, gid_t group)
 	return 0;
 }
 
-/* Binds; after a message where it fails. */
+/* Whoever finds the socket can connect, though the region may still be made. */
+static int listen_at(const struct endpoint *endpoint)
+{
+	if (!listen(endpoint->fd, BACKLOG))
+		return 0;
+	complain(endpoint->path, "%s", strerror(errno));
+	return -EADDRINUSE;
+}
+
+/* Binds and listens; after a message where it fails. */
 int endpoint_open(struct endpoint *endpoint, const char *path, mode_t mode,
 		  gid_t group)
 {
@@ -236,6 +242,9 @@ int endpoint_open(struct endpoint *endpoint, const char *path, mode_t mode,
 		goto err_close;
 	}
 	ret = bind_socket(endpoint, mode, group);
+	if (ret < 0)
+		goto err_close;
+	ret = listen_at(endpoint);
 	if (ret < 0)
 		goto err_close;
 	return 0;
@@ -265,14 +274,6 @@ int endpoint_adopt(struct endpoint *endpoint, int fd)
 		return -ENOMEM;
 	}
 	return 0;
-}
-
-int endpoint_listen(struct endpoint *endpoint)
-{
-	if (endpoint->lock < 0 || !listen(endpoint->fd, BACKLOG))
-		return 0;
-	complain(endpoint->path, "%s", strerror(errno));
-	return -EADDRINUSE;
 }
 
 /* The socket first, then its lock: whoever gets the lock finds no socket. */

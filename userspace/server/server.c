@@ -146,10 +146,6 @@ static int start(struct server *server)
 	int ret;
 
 	ret = limits_apply(server);
-	if (!ret)
-		ret = endpoint_listen(&server->peers_at);
-	if (!ret)
-		ret = endpoint_listen(&server->status_at);
 	return ret < 0 ? ret : start_sources(server);
 }
 

@@ -114,7 +114,6 @@ struct endpoint {
 int endpoint_open(struct endpoint *endpoint, const char *path, mode_t mode,
 		  gid_t group);
 int endpoint_adopt(struct endpoint *endpoint, int fd);
-int endpoint_listen(struct endpoint *endpoint);
 void endpoint_close(struct endpoint *endpoint);
 
 /* ids.c */
