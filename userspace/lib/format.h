@@ -206,6 +206,7 @@ static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
 #define RECORD_HEADER	8
 #define RECORD_MARK	0x80000000u
 #define MAIL_COUNT_SHIFT 8
+#define MAX_REST	(1u << 29)	/* messages, before the ring has to move on */
 
 /* format.c */
 int ivshmem_superblock_read(struct ivshmem *shm, struct ivshmem_superblock *superblock);

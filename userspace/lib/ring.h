@@ -31,6 +31,7 @@
  * @held_header: Its header; 0 where nothing is held back.
  * @stale: A bit for each 64 bytes of the ring: what lies there may look like a
  *         header. Only messages' insides can, so small ones leave no work.
+ * @lap_count: What @count was at @lap.
  *
  * Each message changes two words of it, no more: stores to it wait in the processor
  * behind those to the ring, which wait for the other end's cache.
@@ -45,6 +46,7 @@ struct ivshmem_sender {
 	uint64_t held;
 	uint64_t held_header;
 	uint64_t *stale;
+	uint64_t lap_count;
 };
 
 /**
@@ -127,6 +129,15 @@ static inline void sender_clear_next(struct ivshmem_sender *sender)
 }
 
 /*
+ * May a message go past the ring? What lies there is from the lap before, at the
+ * most, and must not become 2^31 messages old: it would look like the next header.
+ */
+static inline bool sender_can_rest(const struct ivshmem_sender *sender)
+{
+	return sender->count - sender->lap_count < MAX_REST;
+}
+
+/*
  * The message that was written to what was reserved. Of those that are held back, the
  * first header is written last, so that all are seen or none is.
  */
@@ -137,8 +148,10 @@ static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length,
 	uint64_t start = sender->position;
 
 	sender->position += ivshmem_record_size(length);
-	if (__builtin_expect(sender->position - sender->lap >= sender->size, 0))
+	if (__builtin_expect(sender->position - sender->lap >= sender->size, 0)) {
 		sender->lap += sender->size;
+		sender->lap_count = sender->count;
+	}
 	sender_clear_next(sender);
 	if (__builtin_expect(!hold, 1)) {
 		__atomic_store_n(header, value, __ATOMIC_RELEASE);

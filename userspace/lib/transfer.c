@@ -87,7 +87,8 @@ static inline int find_room(struct ivshmem_channel *channel, size_t length, int 
 static inline bool can_mail(const struct ivshmem_channel *channel, size_t length)
 {
 	return length <= sizeof(channel->mailbox.own->message) && !channel->room.failed &&
-	       !channel->sender.held_header && mailbox_is_free(&channel->mailbox);
+	       !channel->sender.held_header && sender_can_rest(&channel->sender) &&
+	       mailbox_is_free(&channel->mailbox);
 }
 
 int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer, size_t length,
