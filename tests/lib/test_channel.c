@@ -334,6 +334,42 @@ static void who_waits_for_room_is_told_of_a_crash(void **state)
 	assert_recv_fails(pair.b, PATIENCE_MS, -ECONNRESET);
 }
 
+/* Tells how long it took, in milliseconds. */
+static int64_t recv_until_told(struct ivshmem_channel *channel, int timeout_ms)
+{
+	int64_t start = now_ms();
+	char buffer[64];
+	ssize_t n;
+
+	do {
+		n = ivshmem_channel_recv(channel, buffer, sizeof(buffer), timeout_ms);
+	} while ((n == -EAGAIN || n == -ETIMEDOUT) && now_ms() - start < PATIENCE_MS);
+	assert_int_equal(n, -ECONNRESET);
+	assert_recv_fails(channel, timeout_ms, -ENOTCONN);
+	return now_ms() - start;
+}
+
+static void who_never_sleeps_is_told_of_a_crash(void **state)
+{
+	static const struct {
+		unsigned int spin_us;
+		int timeout_ms;
+	} ways[] = { { 0, 0 }, { UINT_MAX, PATIENCE_MS }, { UINT_MAX, 1 }, { 5000, 2 } };
+	unsigned int i;
+	pid_t child;
+
+	open_handles(REGION_SIZE, 1);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		child = start_other(in_shm("region"), true, "a", 0, wait_for_ever);
+		assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0,
+							 PATIENCE_MS), 0);
+		ivshmem_channel_set_spin(pair.b, ways[i].spin_us);
+		kill_other(child);
+		assert_true(recv_until_told(pair.b, ways[i].timeout_ms) < PATIENCE_MS / 2);
+		close_end(&pair.b);
+	}
+}
+
 /* Locks of one handle are one program's, as the kernel sees it. */
 static void both_ends_of_a_handle_that_was_forked_are_alive(void **state)
 {
@@ -1252,6 +1288,7 @@ int main(void)
 		PAIR_TEST(messages_of_a_killed_peer_are_there_before_econnreset),
 		PAIR_TEST(who_waits_is_told_of_a_crash_after_the_messages),
 		PAIR_TEST(who_waits_for_room_is_told_of_a_crash),
+		PAIR_TEST(who_never_sleeps_is_told_of_a_crash),
 		PAIR_TEST(both_ends_of_a_handle_that_was_forked_are_alive),
 		PAIR_TEST(lock_on_another_node_is_no_sign_of_death),
 		PAIR_TEST(take_over_of_a_living_end_ends_the_one_that_had_it),

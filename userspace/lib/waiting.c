@@ -249,9 +249,29 @@ static int look(struct ivshmem_channel *channel, ready_fn is_ready, uint64_t nee
 	return ready ? ready : err;
 }
 
-static int spin(struct ivshmem_channel *channel, ready_fn is_ready, uint64_t need,
-		int64_t until)
+/*
+ * After a look at memory that brought nothing, once in a while: a program under this
+ * kernel that ended without closing is noticed, and both directions are told.
+ */
+static void look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
+			  int64_t now)
 {
+	int lock_fd;
+
+	if (now - waiter->life_seen < LIFE_NS)
+		return;
+	waiter->life_seen = now;
+	lock_fd = ivshmem_slot_lock_fd(channel->shm);
+	if (ivshmem_slot_is_dead(channel->other, channel->slot, !channel->side, lock_fd))
+		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
+	if (lock_fd >= 0)
+		close(lock_fd);
+}
+
+static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
+		ready_fn is_ready, uint64_t need, int64_t until)
+{
+	int64_t now;
 	int i, ready;
 
 	do {
@@ -264,7 +284,9 @@ static int spin(struct ivshmem_channel *channel, ready_fn is_ready, uint64_t nee
 		if (ready)
 			return ready;
 		relax();
-	} while (ivshmem_now_ns() < until);
+		now = ivshmem_now_ns();
+		look_for_life(channel, waiter, now);
+	} while (now < until);
 	return 0;
 }
 
@@ -287,7 +309,7 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	int ready;
 
 	announce(waiter, WAITING_DROWSY);
-	ready = spin(channel, is_ready, need, ivshmem_now_ns() + DROWSY_NS);
+	ready = spin(channel, waiter, is_ready, need, ivshmem_now_ns() + DROWSY_NS);
 	if (!ready) {
 		announce(waiter, WAITING_ASLEEP);
 		atomic_thread_fence(memory_order_seq_cst);
@@ -299,25 +321,6 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 		ready = sleep_by_futex(waiter, bell, ns);
 	announce(waiter, WAITING_AWAKE);
 	return ready;
-}
-
-/*
- * After a look at memory that brought nothing, once in a while: a program under this
- * kernel that ended without closing is noticed, and both directions are told.
- */
-static void look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter)
-{
-	int64_t now = ivshmem_now_ns();
-	int lock_fd;
-
-	if (now - waiter->life_seen < LIFE_NS)
-		return;
-	waiter->life_seen = now;
-	lock_fd = ivshmem_slot_lock_fd(channel->shm);
-	if (ivshmem_slot_is_dead(channel->other, channel->slot, !channel->side, lock_fd))
-		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
-	if (lock_fd >= 0)
-		close(lock_fd);
 }
 
 static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
@@ -338,7 +341,7 @@ static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *w
 					   left < longest ? left : longest);
 		longest = LATER_SLEEP_NS;
 		if (!ready)
-			look_for_life(channel, waiter);
+			look_for_life(channel, waiter, ivshmem_now_ns());
 		if (!ready || ready == -ETIMEDOUT || ready == -EINTR)
 			ready = look(channel, is_ready, need) ?: ready;
 	}
@@ -353,11 +356,13 @@ int ivshmem_wait_for(struct ivshmem_channel *channel, struct ivshmem_waiter *wai
 	int ready;
 
 	ready = look(channel, is_ready, need);
-	if (!ready && !timeout_ms)
+	if (!ready && !timeout_ms) {
+		look_for_life(channel, waiter, ivshmem_now_ns());
 		return -EAGAIN;
+	}
 	if (!ready) {
 		deadline = ivshmem_deadline_ns(timeout_ms);
-		ready = spin(channel, is_ready, need, spin_end(channel, deadline));
+		ready = spin(channel, waiter, is_ready, need, spin_end(channel, deadline));
 	}
 	if (!ready)
 		ready = sleep_until(channel, waiter, is_ready, need, deadline);
@@ -459,7 +464,8 @@ int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, si
 	if (take_signals(channel, fd, 0) == -ENODEV)
 		return (int)events;
 	ivshmem_tell_released(channel);
-	look_for_life(channel, events & IVSHMEM_CAN_RECV ? &channel->news : &channel->room);
+	look_for_life(channel, events & IVSHMEM_CAN_RECV ? &channel->news : &channel->room,
+		      ivshmem_now_ns());
 
 	announce_both(channel, events, WAITING_DROWSY);
 	until = ivshmem_now_ns() + DROWSY_NS;
