@@ -15,6 +15,10 @@ serve() {
 	eventually serving
 }
 
+sent() {
+	[ "$(ivshmem info --json "$region" | jq -r '.channels[0].connector.sent')" -gt 0 ]
+}
+
 teardown() {
 	[ -z "${server-}" ] || kill "$server"
 	rm -rf "$dir"
@@ -61,11 +65,32 @@ teardown() {
 @test "a killed client is followed by the next" {
 	serve
 	timeout 60 ivshmem bench --time 30 "$region" latency 3>&- &
-	eventually bash -c '[ "$(ivshmem info --json "$region" | jq -r ".channels[0].connector.sent")" -gt 0 ]'
+	eventually sent
 	client=$(ivshmem info --json "$region" | jq -r '.channels[0].connector.pid')
 	kill -KILL "$client"
 	wait $! || true
 	run -0 timeout 60 ivshmem bench --time 0.02 --size 8 "$region"
+}
+
+@test "a signal ends either side in the middle of a test" {
+	for test in latency throughput; do
+		for victim in client server; do
+			serve
+			timeout 60 ivshmem bench --time 50 --size 8 "$region" $test 2>"$dir/error" 3>&- &
+			client=$!
+			eventually sent
+			kill "${!victim}"
+			ends_with 143 "${!victim}"
+			if [ $victim = client ]; then
+				kill "$server"
+				ends_with 143 "$server"
+			else
+				ends_with 1 "$client"
+			fi
+			rm "$region"
+		done
+	done
+	server=
 }
 
 @test "what is no bench on the other side is told, and the next one served" {
@@ -93,6 +118,8 @@ teardown() {
 	says "must be more than 0"
 	run -2 --separate-stderr ivshmem bench --spin x /nowhere
 	says "is not a number from 0"
+	run -2 --separate-stderr ivshmem bench --spin 1000001 /nowhere
+	says "is not a number from 0 to 1000000"
 	run -2 --separate-stderr ivshmem bench /nowhere both
 	says "'both' is neither latency nor throughput"
 	run -2 --separate-stderr ivshmem bench

@@ -20,17 +20,6 @@ states_are() {
 	[ "$(states)" = "$1" ]
 }
 
-# ends_with STATUS PID: a program in the background, killed where it goes on for long
-ends_with() {
-	local status=0 watchdog
-
-	{ sleep 30 && kill -KILL "$2"; } >/dev/null 2>&1 3>&- &
-	watchdog=$!
-	wait "$2" || status=$?
-	kill "$watchdog"
-	[ "$status" -eq "$1" ]
-}
-
 # exchange [SEND-OPTIONS [RECV-OPTIONS]]: $dir/in becomes $dir/out
 exchange() {
 	local send=${1-} recv=${2-}
@@ -243,11 +232,27 @@ exchange() {
 	[ "$(cat "$dir/out")" = one ]
 }
 
+@test "a signal ends a stream that never pauses" {
+	formatted
+	for victim in send recv; do
+		timeout 60 ivshmem send --whole "$region" x </dev/zero 2>"$dir/error" 3>&- &
+		send=$!
+		timeout 60 ivshmem recv --whole "$region" x >/dev/null 2>"$dir/error" 3>&- &
+		recv=$!
+		eventually states_are "attached attached"
+		sleep 0.5
+		kill "${!victim}"
+		ends_with 143 "${!victim}"
+		[ $victim = send ] && ends_with 0 $recv || ends_with 1 $send
+	done
+}
+
 @test "a reader that goes away ends recv, and the sender is told" {
 	formatted
 	yes | timeout 30 ivshmem send "$region" x 2>"$dir/error" 3>&- &
-	timeout 30 ivshmem recv "$region" x | head -n 5 >"$dir/out"
+	timeout 30 ivshmem recv "$region" x 2>"$dir/recv-error" | head -n 5 >"$dir/out"
 	ends_with 1 $!
+	[ ! -s "$dir/recv-error" ]
 	grep -q "the other side has closed it" "$dir/error"
 	[ "$(wc -l <"$dir/out")" -eq 5 ]
 }
@@ -331,6 +336,18 @@ exchange() {
 		says "ivshmem: standard output: "
 		wait $! || true
 	done
+}
+
+@test "a full disk behind recv ends it, though nothing more comes" {
+	formatted
+	mkfifo "$dir/fifo"
+	timeout 30 ivshmem send "$region" x <"$dir/fifo" 2>"$dir/error" 3>&- &
+	exec 8>"$dir/fifo"
+	echo one >&8
+	run -1 --separate-stderr bash -c 'exec timeout 10 ivshmem recv "$region" x >/dev/full'
+	says "ivshmem: standard output: No space left on device"
+	exec 8>&-
+	wait
 }
 
 @test "an input that can't be read is a failure" {

@@ -54,6 +54,15 @@ all_bytes() {
 	done
 }
 
+# ends_with STATUS PID: a program in the background, killed where it goes on for long
+ends_with() {
+	local status=0
+
+	timeout 30 tail --pid="$2" -s 0.1 -f /dev/null || kill -KILL "$2"
+	wait "$2" || status=$?
+	[ "$status" -eq "$1" ]
+}
+
 # Until the command succeeds, for five seconds.
 eventually() {
 	local i

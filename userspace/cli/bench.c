@@ -12,6 +12,7 @@
 #include "cli.h"
 
 #define MAX_ROWS	16
+#define MAX_SPIN_US	1000000		/* who spins is not interrupted */
 
 struct request {
 	struct attachment attachment;
@@ -299,7 +300,8 @@ static int parse_option(struct request *request, int option, const char *value)
 		return parse_seconds("bench", "--time", value, &request->time_ms);
 	case 'p':
 		request->spin_given = true;
-		return parse_integer("bench", "--spin", value, 0, UINT_MAX, &request->spin_us);
+		return parse_integer("bench", "--spin", value, 0, MAX_SPIN_US,
+				     &request->spin_us);
 	default:
 		return parse_attachment(&request->attachment, option, value);
 	}
@@ -355,8 +357,8 @@ const struct command cmd_bench = {
 		"  -s, --size SIZE        of each message, in bytes, or with K or M (binary); a row of\n"
 		"                         sizes where this is not given\n"
 		"      --time SECONDS     measure each size so long; 1 where this is not given\n"
-		"      --spin N           look for so many microseconds before sleeping; 50 where\n"
-		"                         this is not given, 0 to measure sleeping\n"
+		"      --spin N           look for so many microseconds before sleeping, up to a\n"
+		"                         million; 50 where this is not given, 0 to measure sleeping\n"
 		"      --name NAME        the channel; bench where this is not given\n"
 		"  -t, --timeout SECONDS  wait so long for the other side to come\n"
 		"      --take-over        take the place of a program that is there\n"

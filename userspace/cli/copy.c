@@ -20,20 +20,24 @@ static void wait_for(int fd, short events)
 	poll(&pollfd, 1, -1);
 }
 
-/* read(2) that outlasts signals and descriptors that don't block. */
+/*
+ * read(2) that outlasts signals and descriptors that don't block. -EINTR once
+ * stopped(), though there may be more to read for ever.
+ */
 ssize_t read_some(int fd, void *buffer, size_t length)
 {
 	ssize_t n;
 
-	while ((n = read(fd, buffer, length)) < 0) {
-		if (stopped())
-			return -EINTR;
+	while (!stopped()) {
+		n = read(fd, buffer, length);
+		if (n >= 0)
+			return n;
 		if (errno == EAGAIN)
 			wait_for(fd, POLLIN);
 		else if (errno != EINTR)
 			return -errno;
 	}
-	return n;
+	return -EINTR;
 }
 
 /* write(2), likewise; short where the descriptor takes no more at once. */

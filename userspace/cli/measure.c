@@ -39,6 +39,33 @@ static uint64_t now_ns(void)
 	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
 }
 
+/*
+ * Each as the library's, but that only a signal to end ends it: one that stops and
+ * continues the program does not end a test. Those that do not sleep are not ended at
+ * all, so who repeats them looks for itself.
+ */
+static int send_message(struct ivshmem_channel *channel, const void *buffer, size_t length,
+			int timeout_ms)
+{
+	int ret;
+
+	do {
+		ret = ivshmem_channel_send(channel, buffer, length, timeout_ms);
+	} while (ret == -EINTR && !stopped());
+	return ret;
+}
+
+static ssize_t recv_message(struct ivshmem_channel *channel, void *buffer, size_t length,
+			    int timeout_ms)
+{
+	ssize_t n;
+
+	do {
+		n = ivshmem_channel_recv(channel, buffer, length, timeout_ms);
+	} while (n == -EINTR && !stopped());
+	return n;
+}
+
 static int send_order(struct ivshmem_channel *channel, const struct measurement *measurement)
 {
 	struct order order = {
@@ -47,7 +74,7 @@ static int send_order(struct ivshmem_channel *channel, const struct measurement 
 		.size = htole64(measurement->size),
 	};
 
-	return ivshmem_channel_send(channel, &order, sizeof(order), PATIENCE_MS);
+	return send_message(channel, &order, sizeof(order), PATIENCE_MS);
 }
 
 static int round_trip(struct ivshmem_channel *channel, char *buffer, size_t size,
@@ -57,10 +84,10 @@ static int round_trip(struct ivshmem_channel *channel, char *buffer, size_t size
 	ssize_t n;
 
 	memcpy(buffer, &number, stamp);
-	n = ivshmem_channel_send(channel, buffer, size, PATIENCE_MS);
+	n = send_message(channel, buffer, size, PATIENCE_MS);
 	if (n < 0)
 		return n;
-	n = ivshmem_channel_recv(channel, buffer, size, PATIENCE_MS);
+	n = recv_message(channel, buffer, size, PATIENCE_MS);
 	if (n < 0)
 		return n;
 	return (size_t)n == size && !memcmp(buffer, &number, stamp) ? 0 : garbled;
@@ -76,7 +103,7 @@ static int run_round_trips(struct ivshmem_channel *channel, char *buffer,
 	int ret;
 
 	while (after < end || !measurement->messages) {
-		ret = round_trip(channel, buffer, measurement->size, number++);
+		ret = stopped() ? -EINTR : round_trip(channel, buffer, measurement->size, number++);
 		if (ret < 0)
 			return ret;
 		after = now_ns();
@@ -102,7 +129,7 @@ static int measure_latency(struct ivshmem_channel *channel, char *buffer,
 		return -ENOMEM;
 	ret = run_round_trips(channel, buffer, measurement, histogram);
 	if (!ret)
-		ret = ivshmem_channel_send(channel, NULL, 0, PATIENCE_MS);
+		ret = send_message(channel, NULL, 0, PATIENCE_MS);
 	measurement->p50 = histogram_quantile(histogram, 0.5);
 	measurement->p99 = histogram_quantile(histogram, 0.99);
 	measurement->p999 = histogram_quantile(histogram, 0.999);
@@ -124,16 +151,18 @@ static int measure_throughput(struct ivshmem_channel *channel, char *buffer,
 
 	do {
 		for (i = 0; i < batch; i++) {
-			n = ivshmem_channel_send(channel, buffer, measurement->size, PATIENCE_MS);
+			n = send_message(channel, buffer, measurement->size, PATIENCE_MS);
 			if (n < 0)
 				return n;
 		}
 		measurement->messages += batch;
+		if (stopped())
+			return -EINTR;
 	} while (now_ns() < end);
-	n = ivshmem_channel_send(channel, NULL, 0, PATIENCE_MS);
+	n = send_message(channel, NULL, 0, PATIENCE_MS);
 	if (n < 0)
 		return n;
-	n = ivshmem_channel_recv(channel, &received, sizeof(received), PATIENCE_MS);
+	n = recv_message(channel, &received, sizeof(received), PATIENCE_MS);
 	if (n < 0)
 		return n;
 	measurement->seconds = (now_ns() - start) / 1e9;
@@ -166,8 +195,8 @@ static int answer_latency(struct ivshmem_channel *channel, char *buffer, size_t 
 	ssize_t n;
 	int ret;
 
-	while ((n = ivshmem_channel_recv(channel, buffer, size, -1)) > 0) {
-		ret = ivshmem_channel_send(channel, buffer, n, -1);
+	while ((n = recv_message(channel, buffer, size, -1)) > 0) {
+		ret = stopped() ? -EINTR : send_message(channel, buffer, n, -1);
 		if (ret < 0)
 			return ret;
 	}
@@ -179,12 +208,13 @@ static int answer_throughput(struct ivshmem_channel *channel, char *buffer, size
 	uint64_t received = 0;
 	ssize_t n;
 
-	while ((n = ivshmem_channel_recv(channel, buffer, size, -1)) > 0)
-		received++;
+	while ((n = recv_message(channel, buffer, size, -1)) > 0)
+		if (++received % 64 == 0 && stopped())
+			return -EINTR;
 	if (n < 0)
 		return n;
 	received = htole64(received);
-	return ivshmem_channel_send(channel, &received, sizeof(received), -1);
+	return send_message(channel, &received, sizeof(received), -1);
 }
 
 /*
@@ -199,7 +229,7 @@ int answer(struct ivshmem_channel *channel)
 	ssize_t n;
 	int ret;
 
-	n = ivshmem_channel_recv(channel, &order, sizeof(order), -1);
+	n = recv_message(channel, &order, sizeof(order), -1);
 	if (n < 0)
 		return n == -EMSGSIZE ? garbled : n;
 	size = le64toh(order.size);

@@ -13,7 +13,7 @@ static bool failed;
 
 static void fail(const char *why)
 {
-	if (!failed)
+	if (!failed && !stopped())
 		complain("standard output", "%s", why);
 	failed = true;
 }

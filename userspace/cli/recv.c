@@ -15,14 +15,16 @@ struct request {
 	bool whole;
 };
 
-/* What was printed is seen before this side waits for more. */
+/* What was printed is seen before this side waits for more; -EIO where it can't be. */
 static ssize_t next_message(const struct attachment *attachment, const void **message)
 {
-	ssize_t n = ivshmem_channel_peek(attachment->channel, message, 0);
+	ssize_t n = stopped() ? -EINTR : ivshmem_channel_peek(attachment->channel, message, 0);
 
 	if (n != -EAGAIN)
 		return n;
 	flush_stdout();
+	if (ferror(stdout))
+		return -EIO;
 	do {
 		n = ivshmem_channel_peek(attachment->channel, message,
 					 attachment->timeout_ms);
@@ -54,10 +56,12 @@ static int receive_lines(const struct request *request)
 		fwrite(message, 1, n, stdout);
 		putchar('\n');
 		if (ferror(stdout))
-			return EXIT_FAILURE;
+			break;
 		ivshmem_channel_release(attachment->channel);
 		received++;
 	}
+	if (ferror(stdout))
+		return EXIT_FAILURE;
 	if (n >= 0 || (n == -EPIPE && !request->count))
 		return EXIT_SUCCESS;
 	explain_recv(attachment, n, "messages", received);
