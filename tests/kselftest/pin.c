@@ -56,6 +56,7 @@ TEST_F(region, info_says_that_pages_stand_behind_the_mapping)
 {
 	struct ivshmem_info info;
 
+	NEEDS_PAGES();
 	memset(&info, 0, sizeof(info));
 	ASSERT_EQ(0, ioctl(self->fd, IVSHMEM_IOC_GET_INFO, &info));
 	EXPECT_EQ(IVSHMEM_MAPPING_PAGES, info.mapping);
@@ -67,6 +68,7 @@ TEST_F(region, o_direct_moves_data_between_a_disk_and_the_mapping)
 	unsigned char *copy = malloc(LEN);
 	int disk = open_disk();
 
+	NEEDS_PAGES();
 	ASSERT_LE(0, disk);
 	fill(self->data, LEN, 1);
 	memcpy(copy, self->data, LEN);
@@ -95,8 +97,10 @@ TEST_F(region, process_vm_readv_and_writev_reach_the_mapping_of_a_process)
 {
 	unsigned char bytes[100];
 	struct iovec local = { bytes, sizeof(bytes) }, remote = { self->data + PAGE - 50, 100 };
-	pid_t pid = child_with_mapping();
+	pid_t pid;
 
+	NEEDS_PAGES();
+	pid = child_with_mapping();
 	fill(self->data, 2 * PAGE, 2);
 	EXPECT_EQ(100, process_vm_readv(pid, &local, 1, &remote, 1, 0));
 	EXPECT_EQ(0, memcmp(bytes, self->data + PAGE - 50, 100));
@@ -109,9 +113,11 @@ TEST_F(region, process_vm_readv_and_writev_reach_the_mapping_of_a_process)
 
 TEST_F(region, ptrace_peeks_and_pokes_the_mapping)
 {
-	pid_t pid = child_with_mapping();
+	pid_t pid;
 	long word;
 
+	NEEDS_PAGES();
+	pid = child_with_mapping();
 	memset(self->data, 0x11, 64);
 	ASSERT_EQ(0, ptrace(PTRACE_ATTACH, pid, NULL, NULL));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
@@ -131,6 +137,7 @@ TEST_F(region, vmsplice_shows_the_pages_themselves)
 	unsigned char bytes[PAGE];
 	int pipes[2];
 
+	NEEDS_PAGES();
 	ASSERT_EQ(0, pipe(pipes));
 	memset(self->data, 0x31, PAGE);
 	ASSERT_EQ(PAGE, vmsplice(pipes[1], &iov, 1, 0));
@@ -144,6 +151,7 @@ TEST_F(region, vmsplice_shows_the_pages_themselves)
 
 TEST_F(region, madvise_dontneed_leaves_the_contents)
 {
+	NEEDS_PAGES();
 	self->data[17] = 0x17;
 	ASSERT_EQ(0, madvise(self->data, PAGE, MADV_DONTNEED));
 	EXPECT_EQ(0x17, self->data[17]);
@@ -211,6 +219,7 @@ TEST_F(region, io_uring_registered_buffer_moves_data)
 	struct ring ring;
 	int ret;
 
+	NEEDS_PAGES();
 	ASSERT_LE(0, disk);
 	ret = ring_setup(&ring, self->data, LEN);
 	if (ret == -EOPNOTSUPP)
@@ -264,6 +273,7 @@ static void expect_unbind_to_wait(struct __test_metadata *_metadata, off_t offse
 
 TEST_F(region, unbind_waits_for_pages_in_use_and_no_longer)
 {
+	NEEDS_PAGES();
 	expect_unbind_to_wait(_metadata, 0);
 	expect_unbind_to_wait(_metadata, self->size - PAGE);
 }
