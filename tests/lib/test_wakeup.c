@@ -399,6 +399,26 @@ static void armed_loop_is_woken_by_room_and_by_close(void **state)
 	assert_recv_fails(pair.a, 0, -EPIPE);
 }
 
+static void armed_loop_is_told_of_a_crash(void **state)
+{
+	char where[PATH_MAX + 8];
+	int64_t start;
+	pid_t child;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	close_end(&pair.b);
+	snprintf(where, sizeof(where), "unix:%s", in_shm("socket"));
+	child = start_other(where, false, "a", 0, wait_for_ever);
+	assert_int_equal(ivshmem_channel_reconnect(pair.a, PATIENCE_MS), 0);
+	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_RECV, 0), 0);
+	kill_other(child);
+	start = now_ms();
+	assert_int_equal(arm_until_ready(pair.a, IVSHMEM_CAN_RECV), IVSHMEM_CAN_RECV);
+	assert_true(now_ms() - start < PATIENCE_MS / 2);
+	assert_recv_fails(pair.a, 0, -ECONNRESET);
+}
+
 #define LOOP_MESSAGES	20000
 
 /* One thread, one poll(2), both directions. */
@@ -563,6 +583,7 @@ int main(void)
 		WAKEUP_TEST(loop_of_a_region_without_doorbell_fails_enotsup),
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message),
 		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close),
+		WAKEUP_TEST(armed_loop_is_told_of_a_crash),
 		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways),
 		WAKEUP_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor),
 		WAKEUP_TEST(random_traffic_between_programs_arrives_whole_and_in_order),

@@ -171,6 +171,7 @@ static struct ivshmem_channel *new_channel(struct ivshmem *shm, enum ivshmem_end
 	channel->backoff_us = BACKOFF_US;
 	channel->max_length = ivshmem_ring_max_length(superblock->ring_size);
 	channel->loop_fd = -1;
+	channel->loop_timer = -1;
 	channel->room.epoll = -1;
 	channel->news.epoll = -1;
 	memcpy(channel->uuid, superblock->uuid, sizeof(channel->uuid));

@@ -71,7 +71,7 @@ struct ivshmem_waiter {
  * @backoff_us: The longest sleep without wake-up.
  * @max_length: The longest message.
  * @loop_fd: For ivshmem_channel_fd(), with @loop_timer in it; -1 until asked for.
- * @loop_timer: See waiting.c.
+ * @loop_timer: See waiting.c; -1 likewise.
  * @loop_moved: How many messages had been sent and received when it was set.
  * @read_at: The rest of a message that ivshmem_channel_read() has begun.
  * @read_left: Its length.

@@ -193,6 +193,15 @@ static int watch_doorbell(const struct ivshmem_channel *channel)
 	return epoll;
 }
 
+/* A timer that is not read does not go on. */
+static void take_expirations(int timer)
+{
+	uint64_t count;
+
+	while (read(timer, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+}
+
 /* Takes what was signalled. -ENODEV: the device is gone. */
 static int take_signals(const struct ivshmem_channel *channel, int epoll, int timeout_ms)
 {
@@ -202,9 +211,12 @@ static int take_signals(const struct ivshmem_channel *channel, int epoll, int ti
 	count = epoll_wait(epoll, events, 4, timeout_ms);
 	if (count < 0)
 		return -errno;
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		if (events[i].data.fd == channel->shm->fd)
 			return -ENODEV;
+		if (events[i].data.fd == channel->loop_timer)
+			take_expirations(channel->loop_timer);
+	}
 	return 0;
 }
 
