@@ -661,6 +661,25 @@ static void format_by_force_ends_channels(void **state)
 	talk(pair.a, pair.b);
 }
 
+static void format_by_force_ends_who_waits_for_room(void **state)
+{
+	char message[1024] = "";
+
+	open_pair();
+	do {
+		send_text(pair.a, "a message, long enough for the ring");
+		recv_text(pair.b, "a message, long enough for the ring");
+	} while (!pair.a->sender.lap);
+	while (!ivshmem_channel_send(pair.a, message, sizeof(message), 0))
+		;
+	assert_true(pair.a->sender.consumed > 0);
+	assert_int_equal(ivshmem_format(pair.left, "new", 2, IVSHMEM_FORMAT_FORCE), 0);
+	assert_int_equal(ivshmem_channel_send(pair.a, message, sizeof(message), PATIENCE_MS),
+			 -ECONNRESET);
+	assert_int_equal(ivshmem_channel_send(pair.a, message, sizeof(message), 0), -ENOTCONN);
+	assert_int_equal(ivshmem_channel_reconnect(pair.a, PATIENCE_MS), -ESTALE);
+}
+
 /* --- messages --- */
 
 static void recv_of_nothing_fails_eagain_or_etimedout(void **state)
@@ -1304,6 +1323,7 @@ int main(void)
 		PAIR_TEST(reconnect_of_both_drops_what_is_on_its_way),
 		PAIR_TEST(reconnect_without_the_other_side_times_out),
 		PAIR_TEST(format_by_force_ends_channels),
+		PAIR_TEST(format_by_force_ends_who_waits_for_room),
 		PAIR_TEST(recv_of_nothing_fails_eagain_or_etimedout),
 		PAIR_TEST(full_ring_fails_eagain_and_nothing_is_lost),
 		PAIR_TEST(two_of_the_longest_messages_fit),

@@ -378,6 +378,9 @@ int ivshmem_wait_for(struct ivshmem_channel *channel, struct ivshmem_waiter *wai
 	}
 	if (!ready)
 		ready = sleep_until(channel, waiter, is_ready, need, deadline);
+	/* What is there after the session was not said in it. */
+	if (ready == -EPROTO)
+		ready = ivshmem_session_check(channel) ?: ready;
 	return ready < 0 ? ready : 0;
 }
 
