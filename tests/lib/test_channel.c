@@ -370,6 +370,30 @@ static void who_never_sleeps_is_told_of_a_crash(void **state)
 	}
 }
 
+static int lose_rights_and_wait(struct ivshmem_channel *channel)
+{
+	char buffer[8];
+
+	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+		return 1;
+	return ivshmem_channel_recv(channel, buffer, sizeof(buffer), PATIENCE_MS / 2) !=
+	       -ECONNRESET;
+}
+
+static void who_has_lost_its_rights_is_told_of_a_crash(void **state)
+{
+	pid_t one, other;
+
+	skip_unless_root();
+	open_handles(REGION_SIZE, 1);
+	assert_int_equal(chmod(in_shm("region"), 0600), 0);
+	one = start_other(in_shm("region"), true, "a", 0, lose_rights_and_wait);
+	other = start_other(in_shm("region"), false, "a", 0, wait_for_ever);
+	usleep(500000);
+	kill_other(other);
+	assert_other_succeeds(one);
+}
+
 /* Locks of one handle are one program's, as the kernel sees it. */
 static void both_ends_of_a_handle_that_was_forked_are_alive(void **state)
 {
@@ -1308,6 +1332,7 @@ int main(void)
 		PAIR_TEST(who_waits_is_told_of_a_crash_after_the_messages),
 		PAIR_TEST(who_waits_for_room_is_told_of_a_crash),
 		PAIR_TEST(who_never_sleeps_is_told_of_a_crash),
+		PAIR_TEST(who_has_lost_its_rights_is_told_of_a_crash),
 		PAIR_TEST(both_ends_of_a_handle_that_was_forked_are_alive),
 		PAIR_TEST(lock_on_another_node_is_no_sign_of_death),
 		PAIR_TEST(take_over_of_a_living_end_ends_the_one_that_had_it),

@@ -29,13 +29,8 @@ static struct ivshmem_slot *slots_of(const struct ivshmem_channel *channel)
 
 static bool is_attached(const struct ivshmem_channel *channel)
 {
-	int lock_fd = ivshmem_slot_lock_fd(channel->shm);
-	enum ivshmem_end_state state = ivshmem_slot_state(slots_of(channel), channel->slot,
-							  channel->side, lock_fd);
-
-	if (lock_fd >= 0)
-		close(lock_fd);
-	return state == IVSHMEM_END_ATTACHED;
+	return ivshmem_slot_state(slots_of(channel), channel->slot, channel->side,
+				  channel->shm->look_fd) == IVSHMEM_END_ATTACHED;
 }
 
 /*
@@ -186,6 +181,15 @@ static int check_arguments(const struct ivshmem *shm, const char *name, unsigned
 	return shm->readonly ? -EACCES : 0;
 }
 
+/* Before the program gives up the rights that it takes. */
+static void open_lock_fds(struct ivshmem *shm)
+{
+	if (shm->lock_fd < 0)
+		shm->lock_fd = ivshmem_slot_lock_fd(shm);
+	if (shm->look_fd < 0)
+		shm->look_fd = ivshmem_slot_lock_fd(shm);
+}
+
 static int open_end(struct ivshmem_channel **out, struct ivshmem *shm, enum ivshmem_end side,
 		    const char *name, unsigned int flags, int timeout_ms)
 {
@@ -199,8 +203,7 @@ static int open_end(struct ivshmem_channel **out, struct ivshmem *shm, enum ivsh
 		err = ivshmem_superblock_read(shm, &superblock);
 	if (err)
 		return err;
-	if (shm->lock_fd < 0)
-		shm->lock_fd = ivshmem_slot_lock_fd(shm);
+	open_lock_fds(shm);
 	channel = new_channel(shm, side, &superblock);
 	if (!channel)
 		return -ENOMEM;

@@ -77,6 +77,7 @@ struct ivshmem {
 	struct ivshmem_connection *connection;	/* of a "unix:" region */
 	struct ivshmem_channel *channels;
 	int lock_fd;			/* -1 until a channel needs it */
+	int look_fd;			/* likewise; has no locks, so shows the others' */
 };
 
 struct ivshmem_device {

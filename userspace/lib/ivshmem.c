@@ -31,6 +31,7 @@ int ivshmem_attach(struct ivshmem **out, int fd,
 	shm->fd = fd;
 	shm->readonly = readonly;
 	shm->lock_fd = -1;
+	shm->look_fd = -1;
 
 	err = ivshmem_path_of(fd, &shm->path);
 	if (err)
@@ -64,6 +65,8 @@ void ivshmem_close(struct ivshmem *shm)
 		shm->backend->release(shm);
 	if (shm->lock_fd >= 0)
 		close(shm->lock_fd);
+	if (shm->look_fd >= 0)
+		close(shm->look_fd);
 	close(shm->fd);
 	free(shm->path);
 	free(shm);

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "channel.h"
 
@@ -86,8 +85,8 @@ static bool is_locked(int lock_fd, unsigned int slot, unsigned int side)
 }
 
 /*
- * Of an end that is attached. @lock_fd must be of no handle: who asks through the
- * file that it holds its own locks by is not told of these.
+ * Of an end that is attached. @lock_fd must be one without locks: who asks through
+ * the file that it holds its own locks by is not told of these.
  */
 bool ivshmem_slot_is_dead(const struct ivshmem_slot_end *end, unsigned int slot,
 			  unsigned int side, int lock_fd)
@@ -161,15 +160,12 @@ static bool take_slot(struct ivshmem_slot *slot, uint64_t old, const char *name)
 static int find_left(const struct ivshmem_slot *slots, unsigned int count,
 		     const struct ivshmem *shm)
 {
-	int lock_fd = ivshmem_slot_lock_fd(shm);
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
-		if (is_unused(slots, i, lock_fd))
-			break;
-	if (lock_fd >= 0)
-		close(lock_fd);
-	return i < count ? (int)i : -1;
+		if (is_unused(slots, i, shm->look_fd))
+			return (int)i;
+	return -1;
 }
 
 /* One that was never used, else one that was left. -1: none. */

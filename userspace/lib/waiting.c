@@ -268,16 +268,12 @@ static int look(struct ivshmem_channel *channel, ready_fn is_ready, uint64_t nee
 static void look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 			  int64_t now)
 {
-	int lock_fd;
-
 	if (now - waiter->life_seen < LIFE_NS)
 		return;
 	waiter->life_seen = now;
-	lock_fd = ivshmem_slot_lock_fd(channel->shm);
-	if (ivshmem_slot_is_dead(channel->other, channel->slot, !channel->side, lock_fd))
+	if (ivshmem_slot_is_dead(channel->other, channel->slot, !channel->side,
+				 channel->shm->look_fd))
 		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
-	if (lock_fd >= 0)
-		close(lock_fd);
 }
 
 static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
