@@ -1069,9 +1069,9 @@ static void old_mail_is_no_news_after_all_numbers(void **state)
 /* Nor what lies in the ring since so much mail. */
 static void old_record_is_no_news_after_all_numbers(void **state)
 {
-	const char text[] = "a record of 64 bytes";
-	const uint64_t *next;
-	uint64_t step;
+	static const char text[] = "a record of 64 bytes";
+	const struct ivshmem_sender *sender;
+	uint64_t step, next;
 	unsigned int i;
 
 	open_pair();
@@ -1079,8 +1079,9 @@ static void old_record_is_no_news_after_all_numbers(void **state)
 		send_text(pair.a, text);
 		recv_text(pair.b, text);
 	}
-	next = (const uint64_t *)(pair.a->sender.data + pair.a->sender.position % pair.a->sender.size);
-	step = (1ull << 31) + (*next >> 32 & ~RECORD_MARK) - 3 - pair.a->sender.count;
+	sender = &pair.a->sender;
+	next = *sender_at(sender, sender->position) >> 32 & ~RECORD_MARK;
+	step = (1ull << 31) + next - 3 - sender->count;
 	pair.a->sender.count += step;
 	pair.b->receiver.count += step;
 	for (i = 0; i < 5; i++) {
