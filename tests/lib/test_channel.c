@@ -207,6 +207,30 @@ static void end_of_another_program_fails_ebusy(void **state)
 	kill_other(child);
 }
 
+static void *unlock_soon(void *lock_fd)
+{
+	usleep(SHORT_MS / 2 * 1000);
+	ivshmem_slot_unlock(*(int *)lock_fd, 0, IVSHMEM_END_CREATOR);
+	return NULL;
+}
+
+/* As between the two steps of a close. */
+static void end_whose_lock_is_about_to_go_is_free(void **state)
+{
+	struct ivshmem_channel *channel;
+	pthread_t thread;
+	int lock_fd;
+
+	open_handles(REGION_SIZE, 1);
+	lock_fd = ivshmem_slot_lock_fd(pair.right);
+	assert_int_equal(ivshmem_slot_lock(lock_fd, 0, IVSHMEM_END_CREATOR), 0);
+	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 0), -EBUSY);
+	assert_int_equal(pthread_create(&thread, NULL, unlock_soon, &lock_fd), 0);
+	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 0), -ETIMEDOUT);
+	pthread_join(thread, NULL);
+	close(lock_fd);
+}
+
 static void program_that_was_killed_leaves_its_end_free(void **state)
 {
 	struct ivshmem_channel *b = NULL;
@@ -1327,6 +1351,7 @@ int main(void)
 		PAIR_TEST(channels_of_one_region_are_told_apart),
 		PAIR_TEST(end_that_is_taken_fails_ebusy),
 		PAIR_TEST(end_of_another_program_fails_ebusy),
+		PAIR_TEST(end_whose_lock_is_about_to_go_is_free),
 		PAIR_TEST(program_that_was_killed_leaves_its_end_free),
 		PAIR_TEST(peer_that_is_replaced_gives_econnreset_once),
 		PAIR_TEST(messages_of_a_killed_peer_are_there_before_econnreset),

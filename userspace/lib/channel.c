@@ -11,6 +11,7 @@
 #define BACKOFF_US		1000
 #define FIND_PAUSE_NS		100000
 #define FIND_LONGEST_NS		2000000
+#define CLOSE_NS		(100ll * NS_PER_MS)
 
 static bool is_open_here(const struct ivshmem *shm, unsigned int slot, unsigned int side)
 {
@@ -33,6 +34,22 @@ static bool is_attached(const struct ivshmem_channel *channel)
 				  channel->shm->look_fd) == IVSHMEM_END_ATTACHED;
 }
 
+/* Who closes an end has its lock for a moment longer. */
+static int take_lock(const struct ivshmem_channel *channel, bool take_over)
+{
+	int64_t deadline = ivshmem_now_ns() + CLOSE_NS;
+	int64_t pause = FIND_PAUSE_NS;
+	int err;
+
+	if (channel->shm->lock_fd < 0)
+		return -EACCES;
+	do {
+		err = ivshmem_slot_lock(channel->shm->lock_fd, channel->slot, channel->side);
+	} while (err == -EBUSY && !take_over &&
+		 !ivshmem_pause(&pause, FIND_LONGEST_NS, deadline));
+	return err;
+}
+
 /*
  * Without the lock, which not every file lets one take, the end is simply one of
  * which is not known whether its program lives.
@@ -49,8 +66,7 @@ static int attach(struct ivshmem_channel *channel, unsigned int flags)
 		return -EBUSY;
 	if (!take_over && is_attached(channel))
 		return -EBUSY;
-	err = shm->lock_fd < 0 ? -EACCES :
-	      ivshmem_slot_lock(shm->lock_fd, channel->slot, channel->side);
+	err = take_lock(channel, take_over);
 	if (err == -EBUSY && !take_over)
 		return err;
 	locked = !err;
