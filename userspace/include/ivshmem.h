@@ -906,7 +906,8 @@ size_t ivshmem_channel_max_length(const struct ivshmem_channel *channel);
  * @channel: Channel.
  * @microseconds: Time to poll the memory with the processor busy, before the
  *                thread sleeps; 50 at first. A wait that is shorter has the
- *                latency of the cache line. UINT_MAX never sleeps.
+ *                latency of the cache line. UINT_MAX never sleeps. While both
+ *                ends are on one processor, they sleep at once all the same.
  *
  * Return: 0; -EINVAL (NULL).
  * Since: 0.1

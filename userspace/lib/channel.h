@@ -67,7 +67,7 @@ struct ivshmem_waiter {
  * @other_peer: Where to ring, for WAKEUP_DOORBELL.
  * @other_vector: The same.
  * @spin_us: How long to spin before sleeping.
- * @spin_useless: Both ends run on one and the same processor alone.
+ * @together: Both ends run under one kernel.
  * @backoff_us: The longest sleep without wake-up.
  * @max_length: The longest message.
  * @loop_fd: For ivshmem_channel_fd(), with @loop_timer in it; -1 until asked for.
@@ -99,7 +99,7 @@ struct ivshmem_channel {
 	uint16_t other_peer;
 	uint16_t other_vector;
 	unsigned int spin_us;
-	bool spin_useless;
+	bool together;
 	unsigned int backoff_us;
 	size_t max_length;
 	int loop_fd;

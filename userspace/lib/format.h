@@ -91,6 +91,7 @@ enum waiting_state {
  * @boot_id: The kernel under which it runs, /proc/sys/kernel/random/boot_id.
  * @lock_device: Of the file that its lock is on: st_dev of stat(2).
  * @lock_inode: The same: st_ino.
+ * @processor: Where it waited last, counted from 1; 0: unknown.
  * @consumed: Bytes that it has taken from the other's ring.
  * @messages: Messages that it has sent, for display.
  */
@@ -116,7 +117,8 @@ struct ivshmem_slot_end {
 	uint8_t boot_id[16];
 	uint64_t lock_device;
 	uint64_t lock_inode;
-	uint8_t reserved_112[16];
+	uint32_t processor;
+	uint8_t reserved_116[12];
 	uint64_t consumed;
 	uint8_t reserved_136[120];
 	uint64_t messages;
@@ -186,6 +188,7 @@ static_assert(offsetof(struct ivshmem_slot_end, vector) == 76, "format");
 static_assert(offsetof(struct ivshmem_slot_end, boot_id) == 80, "format");
 static_assert(offsetof(struct ivshmem_slot_end, lock_device) == 96, "format");
 static_assert(offsetof(struct ivshmem_slot_end, lock_inode) == 104, "format");
+static_assert(offsetof(struct ivshmem_slot_end, processor) == 112, "format");
 static_assert(offsetof(struct ivshmem_slot_end, consumed) == 128, "format");
 static_assert(offsetof(struct ivshmem_slot_end, messages) == 256, "format");
 static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");

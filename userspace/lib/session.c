@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -66,19 +65,6 @@ static bool futex_works(uint32_t *word)
 	return syscall(SYS_futex, word, FUTEX_WAKE, 0, NULL, NULL, 0) >= 0;
 }
 
-/*
- * Then to spin keeps the other end from what is waited for. Its PID may be wrong: a
- * sleep too early, or a spin for nothing, is all that comes of it.
- */
-static bool share_one_processor(pid_t other)
-{
-	cpu_set_t own, its;
-
-	return other != getpid() && !sched_getaffinity(0, sizeof(own), &own) &&
-	       CPU_COUNT(&own) == 1 && !sched_getaffinity(other, sizeof(its), &its) &&
-	       CPU_EQUAL(&own, &its);
-}
-
 static void write_facts(struct ivshmem_channel *channel, bool locked)
 {
 	struct ivshmem_slot_end *own = channel->own;
@@ -99,6 +85,7 @@ static void write_facts(struct ivshmem_channel *channel, bool locked)
 		channel->wake |= WAKE_FUTEX;
 	own->wake = channel->wake;
 	own->pid = (uint32_t)getpid();
+	own->processor = 0;
 	read_boot_id(own->boot_id);
 }
 
@@ -165,7 +152,7 @@ static void read_facts(struct ivshmem_channel *channel)
 	channel->other_vector = (uint16_t)vector;
 	channel->wakeup = choose_wakeup(own, wake, together);
 	channel->wakes_other = choose_wakeup(wake, own, together);
-	channel->spin_useless = together && share_one_processor((pid_t)other->pid);
+	channel->together = together;
 }
 
 static void reset_own(struct ivshmem_channel *channel)

@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -276,6 +277,21 @@ static void look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter
 		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
 }
 
+/*
+ * Then to spin keeps the other end from what is waited for. What it says may be old,
+ * or wrong: a sleep too early, or a spin for nothing, is all that comes of it.
+ */
+static bool shares_processor(struct ivshmem_channel *channel)
+{
+	uint32_t processor = (uint32_t)sched_getcpu() + 1;
+
+	if (!channel->together || !processor)
+		return false;
+	if (__atomic_load_n(&channel->own->processor, __ATOMIC_RELAXED) != processor)
+		__atomic_store_n(&channel->own->processor, processor, __ATOMIC_RELAXED);
+	return __atomic_load_n(&channel->other->processor, __ATOMIC_RELAXED) == processor;
+}
+
 static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		ready_fn is_ready, uint64_t need, int64_t until)
 {
@@ -294,7 +310,7 @@ static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		relax();
 		now = ivshmem_now_ns();
 		look_for_life(channel, waiter, now);
-	} while (now < until);
+	} while (now < until && !shares_processor(channel));
 	return 0;
 }
 
@@ -304,8 +320,6 @@ static int64_t spin_end(const struct ivshmem_channel *channel, int64_t deadline)
 
 	if (channel->spin_us == UINT_MAX)
 		return deadline;
-	if (channel->spin_useless)
-		return 0;
 	until = ivshmem_now_ns() + (int64_t)channel->spin_us * 1000;
 	return until < deadline ? until : deadline;
 }
