@@ -233,8 +233,11 @@ static inline int await_server(void)
 			usleep(2000);
 	} while (!pid && now_ms() < end);
 	if (!pid) {
+		print_error("# the server did not end within %d ms\n", PATIENCE_MS);
 		kill(fixture.server, SIGKILL);
 		waitpid(fixture.server, &status, 0);
+	} else if (WIFSIGNALED(status)) {
+		print_error("# the server was ended by signal %d\n", WTERMSIG(status));
 	}
 	fixture.server = 0;
 	return pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -75,6 +75,26 @@ static void manager_is_told_how_many_peers_there_are(void **state)
 	assert_true(notified("STOPPING=1"));
 }
 
+static void manager_that_does_not_read_holds_nobody_up(void **state)
+{
+	struct sockaddr_un address = address_of(in_dir("notify"));
+	int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct client *client;
+	int i;
+
+	start_server(&(struct start){ .size = "64K" });
+	while (sendto(notify, "x", 1, 0, (struct sockaddr *)&address, sizeof(address)) == 1)
+		;
+	assert_int_equal(errno, EAGAIN);
+	for (i = 0; i < 4; i++) {
+		client = client_join(1, false);
+		client_free(client);
+		usleep(600000);
+	}
+	assert_int_equal(stop_server(SIGTERM), 0);
+	close(notify);
+}
+
 static void watchdog_is_fed(void **state)
 {
 	start_server(&(struct start){ .watchdog_usec = "100000" });
@@ -270,6 +290,7 @@ int main(void)
 		TEST(status_socket_that_was_passed_is_served_and_left),
 		TEST(socket_that_was_passed_must_be_the_one_named),
 		TEST(manager_is_told_how_many_peers_there_are),
+		TEST(manager_that_does_not_read_holds_nobody_up),
 		TEST(watchdog_is_fed),
 		TEST(every_signal_that_ends_it_tidies_up),
 		TEST(live_server_of_another_kind_is_not_replaced),

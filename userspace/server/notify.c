@@ -3,19 +3,52 @@
  * What the service manager is told: ready, how many peers, alive, stopping.
  */
 
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "server.h"
 
 /* Peers may come in thousands. */
 #define INTERVAL_US	1000000
 
+/*
+ * sd_notify(3) waits where the service manager does not read, and with it all peers
+ * would. After the start only who listens is told; the protocol is stable.
+ */
+static void notify_without_waiting(const char *text)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t length = path ? strlen(path) : 0;
+	int fd;
+
+	if (!length || length >= sizeof(address.sun_path) || !strchr("/@", *path))
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	memcpy(address.sun_path, path, length);
+	if (*path == '@')
+		address.sun_path[0] = '\0';
+	sendto(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&address,
+	       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+	close(fd);
+}
+
 static int on_notify(sd_event_source *source, uint64_t now, void *data)
 {
 	const struct server *server = data;
+	char text[32];
 
-	sd_notifyf(0, "STATUS=%u peer%s", server->n_peers,
-		   server->n_peers == 1 ? "" : "s");
+	snprintf(text, sizeof(text), "STATUS=%u peer%s", server->n_peers,
+		 server->n_peers == 1 ? "" : "s");
+	notify_without_waiting(text);
 	return 0;
 }
 
@@ -48,6 +81,6 @@ void notify_peers_changed(struct server *server)
 
 void notify_stop(struct server *server)
 {
-	sd_notify(0, "STOPPING=1");
+	notify_without_waiting("STOPPING=1");
 	server->notify = sd_event_source_disable_unref(server->notify);
 }
