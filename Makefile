@@ -107,6 +107,7 @@ build/man/%: userspace/man/%.scd
 # $(call kbuild,FOLDER): builds the modules of a folder and copies them to $(@D).
 MODULE_DIR := build/kmod/$(KERNELRELEASE)
 MODULE := $(MODULE_DIR)/ivshmem.ko
+KERNEL_CONFIG := $(wildcard $(KDIR)/include/generated/autoconf.h)
 
 define kbuild
 	@[ -n '$(KERNELRELEASE)' ] || { echo "ivshmem: no kernel headers in $(KDIR): install those of your kernel (Debian: apt install linux-headers-$$(uname -r)), or name others with KDIR=" >&2; exit 1; }
@@ -118,7 +119,7 @@ endef
 
 modules: $(MODULE)
 
-$(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild
+$(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild $(KERNEL_CONFIG)
 	$(call kbuild,kmod)
 
 # Modules that the tests in a guest use.
@@ -126,10 +127,10 @@ GUEST_MODULES := $(MODULE_DIR)/hold_bar.ko $(MODULE_DIR)/import_dmabuf.ko
 
 guest-modules: $(GUEST_MODULES)
 
-$(MODULE_DIR)/hold_bar.ko: $(wildcard tests/vm/hold_bar/*)
+$(MODULE_DIR)/hold_bar.ko: $(wildcard tests/vm/hold_bar/*) $(KERNEL_CONFIG)
 	$(call kbuild,tests/vm/hold_bar)
 
-$(MODULE_DIR)/import_dmabuf.ko: $(wildcard tests/vm/import_dmabuf/*)
+$(MODULE_DIR)/import_dmabuf.ko: $(wildcard tests/vm/import_dmabuf/*) $(KERNEL_CONFIG)
 	$(call kbuild,tests/vm/import_dmabuf)
 
 # --- install -----------------------------------------------------------------
