@@ -18,6 +18,10 @@
  *           the thread does (Morrison and Afek, "Temporally bounding TSO for
  *           fence-free asymmetric synchronization", 2015, builds on the same).
  *
+ * While both ends are on one processor the drowsy time is cut short: the other end does
+ * not run then, and what it stored before is visible. Where it is said to be may be old;
+ * then a message may be late, as one whose store took longer than DROWSY_NS, see below.
+ *
  * A ring that comes between the last look and the sleep is not lost: an eventfd keeps
  * it, and for a futex each ring changes the word that is slept on, which was read
  * before this end said that it is asleep.
