@@ -18,9 +18,9 @@
  *           the thread does (Morrison and Afek, "Temporally bounding TSO for
  *           fence-free asymmetric synchronization", 2015, builds on the same).
  *
- * While both ends are on one processor the drowsy time is cut short: the other end does
- * not run then, and what it stored before is visible. Where it is said to be may be old;
- * then a message may be late, as one whose store took longer than DROWSY_NS, see below.
+ * Before a first sleep, which is short, the drowsy time ends early while both ends are on
+ * one processor: the other end does not run then, and what it stored before is visible.
+ * Where it is said to be may be old; then a message can be late by that sleep.
  *
  * A ring that comes between the last look and the sleep is not lost: an eventfd keeps
  * it, and for a futex each ring changes the word that is slept on, which was read
@@ -296,8 +296,9 @@ static bool shares_processor(struct ivshmem_channel *channel)
 	return __atomic_load_n(&channel->other->processor, __ATOMIC_RELAXED) == processor;
 }
 
+/* @gives_way: no longer than the other end can do without this processor. */
 static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
-		ready_fn is_ready, uint64_t need, int64_t until)
+		ready_fn is_ready, uint64_t need, int64_t until, bool gives_way)
 {
 	int64_t now;
 	int i, ready;
@@ -314,7 +315,7 @@ static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		relax();
 		now = ivshmem_now_ns();
 		look_for_life(channel, waiter, now);
-	} while (now < until && !shares_processor(channel));
+	} while (now < until && !(gives_way && shares_processor(channel)));
 	return 0;
 }
 
@@ -335,7 +336,8 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	int ready;
 
 	announce(waiter, WAITING_DROWSY);
-	ready = spin(channel, waiter, is_ready, need, ivshmem_now_ns() + DROWSY_NS);
+	ready = spin(channel, waiter, is_ready, need, ivshmem_now_ns() + DROWSY_NS,
+		     ns <= FIRST_SLEEP_NS);
 	if (!ready) {
 		announce(waiter, WAITING_ASLEEP);
 		atomic_thread_fence(memory_order_seq_cst);
@@ -388,7 +390,7 @@ int ivshmem_wait_for(struct ivshmem_channel *channel, struct ivshmem_waiter *wai
 	}
 	if (!ready) {
 		deadline = ivshmem_deadline_ns(timeout_ms);
-		ready = spin(channel, waiter, is_ready, need, spin_end(channel, deadline));
+		ready = spin(channel, waiter, is_ready, need, spin_end(channel, deadline), true);
 	}
 	if (!ready)
 		ready = sleep_until(channel, waiter, is_ready, need, deadline);
