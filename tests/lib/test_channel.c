@@ -1055,6 +1055,26 @@ static void random_receive(struct ivshmem_channel *channel, struct model *model)
 		assert_int_equal(ivshmem_channel_release(channel), 0);
 }
 
+static void recv_of_mail_releases_what_was_peeked(void **state)
+{
+	const void *message;
+	char *half;
+	size_t length;
+
+	open_pair();
+	length = ivshmem_channel_max_length(pair.a);
+	half = calloc(1, length);
+	assert_non_null(half);
+	assert_int_equal(ivshmem_channel_send(pair.a, half, length, 0), 0);
+	assert_int_equal(ivshmem_channel_peek(pair.b, &message, 0), length);
+	send_text(pair.a, "mail");
+	recv_text(pair.b, "mail");
+	assert_recv_fails(pair.b, 0, -EAGAIN);
+	assert_int_equal(ivshmem_channel_send(pair.a, half, length, 0), 0);
+	assert_int_equal(ivshmem_channel_send(pair.a, half, length, 0), 0);
+	free(half);
+}
+
 static void random_operations_follow_the_model(void **state)
 {
 	int i;
@@ -1267,14 +1287,32 @@ static void record_that_cannot_be_fails_eproto(void **state)
 	munmap(raw, REGION_SIZE);
 }
 
-static void mail_that_cannot_be_fails_eproto(void **state)
+static void mail_over_what_is_peeked_fails_eproto(void **state)
 {
+	const void *message;
+	char buffer[16];
 	char *raw;
 
 	open_pair();
 	raw = map_raw(pair.left);
 	send_text(pair.a, "mail");
-	slot_of(raw, 0)->mail[0].header |= 31;
+	assert_int_equal(ivshmem_channel_peek(pair.b, &message, PATIENCE_MS), 4);
+	slot_of(raw, 0)->mail[0].header += (1ull << 32) + (1 << MAIL_COUNT_SHIFT);
+	assert_int_equal(ivshmem_channel_recv(pair.b, buffer, sizeof(buffer), 0), -EPROTO);
+	munmap(raw, REGION_SIZE);
+}
+
+static void mail_that_cannot_be_fails_eproto(void **state)
+{
+	char buffer[16];
+	char *raw;
+
+	open_pair();
+	raw = map_raw(pair.left);
+	send_text(pair.a, "mail");
+	slot_of(raw, 0)->mail[0].header += 27;
+	assert_int_equal(ivshmem_channel_recv(pair.b, buffer, sizeof(buffer), 0), -EPROTO);
+	slot_of(raw, 0)->mail[0].header -= 27;
 	assert_dead_until_reconnected(pair.b, pair.a);
 	munmap(raw, REGION_SIZE);
 }
@@ -1402,6 +1440,7 @@ int main(void)
 		PAIR_TEST(close_drops_what_was_held_back),
 		PAIR_TEST(peeks_give_one_message_after_the_other),
 		PAIR_TEST(recv_releases_what_was_peeked),
+		PAIR_TEST(recv_of_mail_releases_what_was_peeked),
 		PAIR_TEST(random_operations_follow_the_model),
 		PAIR_TEST(old_mail_is_no_news_after_all_numbers),
 		PAIR_TEST(old_record_is_no_news_after_all_numbers),
@@ -1410,6 +1449,7 @@ int main(void)
 		PAIR_TEST(write_to_a_full_ring_tells_how_much_went),
 		PAIR_TEST(read_amid_endless_empty_messages_keeps_its_timeout),
 		PAIR_TEST(record_that_cannot_be_fails_eproto),
+		PAIR_TEST(mail_over_what_is_peeked_fails_eproto),
 		PAIR_TEST(mail_that_cannot_be_fails_eproto),
 		PAIR_TEST(consumed_that_cannot_be_fails_eproto),
 		PAIR_TEST(threads_of_both_directions_at_both_ends_lose_nothing),

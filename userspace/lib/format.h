@@ -137,7 +137,7 @@ struct ivshmem_slot_end {
  */
 struct ivshmem_mail {
 	uint64_t header;
-	uint8_t message[16];
+	uint64_t message[2];
 	uint32_t taken;
 	uint8_t reserved_28[4];
 };

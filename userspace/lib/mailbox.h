@@ -35,42 +35,97 @@ struct ivshmem_mailbox {
 	bool open;
 };
 
+/* A message of up to 16 bytes as two words, filled with zeroes. */
+struct mail_text {
+	uint64_t word[2];
+};
+
+static inline uint64_t load_word(const char *from)
+{
+	uint64_t word;
+
+	memcpy(&word, from, sizeof(word));
+	return word;
+}
+
+static inline struct mail_text mail_text(const void *message, size_t length)
+{
+	struct mail_text text = { { 0, 0 } };
+	const char *from = message;
+
+	if (length >= 8) {
+		text.word[0] = load_word(from);
+		if (length > 8)
+			text.word[1] = load_word(from + length - 8) >> 8 * (16 - length);
+		return text;
+	}
+	while (length--)
+		text.word[0] = text.word[0] << 8 | (unsigned char)from[length];
+	return text;
+}
+
+/* Up to 16 bytes. */
+static inline void copy_mail(void *buffer, const struct ivshmem_mail *mail, size_t length)
+{
+	const char *from = (const char *)mail->message;
+	char *to = buffer;
+
+	if (length >= 8) {
+		memcpy(to, from, 8);
+		if (length > 8)
+			memcpy(to + length - 8, from + length - 8, 8);
+		return;
+	}
+	while (length--)
+		*to++ = *from++;
+}
+
 /* The low half of a header. */
 static inline uint32_t mail_length(uint32_t mail, size_t length)
 {
 	return mail << MAIL_COUNT_SHIFT | (uint32_t)length;
 }
 
-static inline bool mailbox_is_free(const struct ivshmem_mailbox *box)
-{
-	return __atomic_load_n(&box->other->taken, __ATOMIC_ACQUIRE) == box->sent;
-}
-
-static inline void mailbox_send(struct ivshmem_mailbox *box, uint64_t number,
+/*
+ * False: the other end is not done with the one before. All that goes into the line is
+ * known before it is written to: between two stores the other end, which looks at it
+ * all the time, could fetch it, and it would have to be fetched back.
+ */
+static inline bool mailbox_send(struct ivshmem_mailbox *box, uint64_t number,
 				const void *message, size_t length)
 {
+	struct ivshmem_mail *own = box->own;
 	uint32_t taken = __atomic_load_n(&box->taken, __ATOMIC_ACQUIRE);
+	uint32_t sent = box->sent;
+	struct mail_text text;
+	uint64_t header;
 
-	copy_message(box->own->message, message, length);
-	__atomic_store_n(&box->own->taken, taken, __ATOMIC_RELEASE);
-	__atomic_store_n(&box->own->header,
-			 record_header(number, mail_length(++box->sent, length)), __ATOMIC_RELEASE);
+	if (__atomic_load_n(&box->other->taken, __ATOMIC_ACQUIRE) != sent++)
+		return false;
+	box->sent = sent;
+	header = record_header(number, mail_length(sent, length));
+	text = mail_text(message, length);
+	__atomic_store_n(&own->message[0], text.word[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&own->message[1], text.word[1], __ATOMIC_RELAXED);
+	__atomic_store_n(&own->taken, taken, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->header, header, __ATOMIC_RELEASE);
+	return true;
 }
 
-static inline uint64_t mailbox_look(const struct ivshmem_mailbox *box)
+/* The low half of the next header, but for the length. */
+static inline uint32_t mailbox_next(const struct ivshmem_mailbox *box)
 {
-	return __atomic_load_n(&box->other->header, __ATOMIC_ACQUIRE);
+	return mail_length(box->taken + box->open + 1, 0);
 }
 
 /*
- * Of a header with the number that comes next. Mail that nobody answers lies there
- * for so long that its number may come again; as mail it is none the less the last.
+ * Of a header and what it must be but for the length. Mail that nobody answers lies
+ * there for so long that its number may come again; as mail it is none the less the
+ * last. So the low half is compared as well.
  */
-static inline bool mailbox_is_new(const struct ivshmem_mailbox *box, uint64_t header)
+static inline bool mail_is_next(uint64_t header, uint64_t next)
 {
-	uint32_t next = box->taken + box->open + 1;
-
-	return !(((uint32_t)header ^ mail_length(next, 0)) >> MAIL_COUNT_SHIFT);
+	return (header ^ next) < 1u << MAIL_COUNT_SHIFT;
 }
 
 /* The length; -EPROTO: there can't be such a message. */
@@ -87,12 +142,18 @@ static inline const char *mailbox_take(struct ivshmem_mailbox *box)
 	return (const char *)box->other->message;
 }
 
+/* The next one is done with. */
+static inline void mailbox_count(struct ivshmem_mailbox *box)
+{
+	__atomic_store_n(&box->taken, box->taken + 1, __ATOMIC_RELEASE);
+}
+
 static inline void mailbox_release(struct ivshmem_mailbox *box)
 {
 	if (!box->open)
 		return;
 	box->open = false;
-	__atomic_store_n(&box->taken, box->taken + 1, __ATOMIC_RELEASE);
+	mailbox_count(box);
 }
 
 static inline void mailbox_reset(struct ivshmem_mailbox *box)

@@ -174,16 +174,22 @@ static inline void sender_pass(struct ivshmem_sender *sender)
 	sender->held_header = 0;
 }
 
-static inline uint64_t receiver_look(const struct ivshmem_receiver *receiver)
+/* Where the next record's header will be. */
+static inline const uint64_t *receiver_at(const struct ivshmem_receiver *receiver)
 {
-	const char *at = receiver->data + (receiver->position - receiver->lap);
-
-	return __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
+	return (const uint64_t *)(receiver->data + (receiver->position - receiver->lap));
 }
 
-static inline bool receiver_is_next(const struct ivshmem_receiver *receiver, uint64_t header)
+/* The next message's header, but for the low half. */
+static inline uint64_t receiver_next(const struct ivshmem_receiver *receiver)
 {
-	return header >> 32 == ((uint32_t)(receiver->count + 1) | RECORD_MARK);
+	return record_header(receiver->count + 1, 0);
+}
+
+/* Of a header and one that has the right number. */
+static inline bool record_is_next(uint64_t header, uint64_t next)
+{
+	return !((header ^ next) >> 32);
 }
 
 /* The length; -EPROTO: there can't be such a message. */
@@ -200,8 +206,7 @@ static inline int64_t receiver_check(const struct ivshmem_receiver *receiver, ui
 
 static inline const char *receiver_take(struct ivshmem_receiver *receiver, uint64_t length)
 {
-	const char *message = receiver->data + (receiver->position - receiver->lap) +
-			      RECORD_HEADER;
+	const char *message = (const char *)receiver_at(receiver) + RECORD_HEADER;
 
 	receiver->position += ivshmem_record_size(length);
 	if (__builtin_expect(receiver->position - receiver->lap >= receiver->size, 0))

@@ -6,9 +6,10 @@
 #include "channel.h"
 
 /* How often to look before anything else is done; the answer may be on its way. */
-#define QUICK_LOOKS	64
+#define QUICK_LOOKS	256
 
 #define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
 
 /* --- sending --- */
 
@@ -30,7 +31,7 @@ static int fail(struct ivshmem_waiter *waiter, int err)
 	return err;
 }
 
-static int end_of_session(struct ivshmem_channel *channel)
+static noinline int end_of_session(struct ivshmem_channel *channel)
 {
 	int err = ivshmem_session_check(channel);
 
@@ -84,27 +85,20 @@ static inline int find_room(struct ivshmem_channel *channel, size_t length, int 
 	return 0;
 }
 
-static inline bool can_mail(const struct ivshmem_channel *channel, size_t length)
+static inline bool is_idle(const struct ivshmem_channel *channel)
 {
-	return length <= sizeof(channel->mailbox.own->message) && !channel->room.failed &&
-	       !channel->sender.held_header && sender_can_rest(&channel->sender) &&
-	       mailbox_is_free(&channel->mailbox);
+	return !channel->reserved && !channel->room.failed && !channel->sender.held_header &&
+	       sender_can_rest(&channel->sender);
 }
 
-int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer, size_t length,
-			 int timeout_ms)
+static noinline int send_record(struct ivshmem_channel *channel, const void *buffer, size_t length,
+				int timeout_ms)
 {
 	char *room;
 	int err;
 
-	if (unlikely(!channel || (!buffer && length)))
-		return -EINVAL;
 	if (unlikely(channel->reserved))
 		return -EBUSY;
-	if (can_mail(channel, length)) {
-		mailbox_send(&channel->mailbox, ++channel->sender.count, buffer, length);
-		return look_at_other(channel);
-	}
 	err = find_room(channel, length, timeout_ms);
 	if (unlikely(err))
 		return err;
@@ -112,6 +106,18 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer, si
 	copy_message(room, buffer, length);
 	sender_commit(&channel->sender, (uint32_t)length, channel->sender.held_header);
 	return pass_on(channel);
+}
+
+int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer, size_t length,
+			 int timeout_ms)
+{
+	if (unlikely(!channel || (!buffer && length)))
+		return -EINVAL;
+	if (length > sizeof(channel->mailbox.own->message) || !is_idle(channel) ||
+	    !mailbox_send(&channel->mailbox, channel->sender.count + 1, buffer, length))
+		return send_record(channel, buffer, length, timeout_ms);
+	channel->sender.count++;
+	return look_at_other(channel);
 }
 
 int ivshmem_channel_reserve(struct ivshmem_channel *channel, void **buffer, size_t length,
@@ -145,25 +151,32 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length, unsig
 
 /* --- receiving --- */
 
-static inline bool is_in_ring(const struct ivshmem_receiver *receiver)
-{
-	return receiver_is_next(receiver, receiver_look(receiver));
-}
+/**
+ * struct found - The next message, which is neither checked nor taken yet.
+ * @header: Its header; 0: there is none.
+ * @mailed: It is in the mailbox.
+ */
+struct found {
+	uint64_t header;
+	bool mailed;
+};
 
-static inline bool is_new_mail(const struct ivshmem_channel *channel, uint64_t header)
+static inline struct found look_for_message(const struct ivshmem_channel *channel)
 {
-	return receiver_is_next(&channel->receiver, header) &&
-	       mailbox_is_new(&channel->mailbox, header);
-}
+	uint64_t next = receiver_next(&channel->receiver);
+	uint64_t header = __atomic_load_n(receiver_at(&channel->receiver), __ATOMIC_ACQUIRE);
 
-static inline bool is_in_mailbox(const struct ivshmem_channel *channel)
-{
-	return is_new_mail(channel, mailbox_look(&channel->mailbox));
+	if (record_is_next(header, next))
+		return (struct found) { .header = header };
+	header = __atomic_load_n(&channel->mailbox.other->header, __ATOMIC_ACQUIRE);
+	if (mail_is_next(header, next + mailbox_next(&channel->mailbox)))
+		return (struct found) { .header = header, .mailed = true };
+	return (struct found) { .header = 0 };
 }
 
 int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 {
-	return is_in_ring(&channel->receiver) || is_in_mailbox(channel);
+	return look_for_message(channel).header != 0;
 }
 
 static void tell(struct ivshmem_channel *channel)
@@ -195,108 +208,129 @@ static inline void release(struct ivshmem_channel *channel)
 		tell(channel);
 }
 
-static int wait_for_news(struct ivshmem_channel *channel, int timeout_ms)
+static noinline int wait_for_message(struct ivshmem_channel *channel, int timeout_ms)
 {
-	const struct ivshmem_receiver *receiver = &channel->receiver;
 	int i;
 
-	if (channel->news.failed)
-		return channel->news.failed;
 	for (i = 0; i < QUICK_LOOKS; i++)
-		if (is_in_mailbox(channel) || is_in_ring(receiver))
+		if (look_for_message(channel).header)
 			return 0;
 	ivshmem_tell_released(channel);
 	return fail(&channel->news, ivshmem_wait_for(channel, &channel->news,
 						     ivshmem_news_is_there, 0, timeout_ms));
 }
 
-/**
- * struct found - The next message, which is not taken yet.
- * @length: Its length, or a negative errno.
- * @mailed: It is in the mailbox.
- */
-struct found {
+/* The length of the next message, or a negative errno. */
+static inline int64_t find_next(struct ivshmem_channel *channel, struct found *found,
+				int timeout_ms)
+{
 	int64_t length;
-	bool mailed;
-};
+	int err;
 
-/* -EAGAIN: there is none. */
-static inline struct found look_for_message(const struct ivshmem_channel *channel)
-{
-	uint64_t header = receiver_look(&channel->receiver);
-
-	if (receiver_is_next(&channel->receiver, header))
-		return (struct found) { .length = receiver_check(&channel->receiver, header) };
-	header = mailbox_look(&channel->mailbox);
-	if (is_new_mail(channel, header))
-		return (struct found) {
-			.length = mailbox_check(&channel->mailbox, header), .mailed = true,
-		};
-	return (struct found) { .length = -EAGAIN };
-}
-
-static struct found wait_for_message(struct ivshmem_channel *channel, int timeout_ms)
-{
-	int err = wait_for_news(channel, timeout_ms);
-	struct found found;
-
-	if (err)
-		return (struct found) { .length = err };
-	found = look_for_message(channel);
-	/* What was there has been taken back. */
-	return found.length == -EAGAIN ? (struct found) { .length = -EPROTO } : found;
-}
-
-static inline struct found find_next(struct ivshmem_channel *channel, int timeout_ms)
-{
-	struct found found = look_for_message(channel);
-
-	if (unlikely(found.length == -EAGAIN || channel->news.failed))
-		found = wait_for_message(channel, timeout_ms);
-	if (unlikely(found.length == -EPROTO))
+	if (unlikely(channel->news.failed < 0))
+		return channel->news.failed;
+	*found = look_for_message(channel);
+	if (unlikely(!found->header)) {
+		err = wait_for_message(channel, timeout_ms);
+		if (err < 0)
+			return err;
+		*found = look_for_message(channel);
+	}
+	if (unlikely(!found->header))
+		length = -EPROTO;	/* What was there has been taken back. */
+	else if (found->mailed)
+		length = mailbox_check(&channel->mailbox, found->header);
+	else
+		length = receiver_check(&channel->receiver, found->header);
+	if (unlikely(length < 0))
 		fail(&channel->news, -EPROTO);
-	return found;
+	return length;
 }
 
-static inline const char *take(struct ivshmem_channel *channel, struct found found)
+static inline const char *take(struct ivshmem_channel *channel, struct found found,
+			       uint64_t length)
 {
 	if (!found.mailed)
-		return receiver_take(&channel->receiver, (uint64_t)found.length);
+		return receiver_take(&channel->receiver, length);
 	channel->receiver.count++;
 	return mailbox_take(&channel->mailbox);
 }
 
-ssize_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer, size_t length,
-			     int timeout_ms)
+static noinline ssize_t recv_next(struct ivshmem_channel *channel, void *buffer, size_t size,
+				  int timeout_ms)
 {
 	struct found found;
-	const char *message;
+	int64_t length = find_next(channel, &found, timeout_ms);
 
-	if (unlikely(!channel || (!buffer && length)))
-		return -EINVAL;
-	found = find_next(channel, timeout_ms);
-	if (unlikely(found.length < 0))
-		return (ssize_t)found.length;
-	if (unlikely((uint64_t)found.length > length))
+	if (unlikely(length < 0))
+		return (ssize_t)length;
+	if (unlikely((uint64_t)length > size))
 		return -EMSGSIZE;
-	message = take(channel, found);
-	copy_message(buffer, message, (size_t)found.length);
+	copy_message(buffer, take(channel, found, (uint64_t)length), (size_t)length);
 	release(channel);
-	return (ssize_t)found.length;
+	return (ssize_t)length;
+}
+
+/* Nothing is to be told of, or wrong. */
+static inline bool is_settled(const struct ivshmem_channel *channel)
+{
+	return channel->receiver.told == channel->receiver.position && !channel->mailbox.open &&
+	       !channel->news.failed;
+}
+
+/*
+ * An answer is on its way, most likely through the mailbox. All that can be is done
+ * before it comes. Whatever else comes, or is wrong with it: -EAGAIN.
+ */
+static inline ssize_t recv_answer(struct ivshmem_channel *channel, void *buffer, size_t size)
+{
+	const struct ivshmem_mail *mail = channel->mailbox.other;
+	const uint64_t *record = receiver_at(&channel->receiver);
+	uint64_t next = receiver_next(&channel->receiver) + mailbox_next(&channel->mailbox);
+	uint64_t most = size < sizeof(mail->message) ? size : sizeof(mail->message);
+	unsigned int looks = QUICK_LOOKS;
+	uint64_t length;
+
+	do {
+		length = __atomic_load_n(&mail->header, __ATOMIC_ACQUIRE) ^ next;
+		if (length <= most) {
+			copy_mail(buffer, mail, length);
+			mailbox_count(&channel->mailbox);
+			channel->receiver.count++;
+			return (ssize_t)length;
+		}
+	} while (!record_is_next(__atomic_load_n(record, __ATOMIC_ACQUIRE), next) && --looks);
+	return -EAGAIN;
+}
+
+ssize_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer, size_t size,
+			     int timeout_ms)
+{
+	ssize_t length;
+
+	if (unlikely(!channel || (!buffer && size)))
+		return -EINVAL;
+	if (is_settled(channel)) {
+		length = recv_answer(channel, buffer, size);
+		if (length >= 0)
+			return length;
+	}
+	return recv_next(channel, buffer, size, timeout_ms);
 }
 
 ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffer,
 			     int timeout_ms)
 {
 	struct found found;
+	int64_t length;
 
 	if (unlikely(!channel || !buffer))
 		return -EINVAL;
-	found = find_next(channel, timeout_ms);
-	if (unlikely(found.length < 0))
-		return (ssize_t)found.length;
-	*buffer = take(channel, found);
-	return (ssize_t)found.length;
+	length = find_next(channel, &found, timeout_ms);
+	if (unlikely(length < 0))
+		return (ssize_t)length;
+	*buffer = take(channel, found, (uint64_t)length);
+	return (ssize_t)length;
 }
 
 int ivshmem_channel_release(struct ivshmem_channel *channel)
