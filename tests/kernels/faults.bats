@@ -15,11 +15,9 @@ export VM_EXPECTED='Call Trace|WARNING: .* (add_pages|remove_proc_entry|event_de
 export VM_EXPECTED_LEAKS='kobject_set_name[^]]*\\] __class_register'
 
 boot() {
-	LD_LIBRARY_PATH=build build/ivshmem serve --socket "$REGIONS/socket" --size 8M --vectors 4 3>&- 2>"$REGIONS/log" &
-	echo $! >"$REGIONS/server.pid"
-	until [ -S "$REGIONS/socket" ]; do sleep 0.05; done
+	start_server 8M 4
 	VM_APPEND=panic_on_warn=0 vm_start -object "$(region a 4M)" -device ivshmem-plain,memdev=a,addr=4 \
-		-chardev "socket,id=server,path=$REGIONS/socket" \
+		-chardev "socket,id=server,path=$REGIONS/server" \
 		-device ivshmem-doorbell,chardev=server,vectors=4,addr=5
 	# It would be busy with thousands of events for longer than all else takes.
 	guest 'udevadm control --exit
@@ -28,12 +26,6 @@ boot() {
 		for fault in failslab fail_page_alloc fail_usercopy; do echo 0 >$fault/verbose; done
 		echo N >fail_page_alloc/ignore-gfp-highmem'
 	pages_from_order 0
-}
-
-teardown_file() {
-	vm_kill
-	kill "$(<"$REGIONS/server.pid")"
-	rm -rf "$REGIONS"
 }
 
 # pages_from_order ORDER: let only these allocations of pages fail

@@ -28,8 +28,8 @@ messages() {
 	local who=$1 where=$2
 	shift 2
 	case $who:$where in
-	host:plain) timeout 60 build/tests/messages "$REGIONS/plain" "$@" ;;
-	host:doorbell) timeout 60 build/tests/messages "unix:$REGIONS/server" "$@" ;;
+	host:plain) timeout $((60 * VM_PATIENCE)) build/tests/messages "$REGIONS/plain" "$@" ;;
+	host:doorbell) timeout $((60 * VM_PATIENCE)) build/tests/messages "unix:$REGIONS/server" "$@" ;;
 	*) on "$who" guest_within 60 "/tests/messages /dev/ivshmem/by-label/$where $*" ;;
 	esac
 }

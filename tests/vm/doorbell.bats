@@ -4,24 +4,13 @@
 
 load helper
 
-export LD_LIBRARY_PATH=build
-
 boot() {
-	build/ivshmem serve --socket "$REGIONS/socket" --file "$REGIONS/shared" --size 8M --vectors 256 \
-		3>&- 2>"$REGIONS/server.log" &
-	echo $! >"$REGIONS/server.pid"
-	until [ -S "$REGIONS/socket" ]; do sleep 0.05; done
+	start_server 8M 256 --file "$REGIONS/shared"
 	# So that the guest gets another ID than a plain device shows, which is 0.
-	build/ivshmem info "unix:$REGIONS/socket" >/dev/null
-	vm_start -chardev "socket,id=server,path=$REGIONS/socket" \
+	build/ivshmem info "unix:$REGIONS/server" >/dev/null
+	vm_start -chardev "socket,id=server,path=$REGIONS/server" \
 		-device ivshmem-doorbell,chardev=server,vectors=256,addr=4,id=doorbell \
 		-object "$(region a 1M)" -device ivshmem-plain,memdev=a,addr=5
-}
-
-teardown_file() {
-	vm_kill
-	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
-	rm -rf "$REGIONS"
 }
 
 @test "kind and peer ID tell a doorbell device from a plain one" {

@@ -8,6 +8,8 @@ cd "$BATS_TEST_DIRNAME/../.." || exit
 . tests/vm/vm.bash
 . tests/vm/entries.bash
 
+export LD_LIBRARY_PATH=build
+
 # region NAME SIZE: QEMU's option for a region backed by $REGIONS/NAME
 region() {
 	printf '%s\n' "memory-backend-file,id=$1,share=on,mem-path=$REGIONS/$1,size=$2"
@@ -21,7 +23,20 @@ setup_file() {
 
 teardown_file() {
 	vm_kill
+	end_server
 	rm -rf "$REGIONS"
+}
+
+# start_server SIZE VECTORS [OPTION...]: of doorbells, at $REGIONS/server
+start_server() {
+	build/ivshmem serve --socket "$REGIONS/server" --size "$1" --vectors "$2" "${@:3}" \
+		3>&- 2>"$REGIONS/server.log" &
+	echo $! >"$REGIONS/server.pid"
+	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
+}
+
+end_server() {
+	[ ! -e "$REGIONS/server.pid" ] || kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
 }
 
 # huge SIZE: this size; or 4K, where the guest's kernel maps no struct pages by huge

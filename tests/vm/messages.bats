@@ -5,21 +5,11 @@
 
 load helper
 
-export LD_LIBRARY_PATH=build
-
 boot() {
-	build/ivshmem serve --socket "$REGIONS/server" --size 4M --vectors 2 3>&- 2>"$REGIONS/server.log" &
-	echo $! >"$REGIONS/server.pid"
-	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
+	start_server 4M 2
 	vm_start -object "$(region plain 4M)" -device ivshmem-plain,memdev=plain,addr=4 \
 		-chardev "socket,id=server,path=$REGIONS/server" \
 		-device ivshmem-doorbell,chardev=server,vectors=2,addr=5
-}
-
-teardown_file() {
-	vm_kill
-	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
-	rm -rf "$REGIONS"
 }
 
 host() {

@@ -4,15 +4,6 @@
 # Loaded after the helper by tests of two guests, "a" and "b", and host programs, all
 # peers of one server. A test has start_guest, which starts one.
 
-export LD_LIBRARY_PATH=build
-
-# start_server SIZE VECTORS: at $REGIONS/server
-start_server() {
-	build/ivshmem serve --socket "$REGIONS/server" --size "$1" --vectors "$2" 3>&- 2>"$REGIONS/server.log" &
-	echo $! >"$REGIONS/server.pid"
-	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
-}
-
 # boot_guest NAME
 boot_guest() {
 	start_guest
@@ -30,6 +21,6 @@ on() {
 teardown_file() {
 	on a vm_kill
 	on b vm_kill
-	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
+	end_server
 	rm -rf "$REGIONS"
 }

@@ -5,22 +5,14 @@
 load helper
 
 ROUNDS=20
-export LD_LIBRARY_PATH=build
 
 boot() {
-	build/ivshmem serve --socket "$REGIONS/server" --size 4M --vectors 2 3>&- 2>"$REGIONS/server.log" &
-	echo $! >"$REGIONS/server.pid"
-	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
+	start_server 4M 2
 }
 
 teardown() {
 	[ -z "${flood-}" ] || kill "$flood" 2>/dev/null || true
 	vm_kill
-}
-
-teardown_file() {
-	kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
-	rm -rf "$REGIONS"
 }
 
 # plug NUMBER: a device, with a connection to the server of its own
