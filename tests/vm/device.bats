@@ -77,7 +77,7 @@ boot() {
 }
 
 @test "nothing of the module is left after unloading" {
-	guest 'rmmod ivshmem
+	guest 'udevadm settle; rmmod ivshmem
 		! grep -q ivshmem /proc/iomem /proc/devices /proc/filesystems /proc/modules &&
 		! test -e /sys/class/ivshmem && ! test -e /dev/ivshmem0
 		status=$?; modprobe ivshmem; exit $status'
@@ -85,7 +85,7 @@ boot() {
 
 @test "a BAR that another driver holds fails with EBUSY and a message" {
 	run guest 'set -- $(sed -n 3p /sys/class/ivshmem/ivshmem0/device/resource)
-		rmmod ivshmem
+		udevadm settle; rmmod ivshmem
 		insmod /tests/hold_bar.ko start=$1 size=4096
 		modprobe ivshmem
 		test -e /dev/ivshmem0 && echo bound anyway

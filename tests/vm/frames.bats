@@ -20,7 +20,7 @@ teardown() {
 
 # run_tests: the kselftests that do not ask for struct pages; shows what failed
 run_tests() {
-	guest 'rmmod ivshmem && modprobe ivshmem pages=0 && udevadm settle &&
+	guest 'udevadm settle; rmmod ivshmem && modprobe ivshmem pages=0 && udevadm settle &&
 		[ "$(cat /sys/class/ivshmem/ivshmem0/mapping)" = pfn ]'
 	for program in huge mmap read_write removal; do
 		run guest_within 150 "/tests/$program"

@@ -13,7 +13,7 @@ boot() {
 }
 
 host() {
-	timeout 60 build/ivshmem "$@"
+	timeout $((60 * VM_PATIENCE)) build/ivshmem "$@"
 }
 
 # Each kind of region: its path here, and its node there.
@@ -34,7 +34,7 @@ format_and_compare() {
 
 to_guest() {
 	seq 1 20000 | host send "$1" to-guest 3>&- &
-	[ "$(guest "timeout 50 ivshmem recv $2 to-guest | sha256sum")" = "$(seq 1 20000 | sha256sum)" ]
+	[ "$(guest "timeout $((50 * VM_PATIENCE)) ivshmem recv $2 to-guest | sha256sum")" = "$(seq 1 20000 | sha256sum)" ]
 	wait $!
 }
 
@@ -43,7 +43,7 @@ to_guest() {
 }
 
 to_host() {
-	guest "seq 1 20000 | timeout 50 ivshmem send $2 to-host >/dev/null 2>&1 &"
+	guest "seq 1 20000 | timeout $((50 * VM_PATIENCE)) ivshmem send $2 to-host >/dev/null 2>&1 &"
 	[ "$(host recv "$1" to-host | sha256sum)" = "$(seq 1 20000 | sha256sum)" ]
 }
 
@@ -53,10 +53,10 @@ to_host() {
 
 stream_both_ways() {
 	head -c 8000000 /dev/urandom >"$REGIONS/noise"
-	guest "timeout 50 ivshmem recv --whole $2 down >/tmp/noise 2>&1 & echo \$! >/run/receiver"
+	guest "timeout $((50 * VM_PATIENCE)) ivshmem recv --whole $2 down >/tmp/noise 2>&1 & echo \$! >/run/receiver"
 	host send --whole "$1" down <"$REGIONS/noise"
 	guest 'while kill -0 $(cat /run/receiver) 2>/dev/null; do sleep 0.1; done'
-	guest "timeout 50 ivshmem send --whole $2 up </tmp/noise >/dev/null 2>&1 &"
+	guest "timeout $((50 * VM_PATIENCE)) ivshmem send --whole $2 up </tmp/noise >/dev/null 2>&1 &"
 	host recv --whole "$1" up | cmp - "$REGIONS/noise"
 	rm "$REGIONS/noise"
 }
@@ -66,7 +66,7 @@ stream_both_ways() {
 }
 
 measure() {
-	guest "timeout 50 ivshmem bench --serve $2 >/dev/null 2>&1 & echo \$! >/run/bench"
+	guest "timeout $((50 * VM_PATIENCE)) ivshmem bench --serve $2 >/dev/null 2>&1 & echo \$! >/run/bench"
 	run host bench --time 0.3 --size 8 --json "$1"
 	guest 'kill $(cat /run/bench)'
 	[ "$status" -eq 0 ]
@@ -84,7 +84,7 @@ measure() {
 
 examples() {
 	guest "timeout 50 /tests/answer $2 >/tmp/answer 2>&1 &"
-	[ "$(timeout 60 build/examples/ask "$1" | tail -n 1)" = '5 squared is 25' ]
+	[ "$(timeout $((60 * VM_PATIENCE)) build/examples/ask "$1" | tail -n 1)" = '5 squared is 25' ]
 	guest 'until grep -q "the other side has closed the channel" /tmp/answer; do sleep 0.1; done'
 }
 
@@ -102,7 +102,7 @@ killed() {
 	run host send --timeout 1 "$1" killed </dev/null
 	[ "$status" -eq 1 ]
 	[[ "$output" == *'another program has created'* ]]
-	guest "timeout 50 ivshmem recv $2 killed >/tmp/out 2>&1 &"
+	guest "timeout $((50 * VM_PATIENCE)) ivshmem recv $2 killed >/tmp/out 2>&1 &"
 	echo hello | host send --take-over "$1" killed
 	guest 'until grep -qx hello /tmp/out; do sleep 0.1; done; rm /tmp/out'
 }

@@ -49,7 +49,7 @@ stop_echo() {
 # ask a|b|host PEER VECTOR ROUNDS
 ask() {
 	if [ "$1" = host ]; then
-		timeout 60 build/tests/rounds "unix:$REGIONS/server" "$2" "$3" "$4"
+		timeout $((60 * VM_PATIENCE)) build/tests/rounds "unix:$REGIONS/server" "$2" "$3" "$4"
 	else
 		on "$1" guest_within 60 "/tests/rounds /dev/ivshmem0 $2 $3 $4"
 	fi

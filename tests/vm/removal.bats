@@ -76,7 +76,7 @@ plug() {
 }
 
 @test "nothing leaked: the module unloads" {
-	guest 'rmmod ivshmem && ! grep -q ivshmem /proc/iomem'
+	guest 'udevadm settle; rmmod ivshmem && ! grep -q ivshmem /proc/iomem'
 }
 
 @test "the guest powers off and its kernel log is clean" {

@@ -142,7 +142,7 @@ labels() {
 
 @test "ivshmem list names both devices, and says what to do without the module" {
 	[ "$(guest 'ivshmem list --json' | jq -r '.. | objects | .address? // empty' | sort | tr '\n' ' ')" = '0000:00:04.0 0000:00:05.0 ' ]
-	guest 'rmmod ivshmem'
+	guest 'udevadm settle; rmmod ivshmem'
 	run guest 'ivshmem list'
 	[[ "$output" == *'modprobe ivshmem'* ]]
 	run guest 'ivshmem info /dev/ivshmem0'

@@ -73,6 +73,6 @@ skip_where_qemu_crashed() {
 			false
 		fi
 	done
-	guest 'rmmod ivshmem'
+	guest 'udevadm settle; rmmod ivshmem'
 	vm_stop
 }
