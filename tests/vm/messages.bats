@@ -83,7 +83,7 @@ measure() {
 }
 
 examples() {
-	guest "timeout 50 /tests/answer $2 >/tmp/answer 2>&1 &"
+	guest "timeout $((50 * VM_PATIENCE)) /tests/answer $2 >/tmp/answer 2>&1 &"
 	[ "$(timeout $((60 * VM_PATIENCE)) build/examples/ask "$1" | tail -n 1)" = '5 squared is 25' ]
 	guest 'until grep -q "the other side has closed the channel" /tmp/answer; do sleep 0.1; done'
 }
