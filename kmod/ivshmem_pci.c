@@ -37,7 +37,7 @@ static void ivshmem_report(struct ivshmem_device *ivs)
 		 ivshmem_cache_name(ivs->cache), ivs->page_size >> 10, ivs->vectors);
 	if (ivs->cache != IVSHMEM_CACHE_WRITE_BACK)
 		dev_warn(&ivs->pdev->dev,
-			 "%s: the region is mapped %s, since the firmware's MTRRs cover BAR 2, and may be slow: make it 2 MiB or larger, or see CACHING in ivshmem(4)\n",
+			 "%s: the region is mapped %s, since the firmware's MTRRs cover BAR 2, and may be slow: make it 2 MiB or larger, give the guest more memory, or see CACHING in ivshmem(4)\n",
 			 dev_name(&ivs->dev), ivshmem_cache_name(ivs->cache));
 }
 
