@@ -45,7 +45,7 @@ check_contents() {
 }
 
 @test "SeaBIOS, 4 GiB above 64 TiB: bare page frames, write-back" {
-	vm_start -cpu qemu64,phys-bits=48 -m "512,slots=1,maxmem=66T" \
+	vm_start -cpu qemu64,phys-bits=48 -m "${VM_MEMORY:-512},slots=1,maxmem=66T" \
 		-object "$(region a 4G)" -device ivshmem-plain,memdev=a,addr=4
 	check_region
 	check_contents

@@ -107,7 +107,8 @@ static inline bool mailbox_send(struct ivshmem_mailbox *box, uint64_t number,
 	text = mail_text(message, length);
 	__atomic_store_n(&own->message[0], text.word[0], __ATOMIC_RELAXED);
 	__atomic_store_n(&own->message[1], text.word[1], __ATOMIC_RELAXED);
-	__atomic_store_n(&own->taken, taken, __ATOMIC_RELAXED);
+	/* Release: what was there has been read. */
+	__atomic_store_n(&own->taken, taken, __ATOMIC_RELEASE);
 	__atomic_store_n(&own->header, header, __ATOMIC_RELEASE);
 	return true;
 }
