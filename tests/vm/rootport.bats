@@ -68,6 +68,10 @@ unplug() {
 	done
 }
 
+# Linux 6.1's pciehp takes its own reset_lock and pci_rescan_remove_lock in two orders,
+# which lockdep tells before the module is loaded.
 @test "the guest powers off and its kernel log is clean" {
+	! guest 'dmesg | grep -q "reset_lock.*at: pciehp_configure_device"' ||
+		VM_EXPECTED='possible circular locking dependency|Call Trace'
 	vm_stop
 }
