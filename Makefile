@@ -335,10 +335,10 @@ style:
 run-style: $(SHARED)
 	tests/run tests/style
 
-run-check: build/tests/initramfs $(FUZZERS) $(TSAN_TESTS) $(SERVER_TESTS)
+run-check: build/tests/initramfs build/demo/initramfs $(FUZZERS) $(TSAN_TESTS) $(SERVER_TESTS)
 	tests/run tests/style $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/model/check tests/fuzz/check \
 		$(wildcard tests/cli/*.bats) $(SERVER_TESTS) $(wildcard tests/server/*.bats) \
-		tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
+		tests/demo.bats tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
 
 build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init
 	@mkdir -p $(@D)
