@@ -1304,7 +1304,7 @@ static void mail_over_what_is_peeked_fails_eproto(void **state)
 
 static void mail_that_cannot_be_fails_eproto(void **state)
 {
-	char buffer[16];
+	char buffer[64];
 	char *raw;
 
 	open_pair();
