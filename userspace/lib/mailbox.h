@@ -64,22 +64,6 @@ static inline struct mail_text mail_text(const void *message, size_t length)
 	return text;
 }
 
-/* Up to 16 bytes. */
-static inline void copy_mail(void *buffer, const struct ivshmem_mail *mail, size_t length)
-{
-	const char *from = (const char *)mail->message;
-	char *to = buffer;
-
-	if (length >= 8) {
-		memcpy(to, from, 8);
-		if (length > 8)
-			memcpy(to + length - 8, from + length - 8, 8);
-		return;
-	}
-	while (length--)
-		*to++ = *from++;
-}
-
 /* The low half of a header. */
 static inline uint32_t mail_length(uint32_t mail, size_t length)
 {

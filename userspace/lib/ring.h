@@ -221,6 +221,19 @@ static inline void receiver_tell(struct ivshmem_receiver *receiver, uint64_t *co
 	receiver->told = receiver->released;
 }
 
+/* Up to 16 bytes. */
+static inline void copy_short(char *to, const char *from, size_t length)
+{
+	if (length >= 8) {
+		memcpy(to, from, 8);
+		if (length > 8)
+			memcpy(to + length - 8, from + length - 8, 8);
+		return;
+	}
+	while (length--)
+		*to++ = *from++;
+}
+
 /*
  * Messages of a cache line are copied here, by two to four stores that do not depend
  * on each other: a call of memcpy(3) takes as long as all the rest.
@@ -230,12 +243,10 @@ static inline void copy_message(void *message, const void *source, size_t length
 	const char *from = source;
 	char *to = message;
 
-	if (length > 64 || length < 8) {
-		if (length)
-			memcpy(to, from, length);
-	} else if (length < 16) {
-		memcpy(to, from, 8);
-		memcpy(to + length - 8, from + length - 8, 8);
+	if (length <= 16) {
+		copy_short(to, from, length);
+	} else if (length > 64) {
+		memcpy(to, from, length);
 	} else {
 		memcpy(to, from, 16);
 		if (length > 32) {

@@ -294,7 +294,7 @@ static inline ssize_t recv_answer(struct ivshmem_channel *channel, void *buffer,
 	do {
 		length = __atomic_load_n(&mail->header, __ATOMIC_ACQUIRE) ^ next;
 		if (length <= most) {
-			copy_mail(buffer, mail, length);
+			copy_short(buffer, (const char *)mail->message, length);
 			mailbox_count(&channel->mailbox);
 			channel->receiver.count++;
 			return (ssize_t)length;
