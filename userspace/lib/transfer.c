@@ -208,11 +208,16 @@ static inline void release(struct ivshmem_channel *channel)
 		tell(channel);
 }
 
-static noinline int wait_for_message(struct ivshmem_channel *channel, int timeout_ms)
+/* Who does not want to wait looks once. */
+static inline unsigned int quick_looks(int timeout_ms)
 {
-	int i;
+	return timeout_ms ? QUICK_LOOKS : 1;
+}
 
-	for (i = 0; i < QUICK_LOOKS; i++)
+static noinline int wait_for_message(struct ivshmem_channel *channel, unsigned int looks,
+				     int timeout_ms)
+{
+	while (looks--)
 		if (look_for_message(channel).header)
 			return 0;
 	ivshmem_tell_released(channel);
@@ -220,9 +225,9 @@ static noinline int wait_for_message(struct ivshmem_channel *channel, int timeou
 						     ivshmem_news_is_there, 0, timeout_ms));
 }
 
-/* The length of the next message, or a negative errno. */
+/* The length of the next message, or a negative errno. @looks: before all else. */
 static inline int64_t find_next(struct ivshmem_channel *channel, struct found *found,
-				int timeout_ms)
+				unsigned int looks, int timeout_ms)
 {
 	int64_t length;
 	int err;
@@ -231,7 +236,7 @@ static inline int64_t find_next(struct ivshmem_channel *channel, struct found *f
 		return channel->news.failed;
 	*found = look_for_message(channel);
 	if (unlikely(!found->header)) {
-		err = wait_for_message(channel, timeout_ms);
+		err = wait_for_message(channel, looks, timeout_ms);
 		if (err < 0)
 			return err;
 		*found = look_for_message(channel);
@@ -257,10 +262,10 @@ static inline const char *take(struct ivshmem_channel *channel, struct found fou
 }
 
 static noinline ssize_t recv_next(struct ivshmem_channel *channel, void *buffer, size_t size,
-				  int timeout_ms)
+				  unsigned int looks, int timeout_ms)
 {
 	struct found found;
-	int64_t length = find_next(channel, &found, timeout_ms);
+	int64_t length = find_next(channel, &found, looks, timeout_ms);
 
 	if (unlikely(length < 0))
 		return (ssize_t)length;
@@ -282,13 +287,13 @@ static inline bool is_settled(const struct ivshmem_channel *channel)
  * An answer is on its way, most likely through the mailbox. All that can be is done
  * before it comes. Whatever else comes, or is wrong with it: -EAGAIN.
  */
-static inline ssize_t recv_answer(struct ivshmem_channel *channel, void *buffer, size_t size)
+static inline ssize_t recv_answer(struct ivshmem_channel *channel, void *buffer, size_t size,
+				  unsigned int looks)
 {
 	const struct ivshmem_mail *mail = channel->mailbox.other;
 	const uint64_t *record = receiver_at(&channel->receiver);
 	uint64_t next = receiver_next(&channel->receiver) + mailbox_next(&channel->mailbox);
 	uint64_t most = size < sizeof(mail->message) ? size : sizeof(mail->message);
-	unsigned int looks = QUICK_LOOKS;
 	uint64_t length;
 
 	do {
@@ -306,16 +311,18 @@ static inline ssize_t recv_answer(struct ivshmem_channel *channel, void *buffer,
 ssize_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer, size_t size,
 			     int timeout_ms)
 {
+	unsigned int looks = quick_looks(timeout_ms);
 	ssize_t length;
 
 	if (unlikely(!channel || (!buffer && size)))
 		return -EINVAL;
 	if (is_settled(channel)) {
-		length = recv_answer(channel, buffer, size);
+		length = recv_answer(channel, buffer, size, looks);
 		if (length >= 0)
 			return length;
+		looks = 0;
 	}
-	return recv_next(channel, buffer, size, timeout_ms);
+	return recv_next(channel, buffer, size, looks, timeout_ms);
 }
 
 ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffer,
@@ -326,7 +333,7 @@ ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffe
 
 	if (unlikely(!channel || !buffer))
 		return -EINVAL;
-	length = find_next(channel, &found, timeout_ms);
+	length = find_next(channel, &found, quick_looks(timeout_ms), timeout_ms);
 	if (unlikely(length < 0))
 		return (ssize_t)length;
 	*buffer = take(channel, found, (uint64_t)length);
