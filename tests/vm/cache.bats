@@ -65,7 +65,7 @@ check_seams() {
 }
 
 @test "256 MiB without pages: bare page frames, write-back" {
-	guest 'udevadm settle; rmmod ivshmem && modprobe ivshmem pages=0 && udevadm settle'
+	reload_module pages=0
 	[ "$(attribute $LOW mapping)" = pfn ]
 	check_entries $LOW 4K
 	check_seams

@@ -20,8 +20,8 @@ teardown() {
 
 # run_tests: the kselftests that do not ask for struct pages; shows what failed
 run_tests() {
-	guest 'udevadm settle; rmmod ivshmem && modprobe ivshmem pages=0 && udevadm settle &&
-		[ "$(cat /sys/class/ivshmem/ivshmem0/mapping)" = pfn ]'
+	reload_module pages=0
+	[ "$(guest 'cat /sys/class/ivshmem/ivshmem0/mapping')" = pfn ]
 	for program in huge mmap read_write removal; do
 		run guest_within 150 "/tests/$program"
 		grep -E '^not ok|Expected|no answer' <<<"$output" || true

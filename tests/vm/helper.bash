@@ -39,6 +39,11 @@ end_server() {
 	[ ! -e "$REGIONS/server.pid" ] || kill "$(<"$REGIONS/server.pid")" 2>/dev/null || true
 }
 
+# reload_module [PARAMETER...]: udev's helper may have a node open from the last load
+reload_module() {
+	guest "udevadm settle; rmmod ivshmem && modprobe ivshmem $* && udevadm settle"
+}
+
 # huge SIZE: this size; or 4K, where the guest's kernel maps no struct pages by huge
 # entries: before 5.17, without transparent huge pages, as PREEMPT_RT is, and without
 # struct pages for devices, as Debian's of arm64 is.

@@ -55,7 +55,7 @@ node_of() {
 }
 
 @test "by bare page frames, the region of 4 GiB is cached write-back too" {
-	guest 'udevadm settle; rmmod ivshmem && modprobe ivshmem pages=0 && udevadm settle'
+	reload_module pages=0
 	[ "$(guest 'cat /sys/bus/pci/devices/0000:00:0a.0/ivshmem/ivshmem*/mapping')" = pfn ]
 	[ "$(cache_of 0000:00:0a.0)" = write-back ]
 	[ "$(user_pte 0000:00:0a.0 all)" = "$(page_size_of 0000:00:0a.0) write-back" ]

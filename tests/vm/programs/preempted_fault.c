@@ -12,6 +12,7 @@
  * 3: in too few, so this proves nothing.
  */
 
+#include <err.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -45,12 +46,6 @@ static struct shared {
 
 static sigjmp_buf gone;
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(2);
-}
-
 static void on_sigbus(int signal)
 {
 	siglongjmp(gone, 1);
@@ -63,7 +58,7 @@ static void use_processor(int number)
 	CPU_ZERO(&set);
 	CPU_SET(number, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
-		die("sched_setaffinity");
+		err(2, "sched_setaffinity");
 }
 
 static long elapsed_ns(const struct timespec *since)
@@ -81,14 +76,14 @@ static void fault(const char *node)
 	volatile char *data = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (data == MAP_FAILED)
-		die(node);
+		err(2, "%s", node);
 	use_processor(1);
 	signal(SIGBUS, on_sigbus);
 	if (sigsetjmp(gone, 1))
 		_exit(0);
 	while (!shared->held) {
 		if (madvise((void *)data, HUGE, MADV_DONTNEED))
-			die("madvise");
+			err(2, "madvise");
 		data[0] = 1;
 		shared->faulting = true;
 	}
@@ -106,7 +101,7 @@ static void hold_up(unsigned int delay_us)
 
 	use_processor(1);
 	if (sched_setscheduler(0, SCHED_FIFO, &priority))
-		die("sched_setscheduler");
+		err(2, "sched_setscheduler");
 	while (!shared->faulting)
 		usleep(1000);
 	usleep(delay_us);
@@ -123,7 +118,7 @@ static void write_address(const char *file, const char *address)
 	int fd = open(file, O_WRONLY);
 
 	if (fd < 0 || write(fd, address, strlen(address)) < 0)
-		die(file);
+		err(2, "%s", file);
 	close(fd);
 }
 
@@ -132,7 +127,7 @@ static int status_of(pid_t process)
 	int status;
 
 	if (waitpid(process, &status, 0) < 0)
-		die("waitpid");
+		err(2, "waitpid");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
@@ -188,7 +183,7 @@ int main(int argc, char **argv)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	if (shared == MAP_FAILED)
-		die("mmap");
+		err(2, "mmap");
 	srandom(getpid());
 	signal(SIGALRM, on_alarm);
 	use_processor(0);
