@@ -226,7 +226,7 @@ build/asan/%: tests/lib/%.c tests/tap.h $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 # Those that share memory between threads, under the sanitizer for races.
 SANITIZE_THREADS := -fsanitize=thread -fno-omit-frame-pointer
 TSAN_OBJ := $(LIB_SRC:userspace/%.c=build/tsan/%.o)
-TSAN_TESTS := build/tsan/test_ring build/tsan/test_channel
+TSAN_TESTS := $(addprefix build/tsan/test_,ring channel mailbox)
 
 build/tsan/lib/%.o: userspace/lib/%.c
 	@mkdir -p $(@D)

@@ -168,14 +168,12 @@ static void other_sends(uint32_t length)
 
 static void other_mails(uint32_t length)
 {
-	const struct ivshmem_mailbox *box;
 	uint64_t header;
 
 	if (!run.channel)
 		return;
-	box = &run.channel->mailbox;
 	header = record_header(run.channel->receiver.count + 1,
-			       mail_length(box->taken + box->open + 1, length));
+			       mailbox_next(&run.channel->mailbox) + length);
 	other_writes(SLOTS_OFFSET + offsetof(struct ivshmem_slot, mail[!run.side]), &header,
 		     sizeof(header));
 }
@@ -421,8 +419,9 @@ static void turn(struct ivshmem *shm)
 		if (result > 0)
 			use(message, (size_t)result);
 		check(result <= (ssize_t)ivshmem_channel_max_length(channel));
-		mail = channel->mailbox.other->message;
-		check(result <= (ssize_t)MAIL_LENGTH || message != mail);
+		mail = channel->mailbox.looked_at;
+		check(result <= (ssize_t)MAIL_LENGTH ||
+		      (uintptr_t)message - (uintptr_t)mail >= sizeof(channel->mailbox.looked_at));
 		break;
 	case 10:
 		result = ivshmem_channel_release(channel);

@@ -171,6 +171,33 @@ static inline void talk(struct ivshmem_channel *a, struct ivshmem_channel *b)
 	recv_text(a, "answer");
 }
 
+/* A message whose bytes tell its number. */
+static inline void fill(char *data, size_t length, uint32_t number)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		data[i] = (char)(number * 31 + i * 7 + (i >> 8));
+}
+
+static inline void assert_filled(const char *data, size_t length, uint32_t number)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		if (data[i] != (char)(number * 31 + i * 7 + (i >> 8)))
+			fail_msg("message %u of %zu bytes: byte %zu", number, length, i);
+}
+
+static inline void assert_dead_until_reconnected(struct ivshmem_channel *channel,
+						 struct ivshmem_channel *other)
+{
+	assert_recv_fails(channel, 0, -EPROTO);
+	assert_recv_fails(channel, PATIENCE_MS, -EPROTO);
+	reconnect_both(channel, other);
+	talk(channel, other);
+}
+
 /* The whole region, as a hostile neighbour has it. */
 static inline char *map_raw(struct ivshmem *shm)
 {

@@ -399,6 +399,21 @@ static void armed_loop_is_woken_by_room_and_by_close(void **state)
 	assert_recv_fails(pair.a, 0, -EPIPE);
 }
 
+static void arming_tells_what_was_released(void **state)
+{
+	static char half[REGION_SIZE];
+	size_t length;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	length = ivshmem_channel_max_length(pair.a);
+	send_text(pair.a, "long enough for the ring");
+	recv_text(pair.b, "long enough for the ring");
+	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+	assert_int_equal(ivshmem_channel_send(pair.a, half, length, 0), 0);
+	assert_int_equal(ivshmem_channel_send(pair.a, half, length, 0), 0);
+}
+
 static void armed_loop_is_told_of_a_crash(void **state)
 {
 	char where[PATH_MAX + 8];
@@ -583,6 +598,7 @@ int main(void)
 		WAKEUP_TEST(loop_of_a_region_without_doorbell_fails_enotsup),
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message),
 		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close),
+		WAKEUP_TEST(arming_tells_what_was_released),
 		WAKEUP_TEST(armed_loop_is_told_of_a_crash),
 		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways),
 		WAKEUP_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor),

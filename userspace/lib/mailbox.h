@@ -5,9 +5,12 @@
  * the line, so that question and answer cost two transfers of a cache line, where two
  * rings cost four.
  *
- * A half is free again once the other end has told, with a message of its own through
- * the mailbox, that it is done with what was there. So messages that nobody answers
- * go through the ring, all but the first. Their numbers keep them in order.
+ * A half is free again once the other end has told that it is done with what was there:
+ * with a message of its own through the mailbox, or, where that is not free because both
+ * have written to it, before it sends a message through the ring. So messages that nobody
+ * answers go through the ring, all but the first. Their numbers keep them in order.
+ *
+ * What is looked at in place is copied, so that it may be answered before it is released.
  */
 #ifndef IVSHMEM_MAILBOX_H
 #define IVSHMEM_MAILBOX_H
@@ -18,6 +21,8 @@
 
 #include "ring.h"
 
+#define MOST_OPEN	2
+
 /**
  * struct ivshmem_mailbox - This process's view of the line.
  * @own: The half that this end writes.
@@ -25,14 +30,16 @@
  * @sent: Messages sent through it.
  * @taken: Messages of the other end that are done with. Written by the thread that
  *         receives, read by the one that sends.
- * @open: There is one more that was looked at.
+ * @open: How many were looked at, and are not released. The second is not among @taken.
+ * @looked_at: Those.
  */
 struct ivshmem_mailbox {
 	struct ivshmem_mail *own;
 	const struct ivshmem_mail *other;
 	uint32_t sent;
 	uint32_t taken;
-	bool open;
+	unsigned int open;
+	uint64_t looked_at[MOST_OPEN][2];
 };
 
 /* A message of up to 16 bytes as two words, filled with zeroes. */
@@ -70,6 +77,13 @@ static inline uint32_t mail_length(uint32_t mail, size_t length)
 	return mail << MAIL_COUNT_SHIFT | (uint32_t)length;
 }
 
+/* The other end can't tell by itself whether it is free to send, if mails have crossed. */
+static inline void mailbox_tell(struct ivshmem_mail *own, uint32_t taken)
+{
+	if (__atomic_load_n(&own->taken, __ATOMIC_RELAXED) != taken)
+		__atomic_store_n(&own->taken, taken, __ATOMIC_RELEASE);
+}
+
 /*
  * False: the other end is not done with the one before. All that goes into the line is
  * known before it is written to: between two stores the other end, which looks at it
@@ -84,8 +98,10 @@ static inline bool mailbox_send(struct ivshmem_mailbox *box, uint64_t number,
 	struct mail_text text;
 	uint64_t header;
 
-	if (__atomic_load_n(&box->other->taken, __ATOMIC_ACQUIRE) != sent++)
+	if (__atomic_load_n(&box->other->taken, __ATOMIC_ACQUIRE) != sent++) {
+		mailbox_tell(own, taken);
 		return false;
+	}
 	box->sent = sent;
 	header = record_header(number, mail_length(sent, length));
 	text = mail_text(message, length);
@@ -100,7 +116,7 @@ static inline bool mailbox_send(struct ivshmem_mailbox *box, uint64_t number,
 /* The low half of the next header, but for the length. */
 static inline uint32_t mailbox_next(const struct ivshmem_mailbox *box)
 {
-	return mail_length(box->taken + box->open + 1, 0);
+	return mail_length(box->taken + (box->open == MOST_OPEN) + 1, 0);
 }
 
 /*
@@ -118,13 +134,9 @@ static inline int64_t mailbox_check(const struct ivshmem_mailbox *box, uint64_t 
 {
 	uint64_t length = header & ((1u << MAIL_COUNT_SHIFT) - 1);
 
-	return length > sizeof(box->other->message) || box->open ? -EPROTO : (int64_t)length;
-}
-
-static inline const char *mailbox_take(struct ivshmem_mailbox *box)
-{
-	box->open = true;
-	return (const char *)box->other->message;
+	if (length > sizeof(box->other->message) || box->open == MOST_OPEN)
+		return -EPROTO;
+	return (int64_t)length;
 }
 
 /* The next one is done with. */
@@ -133,19 +145,28 @@ static inline void mailbox_count(struct ivshmem_mailbox *box)
 	__atomic_store_n(&box->taken, box->taken + 1, __ATOMIC_RELEASE);
 }
 
+static inline const char *mailbox_take(struct ivshmem_mailbox *box)
+{
+	uint64_t *copy = box->looked_at[box->open++];
+
+	memcpy(copy, box->other->message, sizeof(box->other->message));
+	if (box->open < MOST_OPEN)
+		mailbox_count(box);
+	return (const char *)copy;
+}
+
 static inline void mailbox_release(struct ivshmem_mailbox *box)
 {
-	if (!box->open)
-		return;
-	box->open = false;
-	mailbox_count(box);
+	if (box->open == MOST_OPEN)
+		mailbox_count(box);
+	box->open = 0;
 }
 
 static inline void mailbox_reset(struct ivshmem_mailbox *box)
 {
 	box->sent = 0;
 	box->taken = 0;
-	box->open = false;
+	box->open = 0;
 	__atomic_store_n(&box->own->taken, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&box->own->header, 0, __ATOMIC_RELAXED);
 }
