@@ -702,6 +702,61 @@ static void reconnect_of_both_drops_what_is_on_its_way(void **state)
 	talk(pair.a, pair.b);
 }
 
+static void assert_not_connected(struct ivshmem_channel *channel)
+{
+	const void *message;
+	char byte = 'x';
+	void *room;
+
+	assert_recv_fails(channel, 0, -ENOTCONN);
+	assert_recv_fails(channel, PATIENCE_MS, -ENOTCONN);
+	assert_send_fails(channel, 0, -ENOTCONN);
+	assert_send_fails(channel, PATIENCE_MS, -ENOTCONN);
+	assert_int_equal(ivshmem_channel_peek(channel, &message, 0), -ENOTCONN);
+	assert_int_equal(ivshmem_channel_reserve(channel, &room, 1, 0), -ENOTCONN);
+	assert_int_equal(ivshmem_channel_read(channel, &byte, 1, 0), -ENOTCONN);
+	assert_int_equal(ivshmem_channel_write(channel, &byte, 1, 0), -ENOTCONN);
+}
+
+static void reconnect_that_times_out_leaves_no_old_session(void **state)
+{
+	char byte;
+
+	open_pair();
+	send_text(pair.a, "read in part");
+	assert_int_equal(ivshmem_channel_read(pair.b, &byte, 1, 0), 1);
+	send_text(pair.a, "old");
+	assert_int_equal(ivshmem_channel_reconnect(pair.b, 0), -ETIMEDOUT);
+	assert_not_connected(pair.b);
+	reconnect_both(pair.a, pair.b);
+	talk(pair.a, pair.b);
+}
+
+static void *reconnect_for_a_moment(void *channel)
+{
+	return (void *)(intptr_t)ivshmem_channel_reconnect(channel, 4 * SHORT_MS);
+}
+
+/* One end has started afresh by then, the other has not. */
+static void reconnect_that_times_out_half_way_receives_nothing_again(void **state)
+{
+	pthread_t thread;
+	void *result;
+
+	open_pair();
+	send_text(pair.b, "old");
+	recv_text(pair.a, "old");
+	assert_int_equal(pthread_create(&thread, NULL, reconnect_for_a_moment, pair.a), 0);
+	usleep(SHORT_MS * 1000);
+	assert_int_equal(ivshmem_channel_reconnect(pair.b, 0), -ETIMEDOUT);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_equal((intptr_t)result, -ETIMEDOUT);
+	assert_not_connected(pair.a);
+	assert_not_connected(pair.b);
+	reconnect_both(pair.a, pair.b);
+	talk(pair.a, pair.b);
+}
+
 static void reconnect_without_the_other_side_times_out(void **state)
 {
 	open_pair();
@@ -1346,6 +1401,8 @@ int main(void)
 		PAIR_TEST(channel_goes_on_with_the_next_peer_after_epipe),
 		PAIR_TEST(reconnect_of_both_drops_what_is_on_its_way),
 		PAIR_TEST(reconnect_without_the_other_side_times_out),
+		PAIR_TEST(reconnect_that_times_out_leaves_no_old_session),
+		PAIR_TEST(reconnect_that_times_out_half_way_receives_nothing_again),
 		PAIR_TEST(format_by_force_ends_channels),
 		PAIR_TEST(format_by_force_ends_who_waits_for_room),
 		PAIR_TEST(recv_of_nothing_fails_eagain_or_etimedout),

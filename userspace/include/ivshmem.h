@@ -871,7 +871,8 @@ int ivshmem_channel_connect(struct ivshmem_channel **channel, struct ivshmem *sh
  *           other that is to start afresh.
  * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
  *
- * Messages that are still on their way, in both directions, are dropped.
+ * Messages that are still on their way, in both directions, are dropped. Until it
+ * has returned 0, all that sends or receives fails with -ENOTCONN.
  *
  * Return: 0; -ETIMEDOUT (the other side did not come: call again); -EBUSY
  * (another program has taken this end over); -ESTALE (the region was formatted anew:

@@ -102,6 +102,16 @@ static uint32_t random_epoch(void)
 	return epoch;
 }
 
+/* Nothing passes until the next session has begun. */
+static void leave(struct ivshmem_channel *channel)
+{
+	channel->other_epoch = 0;
+	channel->room.failed = -ENOTCONN;
+	channel->news.failed = -ENOTCONN;
+	channel->reserved = false;
+	channel->read_left = 0;
+}
+
 /*
  * Takes the end over from whoever had it at that epoch. -EBUSY: somebody else was
  * faster. A program that ends in between leaves an end that is free.
@@ -114,13 +124,13 @@ int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool 
 	if (!__atomic_compare_exchange_n(&own->epoch, &from, attaching, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return -EBUSY;
+	leave(channel);
 	__atomic_store_n(&own->seen, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->ready, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->receiver, WAITING_AWAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->sender, WAITING_AWAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->messages, 0, __ATOMIC_RELAXED);
 	write_facts(channel, locked);
-	channel->other_epoch = 0;
 	channel->epoch = attaching - END_ATTACHING + END_ATTACHED;
 	if (!__atomic_compare_exchange_n(&own->epoch, &attaching, channel->epoch, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
@@ -163,8 +173,6 @@ static void reset_own(struct ivshmem_channel *channel)
 	mailbox_reset(&channel->mailbox);
 	ivshmem_receiver_init(&channel->receiver, receiver->data, receiver->size);
 	__atomic_store_n(&channel->own->consumed, 0, __ATOMIC_RELAXED);
-	channel->reserved = false;
-	channel->read_left = 0;
 }
 
 static void begin(struct ivshmem_channel *channel, uint32_t epoch)
