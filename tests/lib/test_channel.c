@@ -230,21 +230,27 @@ static void *unlock_soon(void *lock_fd)
 	return NULL;
 }
 
-/* As between the two steps of a close. */
-static void end_whose_lock_is_about_to_go_is_free(void **state)
+/* As between the two steps of a close, then as after a new format. */
+static void free_end_is_taken_whoever_has_its_lock(void **state)
 {
 	struct ivshmem_channel *channel;
 	pthread_t thread;
 	int lock_fd;
+	char *raw;
 
 	open_handles(REGION_SIZE, 1);
+	raw = map_raw(pair.left);
 	lock_fd = ivshmem_slot_lock_fd(pair.right);
 	assert_int_equal(ivshmem_slot_lock(lock_fd, 0, IVSHMEM_END_CREATOR), 0);
-	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 0), -EBUSY);
 	assert_int_equal(pthread_create(&thread, NULL, unlock_soon, &lock_fd), 0);
 	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 0), -ETIMEDOUT);
+	assert_true(slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].wake & WAKE_LOCKED);
 	pthread_join(thread, NULL);
+	assert_int_equal(ivshmem_slot_lock(lock_fd, 0, IVSHMEM_END_CREATOR), 0);
+	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 0), -ETIMEDOUT);
+	assert_false(slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].wake & WAKE_LOCKED);
 	close(lock_fd);
+	munmap(raw, REGION_SIZE);
 }
 
 static void program_that_was_killed_leaves_its_end_free(void **state)
@@ -504,6 +510,46 @@ static void take_over_of_a_living_end_ends_the_one_that_had_it(void **state)
 	talk(thief, pair.b);
 	ivshmem_channel_close(thief);
 	ivshmem_close(third);
+}
+
+/* Whose numbers are those that come next in the session before, too. */
+static void who_lost_its_end_takes_no_part_in_the_next_session(void **state)
+{
+	static const char *const news[] = { "mail", "a record, too long for the mailbox" };
+	struct ivshmem_channel *a, *b;
+	struct ivshmem *left, *right;
+	const void *message;
+	unsigned int how;
+	void *room;
+
+	open_handles(REGION_SIZE, 1);
+	left = open_region(in_shm("region"), 0);
+	right = open_region(in_shm("region"), 0);
+	for (how = 0; how < 4; how++) {
+		open_both(pair.left, &a, pair.right, &b, "a");
+		if (how / 2)
+			assert_int_equal(ivshmem_channel_reserve(a, &room, 1, 0), 0);
+		assert_int_equal(ivshmem_format(pair.left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
+		open_both(left, &pair.a, right, &pair.b, "a");
+		send_text(pair.b, news[how % 2]);
+		if (how / 2) {
+			assert_int_equal(ivshmem_channel_peek(a, &message, 0), -ECONNRESET);
+			assert_int_equal(ivshmem_channel_commit(a, 1, 0), -ECONNRESET);
+		} else {
+			assert_recv_fails(a, 0, -ECONNRESET);
+			assert_send_fails(a, 0, -ECONNRESET);
+		}
+		assert_int_equal(ivshmem_channel_reserve(b, &room, 1, 0), -ECONNRESET);
+		recv_text(pair.a, news[how % 2]);
+		assert_recv_fails(pair.b, 0, -EAGAIN);
+		talk(pair.a, pair.b);
+		ivshmem_channel_close(a);
+		ivshmem_channel_close(b);
+		close_end(&pair.a);
+		close_end(&pair.b);
+	}
+	ivshmem_close(left);
+	ivshmem_close(right);
 }
 
 /* Where the end is in the hands of a program of another machine. */
@@ -778,6 +824,34 @@ static void format_by_force_ends_channels(void **state)
 	close_end(&pair.b);
 	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
 	talk(pair.a, pair.b);
+}
+
+/* Who has not looked since still holds what it held. */
+static void format_by_force_frees_ends_of_idle_programs(void **state)
+{
+	struct ivshmem *left, *right;
+	struct ivshmem_channel *a, *b;
+	uint32_t i, got, sent = 0;
+
+	open_pair();
+	talk(pair.b, pair.a);
+	left = open_region(in_shm("region"), 0);
+	right = open_region(in_shm("region"), 0);
+	assert_int_equal(ivshmem_format(left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
+	open_both(left, &a, right, &b, "a");
+	/* It has room to tell of, and tells nobody. */
+	assert_recv_fails(pair.a, 0, -ECONNRESET);
+	while (!ivshmem_channel_send(b, &sent, sizeof(sent), 0))
+		sent++;
+	for (i = 0; i < sent; i++) {
+		assert_int_equal(ivshmem_channel_recv(a, &got, sizeof(got), 0), sizeof(got));
+		assert_int_equal(got, i);
+	}
+	assert_int_equal(ivshmem_channel_create(&pair.a, left, "a", 0, 0), -EBUSY);
+	ivshmem_channel_close(a);
+	ivshmem_channel_close(b);
+	ivshmem_close(left);
+	ivshmem_close(right);
 }
 
 static void format_by_force_ends_who_waits_for_room(void **state)
@@ -1379,7 +1453,7 @@ int main(void)
 		PAIR_TEST(channels_of_one_region_are_told_apart),
 		PAIR_TEST(end_that_is_taken_fails_ebusy),
 		PAIR_TEST(end_of_another_program_fails_ebusy),
-		PAIR_TEST(end_whose_lock_is_about_to_go_is_free),
+		PAIR_TEST(free_end_is_taken_whoever_has_its_lock),
 		PAIR_TEST(program_that_was_killed_leaves_its_end_free),
 		PAIR_TEST(peer_that_is_replaced_gives_econnreset_once),
 		PAIR_TEST(messages_of_a_killed_peer_are_there_before_econnreset),
@@ -1390,6 +1464,7 @@ int main(void)
 		PAIR_TEST(both_ends_of_a_handle_that_was_forked_are_alive),
 		PAIR_TEST(lock_on_another_node_is_no_sign_of_death),
 		PAIR_TEST(take_over_of_a_living_end_ends_the_one_that_had_it),
+		PAIR_TEST(who_lost_its_end_takes_no_part_in_the_next_session),
 		PAIR_TEST(end_under_another_kernel_needs_take_over),
 		PAIR_TEST(all_slots_in_use_fails_enospc),
 		PAIR_TEST(slot_whose_other_end_is_closed_stays_with_its_owner),
@@ -1404,6 +1479,7 @@ int main(void)
 		PAIR_TEST(reconnect_that_times_out_leaves_no_old_session),
 		PAIR_TEST(reconnect_that_times_out_half_way_receives_nothing_again),
 		PAIR_TEST(format_by_force_ends_channels),
+		PAIR_TEST(format_by_force_frees_ends_of_idle_programs),
 		PAIR_TEST(format_by_force_ends_who_waits_for_room),
 		PAIR_TEST(recv_of_nothing_fails_eagain_or_etimedout),
 		PAIR_TEST(full_ring_fails_eagain_and_nothing_is_lost),

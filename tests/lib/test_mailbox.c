@@ -414,8 +414,6 @@ static void threads_in_step_lose_nothing(void **state)
 static void threads_that_do_not_wait_lose_nothing(void **state)
 {
 	pass_mails(MAILS, MAILS);
-	assert_in_range(pair.a->mailbox.sent, 2, MAILS);
-	assert_in_range(pair.b->mailbox.sent, 2, MAILS);
 }
 
 /* --- what can't be --- */

@@ -67,7 +67,8 @@ static int attach(struct ivshmem_channel *channel, unsigned int flags)
 	if (!take_over && is_attached(channel))
 		return -EBUSY;
 	err = take_lock(channel, take_over);
-	if (err == -EBUSY && !take_over)
+	/* Whoever has the lock of an end that is free had it before a new format. */
+	if (err == -EBUSY && !take_over && is_attached(channel))
 		return err;
 	locked = !err;
 	err = ivshmem_session_attach(channel, epoch, locked);

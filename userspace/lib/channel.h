@@ -138,6 +138,12 @@ int ivshmem_session_agree(struct ivshmem_channel *channel, int64_t deadline);
 void ivshmem_session_end(struct ivshmem_channel *channel);
 bool ivshmem_session_is_local(const struct ivshmem_slot_end *end);
 
+/* Has no other program taken this end, and nobody formatted the region anew? */
+static inline bool ivshmem_session_has_end(const struct ivshmem_channel *channel)
+{
+	return __atomic_load_n(&channel->own->epoch, __ATOMIC_RELAXED) == channel->epoch;
+}
+
 /**
  * ivshmem_session_check() - Is the session still on?
  * @channel: Channel.
@@ -149,7 +155,7 @@ static inline int ivshmem_session_check(const struct ivshmem_channel *channel)
 {
 	uint32_t other = __atomic_load_n(&channel->other->epoch, __ATOMIC_ACQUIRE);
 
-	if (__atomic_load_n(&channel->own->epoch, __ATOMIC_RELAXED) != channel->epoch)
+	if (!ivshmem_session_has_end(channel))
 		return -ECONNRESET;
 	if (other == channel->other_epoch)
 		return __atomic_load_n(&channel->other_died, __ATOMIC_RELAXED) ? -ECONNRESET : 0;

@@ -196,7 +196,7 @@ static int advance(struct ivshmem_channel *channel, uint32_t *reset_for)
 	struct ivshmem_slot_end *own = channel->own;
 	uint32_t epoch = __atomic_load_n(&other->epoch, __ATOMIC_ACQUIRE);
 
-	if (__atomic_load_n(&own->epoch, __ATOMIC_RELAXED) != channel->epoch)
+	if (!ivshmem_session_has_end(channel))
 		return -EBUSY;
 	/* It began, and was closed before this end looked again: what it sent is there. */
 	if (*reset_for && epoch != *reset_for &&
@@ -243,8 +243,7 @@ void ivshmem_session_end(struct ivshmem_channel *channel)
 {
 	uint32_t epoch = channel->epoch;
 
-	if (channel->other_epoch &&
-	    __atomic_load_n(&channel->own->epoch, __ATOMIC_RELAXED) == epoch)
+	if (channel->other_epoch && ivshmem_session_has_end(channel))
 		__atomic_store_n(&channel->own->closed, epoch, __ATOMIC_RELAXED);
 	__atomic_compare_exchange_n(&channel->own->epoch, &epoch,
 				    epoch - END_ATTACHED + END_CLOSED, false,

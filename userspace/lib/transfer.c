@@ -48,8 +48,7 @@ static inline int look_at_other(struct ivshmem_channel *channel)
 
 	__atomic_store_n(&channel->own->messages, channel->sender.count, __ATOMIC_RELAXED);
 	if (unlikely(__atomic_load_n(&channel->other->epoch_and_receiver, __ATOMIC_RELAXED) !=
-			     quiet ||
-		     __atomic_load_n(&channel->own->epoch, __ATOMIC_RELAXED) != channel->epoch))
+		     quiet))
 		return end_of_session(channel);
 	return 0;
 }
@@ -75,20 +74,23 @@ static int wait_for_room(struct ivshmem_channel *channel, uint64_t record, int t
 static inline int find_room(struct ivshmem_channel *channel, size_t length, int timeout_ms)
 {
 	uint64_t record = ivshmem_record_size(length);
+	int err = 0;
 
 	if (unlikely(channel->room.failed))
 		return channel->room.failed;
 	if (unlikely(length > channel->max_length))
 		return -EMSGSIZE;
 	if (unlikely(!sender_has_room(&channel->sender, record)))
-		return wait_for_room(channel, record, timeout_ms);
-	return 0;
+		err = wait_for_room(channel, record, timeout_ms);
+	if (unlikely(!err && !ivshmem_session_has_end(channel)))
+		err = fail(&channel->room, -ECONNRESET);
+	return err;
 }
 
 static inline bool is_idle(const struct ivshmem_channel *channel)
 {
 	return !channel->reserved && !channel->room.failed && !channel->sender.held_header &&
-	       sender_can_rest(&channel->sender);
+	       sender_can_rest(&channel->sender) && ivshmem_session_has_end(channel);
 }
 
 static noinline int send_record(struct ivshmem_channel *channel, const void *buffer, size_t length,
@@ -144,6 +146,8 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length, unsig
 	channel->reserved = false;
 	if (unlikely(channel->room.failed))
 		return channel->room.failed;
+	if (unlikely(!ivshmem_session_has_end(channel)))
+		return fail(&channel->room, -ECONNRESET);
 	sender_commit(&channel->sender, (uint32_t)length,
 		      flags & IVSHMEM_MORE || channel->sender.held_header);
 	return flags & IVSHMEM_MORE ? 0 : pass_on(channel);
@@ -181,6 +185,8 @@ int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 
 static void tell(struct ivshmem_channel *channel)
 {
+	if (!ivshmem_session_has_end(channel))
+		return;
 	receiver_tell(&channel->receiver, &channel->own->consumed);
 	ivshmem_wake_other(channel, &channel->news);
 }
@@ -243,12 +249,14 @@ static inline int64_t find_next(struct ivshmem_channel *channel, struct found *f
 	}
 	if (unlikely(!found->header))
 		length = -EPROTO;	/* What was there has been taken back. */
+	else if (unlikely(!ivshmem_session_has_end(channel)))
+		length = -ECONNRESET;
 	else if (found->mailed)
 		length = mailbox_check(&channel->mailbox, found->header);
 	else
 		length = receiver_check(&channel->receiver, found->header);
 	if (unlikely(length < 0))
-		fail(&channel->news, -EPROTO);
+		fail(&channel->news, (int)length);
 	return length;
 }
 
@@ -299,6 +307,8 @@ static inline ssize_t recv_answer(struct ivshmem_channel *channel, void *buffer,
 	do {
 		length = __atomic_load_n(&mail->header, __ATOMIC_ACQUIRE) ^ next;
 		if (length <= most) {
+			if (unlikely(!ivshmem_session_has_end(channel)))
+				break;
 			copy_short(buffer, (const char *)mail->message, length);
 			mailbox_count(&channel->mailbox);
 			channel->receiver.count++;
