@@ -77,13 +77,6 @@ static inline uint32_t mail_length(uint32_t mail, size_t length)
 	return mail << MAIL_COUNT_SHIFT | (uint32_t)length;
 }
 
-/* The other end can't tell by itself whether it is free to send, if mails have crossed. */
-static inline void mailbox_tell(struct ivshmem_mail *own, uint32_t taken)
-{
-	if (__atomic_load_n(&own->taken, __ATOMIC_RELAXED) != taken)
-		__atomic_store_n(&own->taken, taken, __ATOMIC_RELEASE);
-}
-
 /*
  * False: the other end is not done with the one before. All that goes into the line is
  * known before it is written to: between two stores the other end, which looks at it
@@ -93,24 +86,32 @@ static inline bool mailbox_send(struct ivshmem_mailbox *box, uint64_t number,
 				const void *message, size_t length)
 {
 	struct ivshmem_mail *own = box->own;
-	uint32_t taken = __atomic_load_n(&box->taken, __ATOMIC_ACQUIRE);
 	uint32_t sent = box->sent;
 	struct mail_text text;
 	uint64_t header;
+	uint32_t taken;
 
-	if (__atomic_load_n(&box->other->taken, __ATOMIC_ACQUIRE) != sent++) {
-		mailbox_tell(own, taken);
+	if (__atomic_load_n(&box->other->taken, __ATOMIC_ACQUIRE) != sent++)
 		return false;
-	}
 	box->sent = sent;
 	header = record_header(number, mail_length(sent, length));
 	text = mail_text(message, length);
+	taken = __atomic_load_n(&box->taken, __ATOMIC_ACQUIRE);
 	__atomic_store_n(&own->message[0], text.word[0], __ATOMIC_RELAXED);
 	__atomic_store_n(&own->message[1], text.word[1], __ATOMIC_RELAXED);
 	/* Release: what was there has been read. */
 	__atomic_store_n(&own->taken, taken, __ATOMIC_RELEASE);
 	__atomic_store_n(&own->header, header, __ATOMIC_RELEASE);
 	return true;
+}
+
+/* Of what has been received; a message through the mailbox does so, too. */
+static inline void mailbox_tell(struct ivshmem_mailbox *box)
+{
+	uint32_t taken = __atomic_load_n(&box->taken, __ATOMIC_ACQUIRE);
+
+	if (__atomic_load_n(&box->own->taken, __ATOMIC_RELAXED) != taken)
+		__atomic_store_n(&box->own->taken, taken, __ATOMIC_RELEASE);
 }
 
 /* The low half of the next header, but for the length. */

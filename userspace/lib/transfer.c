@@ -104,6 +104,8 @@ static noinline int send_record(struct ivshmem_channel *channel, const void *buf
 	err = find_room(channel, length, timeout_ms);
 	if (unlikely(err))
 		return err;
+	if (length <= sizeof(channel->mailbox.own->message))
+		mailbox_tell(&channel->mailbox);
 	room = sender_reserve(&channel->sender, ivshmem_record_size(length));
 	copy_message(room, buffer, length);
 	sender_commit(&channel->sender, (uint32_t)length, channel->sender.held_header);
