@@ -41,6 +41,13 @@ format none" ]
 	[ "$output" = "$name" ]
 }
 
+@test "info --json is UTF-8 whatever the path is" {
+	name="$dir/"$'\xff r\xc3\xa9gion \xe2\x82'
+	ivshmem create "$name" --size 4K
+	run -0 bash -c 'ivshmem info --json "$1" | iconv -f UTF-8 -t UTF-8 | jq -r .path' - "$name"
+	[ "$output" = "$dir/"$'\\xff r\xc3\xa9gion \\xe2\\x82' ]
+}
+
 @test "info follows the relative path, and shows the absolute one" {
 	ivshmem create "$region" --size 4K
 	cd "$dir"
