@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * How quick O_DIRECT brings a disk's data into each memory: one round. The memories
- * take turns, and the median turn counts.
+ * take turns, each the first in as many, and the median turn counts.
  * Use: direct DISK SOURCE...
  * Prints "direct/SOURCE MB-PER-SECOND".
  */
@@ -11,7 +11,7 @@
 #include "bench.h"
 
 #define MAX_SOURCES	8
-#define TURNS		7
+#define TURNS		63
 #define BLOCK		(1u << 20)
 #define BYTES		(32u << 20)
 
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 	struct source sources[MAX_SOURCES];
 	double turns[MAX_SOURCES][TURNS];
 	unsigned char *data[MAX_SOURCES];
-	int count = argc - 2, disk, i, turn;
+	int count = argc - 2, disk, i, turn, which;
 
 	if (count < 1 || count > MAX_SOURCES)
 		errx(2, "use: direct DISK SOURCE...");
@@ -45,8 +45,10 @@ int main(int argc, char **argv)
 		read_disk(disk, data[i]);
 	}
 	for (turn = 0; turn < TURNS; turn++)
-		for (i = 0; i < count; i++)
-			turns[i][turn] = read_disk(disk, data[i]);
+		for (i = 0; i < count; i++) {
+			which = (turn + i) % count;
+			turns[which][turn] = read_disk(disk, data[which]);
+		}
 	for (i = 0; i < count; i++)
 		printf("direct/%s %.1f\n", sources[i].name, median_of(turns[i], TURNS));
 	return 0;
