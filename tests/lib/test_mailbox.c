@@ -133,6 +133,27 @@ static void mail_stays_as_it_was_until_released(void **state)
 	}
 }
 
+static void each_session_begins_with_a_free_mailbox(void **state)
+{
+	const void *message;
+
+	open_pair();
+	ask(pair.a, pair.b);
+	send_text(pair.a, "first");
+	peek_text(pair.b, &message, "first");
+	send_text(pair.b, "answer");
+	recv_text(pair.a, "answer");
+	send_text(pair.a, "second");
+	peek_text(pair.b, &message, "second");
+	reconnect_both(pair.a, pair.b);
+	send_text(pair.b, "mail");
+	send_text(pair.a, "mail, too");
+	recv_text(pair.a, "mail");
+	recv_text(pair.b, "mail, too");
+	assert_int_equal(pair.a->mailbox.sent, 1);
+	assert_int_equal(pair.b->mailbox.sent, 1);
+}
+
 static void mail_does_not_overtake_what_is_held_back(void **state)
 {
 	void *room;
@@ -498,6 +519,7 @@ int main(void)
 		PAIR_TEST(mails_that_cross_between_polls_leave_the_mailbox_in_use),
 		PAIR_TEST(answer_before_release_goes_by_mail),
 		PAIR_TEST(mail_stays_as_it_was_until_released),
+		PAIR_TEST(each_session_begins_with_a_free_mailbox),
 		PAIR_TEST(mail_does_not_overtake_what_is_held_back),
 		PAIR_TEST(recv_of_mail_releases_what_was_peeked),
 		PAIR_TEST(every_length_at_every_offset_arrives),
