@@ -766,13 +766,16 @@ static void assert_not_connected(struct ivshmem_channel *channel)
 
 static void reconnect_that_times_out_leaves_no_old_session(void **state)
 {
+	void *room;
 	char byte;
 
 	open_pair();
 	send_text(pair.a, "read in part");
 	assert_int_equal(ivshmem_channel_read(pair.b, &byte, 1, 0), 1);
 	send_text(pair.a, "old");
+	assert_int_equal(ivshmem_channel_reserve(pair.b, &room, 1, 0), 0);
 	assert_int_equal(ivshmem_channel_reconnect(pair.b, 0), -ETIMEDOUT);
+	assert_int_equal(ivshmem_channel_commit(pair.b, 1, 0), -EINVAL);
 	assert_not_connected(pair.b);
 	reconnect_both(pair.a, pair.b);
 	talk(pair.a, pair.b);
