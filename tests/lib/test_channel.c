@@ -781,6 +781,22 @@ static void reconnect_that_times_out_leaves_no_old_session(void **state)
 	talk(pair.a, pair.b);
 }
 
+static void reconnect_to_a_damaged_layout_leaves_no_old_session(void **state)
+{
+	char *raw;
+
+	open_pair();
+	raw = map_raw(pair.left);
+	send_text(pair.a, "old");
+	raw[0]++;
+	assert_int_equal(ivshmem_channel_reconnect(pair.b, PATIENCE_MS), -EMEDIUMTYPE);
+	assert_not_connected(pair.b);
+	raw[0]--;
+	reconnect_both(pair.a, pair.b);
+	talk(pair.a, pair.b);
+	munmap(raw, REGION_SIZE);
+}
+
 static void *reconnect_for_a_moment(void *channel)
 {
 	return (void *)(intptr_t)ivshmem_channel_reconnect(channel, 4 * SHORT_MS);
@@ -1480,6 +1496,7 @@ int main(void)
 		PAIR_TEST(reconnect_of_both_drops_what_is_on_its_way),
 		PAIR_TEST(reconnect_without_the_other_side_times_out),
 		PAIR_TEST(reconnect_that_times_out_leaves_no_old_session),
+		PAIR_TEST(reconnect_to_a_damaged_layout_leaves_no_old_session),
 		PAIR_TEST(reconnect_that_times_out_half_way_receives_nothing_again),
 		PAIR_TEST(format_by_force_ends_channels),
 		PAIR_TEST(format_by_force_frees_ends_of_idle_programs),
