@@ -287,6 +287,7 @@ int ivshmem_channel_reconnect(struct ivshmem_channel *channel, int timeout_ms)
 
 	if (!channel)
 		return -EINVAL;
+	ivshmem_session_leave(channel);
 	err = check_layout(channel);
 	if (!err)
 		err = ivshmem_session_attach(channel, channel->epoch, is_locked_here(channel));

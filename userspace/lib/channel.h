@@ -133,6 +133,7 @@ int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const cha
 		       const struct ivshmem *shm);
 
 /* session.c */
+void ivshmem_session_leave(struct ivshmem_channel *channel);
 int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool locked);
 int ivshmem_session_agree(struct ivshmem_channel *channel, int64_t deadline);
 void ivshmem_session_end(struct ivshmem_channel *channel);

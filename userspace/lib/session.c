@@ -103,9 +103,8 @@ static uint32_t random_epoch(void)
 }
 
 /* Nothing passes until the next session has begun. */
-static void leave(struct ivshmem_channel *channel)
+void ivshmem_session_leave(struct ivshmem_channel *channel)
 {
-	channel->other_epoch = 0;
 	channel->room.failed = -ENOTCONN;
 	channel->news.failed = -ENOTCONN;
 	channel->reserved = false;
@@ -124,13 +123,13 @@ int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool 
 	if (!__atomic_compare_exchange_n(&own->epoch, &from, attaching, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return -EBUSY;
-	leave(channel);
 	__atomic_store_n(&own->seen, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->ready, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->receiver, WAITING_AWAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->sender, WAITING_AWAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->messages, 0, __ATOMIC_RELAXED);
 	write_facts(channel, locked);
+	channel->other_epoch = 0;
 	channel->epoch = attaching - END_ATTACHING + END_ATTACHED;
 	if (!__atomic_compare_exchange_n(&own->epoch, &attaching, channel->epoch, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
