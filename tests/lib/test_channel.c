@@ -797,6 +797,71 @@ static void reconnect_to_a_damaged_layout_leaves_no_old_session(void **state)
 	munmap(raw, REGION_SIZE);
 }
 
+static void reconnect_drops_what_was_reserved_and_held_back(void **state)
+{
+	void *room;
+
+	open_pair();
+	assert_int_equal(ivshmem_channel_reserve(pair.a, &room, 1, 0), 0);
+	assert_int_equal(ivshmem_channel_commit(pair.a, 1, IVSHMEM_MORE), 0);
+	assert_int_equal(ivshmem_channel_reserve(pair.a, &room, 1, 0), 0);
+	assert_int_equal(ivshmem_channel_reconnect(pair.a, 0), -ETIMEDOUT);
+	assert_int_equal(ivshmem_channel_commit(pair.a, 1, 0), -EINVAL);
+	reconnect_both(pair.a, pair.b);
+	assert_int_equal(ivshmem_channel_commit(pair.a, 1, 0), -EINVAL);
+	assert_recv_fails(pair.b, 0, -EAGAIN);
+	talk(pair.a, pair.b);
+}
+
+static void end_that_is_taken_anew_says_nothing_of_before(void **state)
+{
+	struct ivshmem_slot_end *end;
+	char *raw;
+
+	open_pair();
+	raw = map_raw(pair.left);
+	end = &slot_of(raw, 0)->ends[IVSHMEM_END_CONNECTOR];
+	talk(pair.a, pair.b);
+	close_end(&pair.a);
+	assert_int_not_equal(end->seen, 0);
+	assert_int_not_equal(end->ready, 0);
+	assert_int_not_equal(end->messages, 0);
+	end->receiver = 4 + WAITING_ASLEEP;
+	end->sender = 4 + WAITING_ASLEEP;
+	assert_int_equal(ivshmem_channel_reconnect(pair.b, 0), -ETIMEDOUT);
+	assert_int_equal(end->seen, 0);
+	assert_int_equal(end->ready, 0);
+	assert_int_equal(end->messages, 0);
+	assert_int_equal(end->receiver, 0);
+	assert_int_equal(end->sender, 0);
+	munmap(raw, REGION_SIZE);
+}
+
+/* What was told of the ring before is not true of the next session's. */
+static void reconnect_leaves_the_whole_ring_and_no_more(void **state)
+{
+	const size_t lines = REGION_SIZE / RECORD_ALIGN;
+	uint32_t record[8] = { 0 };
+	uint32_t i, sent, round;
+
+	open_pair();
+	for (round = 0; round < 3; round++) {
+		for (sent = 0; sent < lines; sent++) {
+			record[0] = sent;
+			if (ivshmem_channel_send(pair.a, record, sizeof(record), 0))
+				break;
+		}
+		assert_int_equal(sent, pair.a->sender.size / RECORD_ALIGN);
+		for (i = 0; i < sent; i++) {
+			assert_int_equal(ivshmem_channel_recv(pair.b, record, sizeof(record), 0),
+					 sizeof(record));
+			assert_int_equal(record[0], i);
+		}
+		assert_recv_fails(pair.b, 0, -EAGAIN);
+		reconnect_both(pair.a, pair.b);
+	}
+}
+
 static void *reconnect_for_a_moment(void *channel)
 {
 	return (void *)(intptr_t)ivshmem_channel_reconnect(channel, 4 * SHORT_MS);
@@ -1497,6 +1562,9 @@ int main(void)
 		PAIR_TEST(reconnect_without_the_other_side_times_out),
 		PAIR_TEST(reconnect_that_times_out_leaves_no_old_session),
 		PAIR_TEST(reconnect_to_a_damaged_layout_leaves_no_old_session),
+		PAIR_TEST(reconnect_drops_what_was_reserved_and_held_back),
+		PAIR_TEST(end_that_is_taken_anew_says_nothing_of_before),
+		PAIR_TEST(reconnect_leaves_the_whole_ring_and_no_more),
 		PAIR_TEST(reconnect_that_times_out_half_way_receives_nothing_again),
 		PAIR_TEST(format_by_force_ends_channels),
 		PAIR_TEST(format_by_force_frees_ends_of_idle_programs),

@@ -198,6 +198,15 @@ enum way {
 	WAYS
 };
 
+/* Nothing of what lies behind the message at its sender. */
+static void assert_rest_is_zero(const struct ivshmem_mail *mail, size_t length)
+{
+	const char *bytes = (const char *)mail->message;
+
+	for (; length < MAIL_LENGTH; length++)
+		assert_int_equal(bytes[length], 0);
+}
+
 static void receive(struct ivshmem_channel *channel, char *to, size_t length, enum way way)
 {
 	size_t room = way == WAY_LARGER ? length + MAIL_LENGTH : length;
@@ -232,10 +241,12 @@ static void every_length_at_every_offset_arrives(void **state)
 					recv_text(pair.a, "answer");
 					sent++;
 				}
+				memset(from, 0x55, sizeof(from));
 				fill(from + offset, length, ++number);
 				memset(to, 0x77, sizeof(to));
 				assert_int_equal(ivshmem_channel_send(pair.a, from + offset,
 								      length, 0), 0);
+				assert_rest_is_zero(pair.b->mailbox.other, length);
 				receive(pair.b, to + MAIL_LENGTH - offset, length, way);
 				assert_filled(to + MAIL_LENGTH - offset, length, number);
 				for (i = 0; i < MAIL_LENGTH - offset; i++)
@@ -458,16 +469,21 @@ static void third_mail_over_two_that_are_peeked_fails_eproto(void **state)
 
 static void mail_that_cannot_be_fails_eproto(void **state)
 {
-	char buffer[64];
+	static const unsigned int lengths[] = { MAIL_LENGTH + 1, 31, 32, 128 + 4, 255 };
+	char buffer[256];
 	char *raw;
+	size_t i;
 
 	open_pair();
 	raw = map_raw(pair.left);
-	send_text(pair.a, "mail");
-	slot_of(raw, 0)->mail[0].header += 13;	/* 17 bytes */
-	assert_int_equal(ivshmem_channel_recv(pair.b, buffer, sizeof(buffer), 0), -EPROTO);
-	slot_of(raw, 0)->mail[0].header -= 13;
-	assert_dead_until_reconnected(pair.b, pair.a);
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		send_text(pair.a, "");
+		slot_of(raw, 0)->mail[0].header += lengths[i];
+		assert_int_equal(ivshmem_channel_recv(pair.b, buffer, sizeof(buffer), 0), -EPROTO);
+		slot_of(raw, 0)->mail[0].header -= lengths[i];
+		assert_dead_until_reconnected(pair.b, pair.a);
+		reconnect_both(pair.a, pair.b);
+	}
 	munmap(raw, REGION_SIZE);
 }
 
