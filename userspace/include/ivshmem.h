@@ -1011,8 +1011,9 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length,
 /**
  * ivshmem_channel_peek() - The next message, to be read in place.
  * @channel: Channel.
- * @buffer: Set to the message, aligned to 8 bytes, in the region itself: the other
- *          side may change it at any time. Valid until ivshmem_channel_release().
+ * @buffer: Set to the message, aligned to 8 bytes, in the region itself, unless it is
+ *          short: the other side may change it at any time. Valid until
+ *          ivshmem_channel_release().
  * @timeout_ms: As for ivshmem_channel_recv().
  *
  * Each call gives the message after the one before, so that many can be released

@@ -7,8 +7,9 @@
  *
  * A half is free again once the other end has told that it is done with what was there:
  * with a message of its own through the mailbox, or, where that is not free because both
- * have written to it, before it sends a message through the ring. So messages that nobody
- * answers go through the ring, all but the first. Their numbers keep them in order.
+ * have written to it, before it sends a short message through the ring. So messages that
+ * nobody answers, or only at length, or in place, go through the ring, all but the first.
+ * Their numbers keep them in order.
  *
  * What is looked at in place is copied, so that it may be answered before it is released.
  */
