@@ -171,6 +171,30 @@ static inline void talk(struct ivshmem_channel *a, struct ivshmem_channel *b)
 	recv_text(a, "answer");
 }
 
+/* Two of the longest fill the ring. */
+static inline void assert_ring_is_free(struct ivshmem_channel *channel)
+{
+	static const char message[REGION_SIZE];
+	size_t length = ivshmem_channel_max_length(channel);
+
+	assert_int_equal(ivshmem_channel_send(channel, message, length, 0), 0);
+	assert_int_equal(ivshmem_channel_send(channel, message, length, 0), 0);
+}
+
+/* Each returns NULL, or what went wrong. */
+static inline void assert_threads_succeed(const pthread_t *threads, size_t count)
+{
+	void *result;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		assert_int_equal(pthread_join(threads[i], &result), 0);
+		if (result)
+			print_error("# %s\n", (char *)result);
+		assert_null(result);
+	}
+}
+
 /* A message whose bytes tell its number. */
 static inline void fill(char *data, size_t length, uint32_t number)
 {

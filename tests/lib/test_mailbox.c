@@ -52,16 +52,21 @@ static void only_the_first_goes_by_mail_unless_answered(void **state)
 	assert_in_use(pair.a, pair.b);
 }
 
+static void cross(void)
+{
+	send_text(pair.a, "mail");
+	send_text(pair.b, "mail, too");
+	recv_text(pair.a, "mail, too");
+	recv_text(pair.b, "mail");
+}
+
 static void mails_that_cross_leave_the_mailbox_in_use(void **state)
 {
 	int i;
 
 	open_pair();
 	for (i = 0; i < 10; i++) {
-		send_text(pair.a, "mail");
-		send_text(pair.b, "mail, too");
-		recv_text(pair.a, "mail, too");
-		recv_text(pair.b, "mail");
+		cross();
 		assert_in_use(pair.a, pair.b);
 	}
 }
@@ -71,10 +76,7 @@ static void mails_that_cross_between_polls_leave_the_mailbox_in_use(void **state
 	int i;
 
 	open_pair();
-	send_text(pair.a, "mail");
-	send_text(pair.b, "mail, too");
-	recv_text(pair.a, "mail, too");
-	recv_text(pair.b, "mail");
+	cross();
 	for (i = 0; i < 100; i++) {
 		send_text(pair.a, "question");
 		assert_recv_fails(pair.a, 0, -EAGAIN);
@@ -93,6 +95,15 @@ static void peek_text(struct ivshmem_channel *channel, const void **message, con
 	assert_memory_equal(*message, text, strlen(text));
 }
 
+/* Answered before it is released. */
+static void ask_in_place(const void **message, const char *question)
+{
+	send_text(pair.a, question);
+	peek_text(pair.b, message, question);
+	send_text(pair.b, "answer");
+	recv_text(pair.a, "answer");
+}
+
 static void answer_before_release_goes_by_mail(void **state)
 {
 	const void *message;
@@ -100,10 +111,7 @@ static void answer_before_release_goes_by_mail(void **state)
 
 	open_pair();
 	for (i = 0; i < 100; i++) {
-		send_text(pair.a, "question");
-		peek_text(pair.b, &message, "question");
-		send_text(pair.b, "answer");
-		recv_text(pair.a, "answer");
+		ask_in_place(&message, "question");
 		assert_memory_equal(message, "question", 8);
 		assert_int_equal(ivshmem_channel_release(pair.b), 0);
 	}
@@ -121,10 +129,7 @@ static void mail_stays_as_it_was_until_released(void **state)
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < 5; i++) {
 			question[0] = (char)('0' + i);
-			send_text(pair.a, question);
-			peek_text(pair.b, &message[i], question);
-			send_text(pair.b, "answer");
-			recv_text(pair.a, "answer");
+			ask_in_place(&message[i], question);
 		}
 		for (i = 0; i < 5; i++)
 			assert_int_equal(*(const char *)message[i], '0' + i);
@@ -139,10 +144,7 @@ static void each_session_begins_with_a_free_mailbox(void **state)
 
 	open_pair();
 	ask(pair.a, pair.b);
-	send_text(pair.a, "first");
-	peek_text(pair.b, &message, "first");
-	send_text(pair.b, "answer");
-	recv_text(pair.a, "answer");
+	ask_in_place(&message, "first");
 	send_text(pair.a, "second");
 	peek_text(pair.b, &message, "second");
 	reconnect_both(pair.a, pair.b);
@@ -183,8 +185,7 @@ static void recv_of_mail_releases_what_was_peeked(void **state)
 	send_text(pair.a, "mail");
 	recv_text(pair.b, "mail");
 	assert_recv_fails(pair.b, 0, -EAGAIN);
-	assert_int_equal(ivshmem_channel_send(pair.a, half, length, 0), 0);
-	assert_int_equal(ivshmem_channel_send(pair.a, half, length, 0), 0);
+	assert_ring_is_free(pair.a);
 	free(half);
 }
 
@@ -235,10 +236,7 @@ static void every_length_at_every_offset_arrives(void **state)
 				uint32_t sent = pair.a->mailbox.sent;
 
 				if (way == WAY_BEHIND_PEEKED) {
-					send_text(pair.a, "looked at");
-					peek_text(pair.b, &message, "looked at");
-					send_text(pair.b, "answer");
-					recv_text(pair.a, "answer");
+					ask_in_place(&message, "looked at");
 					sent++;
 				}
 				memset(from, 0x55, sizeof(from));
@@ -305,10 +303,7 @@ static void old_record_is_no_news_after_all_numbers(void **state)
 	pair.b->receiver.count += step;
 	for (i = 0; i < 5; i++) {
 		assert_recv_fails(pair.b, 0, -EAGAIN);
-		send_text(pair.a, "question");
-		recv_text(pair.b, "question");
-		send_text(pair.b, "answer");
-		recv_text(pair.a, "answer");
+		ask(pair.a, pair.b);
 	}
 }
 
@@ -415,7 +410,6 @@ static void pass_mails(uint32_t a_ahead, uint32_t b_ahead)
 {
 	struct end ends[2] = { { .ahead = a_ahead }, { .ahead = b_ahead } };
 	pthread_t threads[4];
-	void *result;
 	int i;
 
 	open_pair();
@@ -428,12 +422,7 @@ static void pass_mails(uint32_t a_ahead, uint32_t b_ahead)
 		assert_int_equal(pthread_create(&threads[i], NULL,
 						i % 2 ? send_mails : receive_mails,
 						&ends[i / 2]), 0);
-	for (i = 0; i < 4; i++) {
-		assert_int_equal(pthread_join(threads[i], &result), 0);
-		if (result)
-			print_error("# %s\n", (char *)result);
-		assert_null(result);
-	}
+	assert_threads_succeed(threads, 4);
 }
 
 static void threads_in_step_lose_nothing(void **state)
