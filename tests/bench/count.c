@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sends and receives messages in one thread that has both ends of a channel, so that
+ * nobody waits: for tests/bench/instructions, which counts what send_and_receive() costs.
+ * Use: count one-way|in-turn LENGTH MESSAGES
+ */
+#include <err.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ivshmem.h>
+
+#define REGION_SIZE	(1 << 20)
+#define NAME		"count"
+
+static struct ivshmem *open_region(const char *path)
+{
+	struct ivshmem *shm = NULL;
+	int ret = ivshmem_open(&shm, path, 0);
+
+	if (ret)
+		errx(1, "%s: %s", path, ivshmem_strerror(ret));
+	return shm;
+}
+
+static void *create(void *path)
+{
+	struct ivshmem_channel *channel = NULL;
+	int ret = ivshmem_channel_create(&channel, open_region(path), NAME, 0, -1);
+
+	if (ret)
+		errx(1, "no channel: %s", ivshmem_strerror(ret));
+	return channel;
+}
+
+static struct ivshmem_channel *connect_to(const char *path)
+{
+	struct ivshmem_channel *channel = NULL;
+	int ret = ivshmem_channel_connect(&channel, open_region(path), NAME, 0, -1);
+
+	if (ret)
+		errx(1, "no connection: %s", ivshmem_strerror(ret));
+	return channel;
+}
+
+static void pass(struct ivshmem_channel *from, struct ivshmem_channel *to, char *message,
+		 size_t length)
+{
+	if (ivshmem_channel_send(from, message, length, 0) ||
+	    ivshmem_channel_recv(to, message, length, 0) != (ssize_t)length)
+		errx(1, "the message did not arrive");
+}
+
+__attribute__((noinline))
+static void send_and_receive(struct ivshmem_channel *a, struct ivshmem_channel *b, char *message,
+			     size_t length, unsigned long messages)
+{
+	while (messages--)
+		pass(a, b, message, length);
+}
+
+__attribute__((noinline))
+static void send_and_receive_in_turn(struct ivshmem_channel *a, struct ivshmem_channel *b,
+				     char *message, size_t length, unsigned long messages)
+{
+	for (; messages; messages -= 2) {
+		pass(a, b, message, length);
+		pass(b, a, message, length);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	char path[] = "/dev/shm/ivshmem-count-XXXXXX";
+	struct ivshmem_channel *a, *b;
+	void *created;
+	pthread_t thread;
+	unsigned long messages;
+	size_t length;
+	char *message;
+	int fd;
+
+	if (argc != 4)
+		errx(2, "use: count one-way|in-turn LENGTH MESSAGES");
+	length = strtoul(argv[2], NULL, 10);
+	messages = strtoul(argv[3], NULL, 10);
+	message = calloc(1, length + 1);
+	fd = mkstemp(path);
+	if (!message || fd < 0 || ftruncate(fd, REGION_SIZE) < 0)
+		err(1, "%s", path);
+	if (ivshmem_format(open_region(path), "", 1, 0))
+		errx(1, "format");
+	if (pthread_create(&thread, NULL, create, path))
+		errx(1, "pthread_create");
+	b = connect_to(path);
+	pthread_join(thread, &created);
+	a = created;
+	unlink(path);
+	if (strcmp(argv[1], "in-turn"))
+		send_and_receive(a, b, message, length, messages);
+	else
+		send_and_receive_in_turn(a, b, message, length, messages);
+	ivshmem_channel_close(a);
+	ivshmem_channel_close(b);
+	return 0;
+}
