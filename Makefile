@@ -15,7 +15,7 @@
 # has a space in it.
 
 SHELL := /bin/bash
-VERSION := 0.1.0
+VERSION := $(shell awk '/define IVSHMEM_VERSION_(MAJOR|MINOR|PATCH)/ { printf "%s%s", dot, $$3; dot = "." }' userspace/include/ivshmem/version.h)
 SOVERSION := 0
 
 PREFIX ?= /usr/local
@@ -32,8 +32,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNELRELEASE := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
 
 CFLAGS ?= -O2 -g
-IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DIVSHMEM_VERSION='"$(VERSION)"' \
-	-Iuserspace/include -Ikmod $(CPPFLAGS)
+IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+	-Iuserspace/include -Iuserspace/lib -Ikmod $(CPPFLAGS)
 IVSHMEM_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes \
 	-Wstrict-prototypes -Wformat=2 -Wno-unused-parameter -Werror \
 	-fvisibility=hidden -fPIC -MMD -MP $(CFLAGS)
@@ -45,16 +45,16 @@ all: userspace modules
 
 # --- userspace ---------------------------------------------------------------
 
-LIB_SRC := $(wildcard userspace/lib/*.c)
+LIB_SRC := $(wildcard userspace/lib/*/*.c)
 LIB_OBJ := $(LIB_SRC:userspace/%.c=build/%.o)
-SERVER_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/server/*.c))
-CLI_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/cli/*.c)) $(SERVER_OBJ)
+CLI_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/text/*.c userspace/server/*.c userspace/cli/*.c))
 EXAMPLES := $(patsubst userspace/examples/%.c,build/examples/%,$(wildcard userspace/examples/*.c))
 MAN := $(patsubst userspace/man/%.scd,build/man/%,$(wildcard userspace/man/*.scd))
 
 LIB_LIBS = $(call pkg,--libs libudev)
 CLI_LIBS = $(call pkg,--libs smartcols json-c libkmod libsystemd)
-build/cli/%.o build/server/%.o: IVSHMEM_CPPFLAGS += -Iuserspace $(call pkg,--cflags smartcols json-c libkmod libsystemd)
+CLI_CPPFLAGS = -Iuserspace $(call pkg,--cflags smartcols json-c libkmod libsystemd)
+build/text/%.o build/cli/%.o build/server/%.o: IVSHMEM_CPPFLAGS += $(CLI_CPPFLAGS)
 SONAME := libivshmem.so.$(SOVERSION)
 SHARED := build/libivshmem.so.$(VERSION)
 
@@ -149,6 +149,7 @@ install-userspace: userspace
 	$(INSTALL) -m 644 build/libivshmem.a '$(DESTDIR)$(LIBDIR)/libivshmem.a'
 	$(INSTALL) -m 644 build/libivshmem.pc '$(DESTDIR)$(LIBDIR)/pkgconfig/libivshmem.pc'
 	$(INSTALL) -m 644 userspace/include/ivshmem.h '$(DESTDIR)$(INCLUDEDIR)/ivshmem.h'
+	$(INSTALL) -m 644 userspace/include/ivshmem/*.h '$(DESTDIR)$(INCLUDEDIR)/ivshmem'
 	$(INSTALL) -m 644 kmod/uapi/ivshmem.h '$(DESTDIR)$(INCLUDEDIR)/linux/ivshmem.h'
 	$(INSTALL) -m 755 build/ivshmem_id '$(DESTDIR)$(UDEVDIR)/ivshmem_id'
 	$(INSTALL) -m 644 udev/70-ivshmem.rules '$(DESTDIR)$(UDEVDIR)/rules.d/70-ivshmem.rules'
@@ -165,12 +166,13 @@ install-modules: modules
 	$(INSTALL) -m 644 $(MODULE) '$(DESTDIR)$(MODDIR)/ivshmem.ko'
 	@[ -n '$(DESTDIR)' ] || depmod $(KERNELRELEASE)
 
-INSTALL_DIRS = $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(UDEVDIR)/rules.d \
+INSTALL_DIRS = $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(INCLUDEDIR)/ivshmem $(UDEVDIR)/rules.d \
 	$(SYSUSERSDIR) $(SYSTEMDDIR) $(COMPLETIONDIR) $(MANDIR)/man1 \
 	$(MANDIR)/man4 $(MANDIR)/man5 $(MANDIR)/man7
 INSTALLED = $(BINDIR)/ivshmem $(LIBDIR)/$(notdir $(SHARED)) $(LIBDIR)/$(SONAME) \
 	$(LIBDIR)/libivshmem.so $(LIBDIR)/libivshmem.a $(LIBDIR)/pkgconfig/libivshmem.pc \
-	$(INCLUDEDIR)/ivshmem.h $(INCLUDEDIR)/linux/ivshmem.h $(UDEVDIR)/ivshmem_id $(UDEVDIR)/rules.d/70-ivshmem.rules \
+	$(INCLUDEDIR)/ivshmem.h $(addprefix $(INCLUDEDIR)/,$(patsubst userspace/include/%,%,$(wildcard userspace/include/ivshmem/*.h))) \
+	$(INCLUDEDIR)/linux/ivshmem.h $(UDEVDIR)/ivshmem_id $(UDEVDIR)/rules.d/70-ivshmem.rules \
 	$(SYSUSERSDIR)/ivshmem.conf $(SYSUSERSDIR)/ivshmem-server.conf $(SYSTEMDDIR)/ivshmem@.service $(SYSTEMDDIR)/ivshmem@.socket \
 	$(COMPLETIONDIR)/ivshmem $(MODDIR)/ivshmem.ko \
 	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
@@ -212,15 +214,16 @@ build/tests/%: tests/vm/programs/%.c kmod/uapi/ivshmem.h $(SHARED)
 
 # The library's tests, with the library, under the sanitizers.
 ASAN_OBJ := $(LIB_SRC:userspace/%.c=build/asan/%.o)
-LIB_TESTS := $(patsubst tests/lib/%.c,build/asan/%,$(wildcard tests/lib/test_*.c))
+LIB_TESTS := $(patsubst %.c,build/asan/%,$(notdir $(wildcard tests/lib/*/test_*.c)))
+vpath test_%.c $(wildcard tests/lib/*)
 
-build/asan/lib/%.o: userspace/lib/%.c
+build/asan/%.o: userspace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE) -c -o $@ $<
 
-build/asan/%: tests/lib/%.c tests/tap.h $(wildcard tests/lib/*.h) $(ASAN_OBJ)
+build/asan/%: %.c tests/tap.h $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace/lib $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< $(ASAN_OBJ) \
+	$(CC) $(IVSHMEM_CPPFLAGS) -Itests/lib $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< $(ASAN_OBJ) \
 		-lcmocka $(LIB_LIBS)
 
 # Those that share memory between threads, under the sanitizer for races.
@@ -228,28 +231,20 @@ SANITIZE_THREADS := -fsanitize=thread -fno-omit-frame-pointer
 TSAN_OBJ := $(LIB_SRC:userspace/%.c=build/tsan/%.o)
 TSAN_TESTS := $(addprefix build/tsan/test_,ring channel mailbox)
 
-build/tsan/lib/%.o: userspace/lib/%.c
+build/tsan/%.o: userspace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -Wno-tsan -c -o $@ $<
 
-build/tsan/%: tests/lib/%.c tests/tap.h $(wildcard tests/lib/*.h) $(TSAN_OBJ)
+build/tsan/%: %.c tests/tap.h $(wildcard tests/lib/*.h) $(TSAN_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace/lib $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -o $@ $< $(TSAN_OBJ) \
+	$(CC) $(IVSHMEM_CPPFLAGS) -Itests/lib $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -o $@ $< $(TSAN_OBJ) \
 		-lcmocka $(LIB_LIBS)
 
 # The whole command under the sanitizers, and the server's tests, which start it.
 ASAN_CLI_OBJ := $(CLI_OBJ:build/%=build/asan/%)
 SERVER_TESTS := $(patsubst tests/server/%.c,build/asan/server-tests/%,$(wildcard tests/server/test_*.c))
 
-build/asan/cli/%.o build/asan/server/%.o: IVSHMEM_CPPFLAGS += -Iuserspace $(call pkg,--cflags smartcols json-c libkmod libsystemd)
-
-build/asan/cli/%.o: userspace/cli/%.c
-	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE) -c -o $@ $<
-
-build/asan/server/%.o: userspace/server/%.c
-	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE) -c -o $@ $<
+build/asan/text/%.o build/asan/cli/%.o build/asan/server/%.o: IVSHMEM_CPPFLAGS += $(CLI_CPPFLAGS)
 
 build/asan/ivshmem: $(ASAN_CLI_OBJ) $(ASAN_OBJ)
 	$(CC) $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
@@ -264,23 +259,23 @@ build/asan/server-tests/%: tests/server/%.c tests/tap.h $(wildcard tests/server/
 # Fuzzers: a fixed number of runs in "make check", a long time in "make fuzz".
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-build/fuzz/%: tests/fuzz/%.c $(wildcard userspace/lib/*.c userspace/lib/*.h)
+build/fuzz/%: tests/fuzz/%.c $(wildcard userspace/lib/client/*)
 	@mkdir -p $(@D)
-	clang $(IVSHMEM_CPPFLAGS) -Iuserspace/lib -std=gnu11 -g -O1 -Wall -Wextra \
+	clang $(IVSHMEM_CPPFLAGS) -std=gnu11 -g -O1 -Wall -Wextra \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o $@ $< userspace/lib/protocol.c userspace/lib/stream.c
+		-o $@ $< userspace/lib/client/protocol.c userspace/lib/client/message_socket.c
 
 # The whole library, with the other side's turns in between.
 FUZZ_OBJ := $(LIB_SRC:userspace/%.c=build/fuzz/%.o)
 
-build/fuzz/lib/%.o: userspace/lib/%.c $(wildcard userspace/lib/*.h) tests/fuzz/channel_hooks.h
+build/fuzz/lib/%.o: userspace/lib/%.c $(wildcard userspace/lib/*/*.h) tests/fuzz/channel_hooks.h
 	@mkdir -p $(@D)
 	clang $(IVSHMEM_CPPFLAGS) -std=gnu11 -g -O1 -Wall -Wextra -Wno-unused-parameter \
 		-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 		-include tests/fuzz/channel_hooks.h -c -o $@ $<
 
 build/fuzz/fuzz_channel: tests/fuzz/fuzz_channel.c $(FUZZ_OBJ)
-	clang $(IVSHMEM_CPPFLAGS) -Iuserspace/lib -std=gnu11 -g -O1 -Wall -Wextra -Wno-unused-parameter \
+	clang $(IVSHMEM_CPPFLAGS) -std=gnu11 -g -O1 -Wall -Wextra -Wno-unused-parameter \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		-o $@ $< $(FUZZ_OBJ) $(LIB_LIBS)
 
@@ -332,7 +327,7 @@ style:
 	@tests/setup style
 	@$(GUEST_MAKE) run-style
 
-run-style: $(SHARED)
+run-style: userspace
 	tests/run tests/style
 
 run-check: build/tests/initramfs build/demo/initramfs $(FUZZERS) $(TSAN_TESTS) $(SERVER_TESTS)

@@ -23,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "channel.h"
+#include "channel/channel.h"
+#include "format/superblock.h"
 
 #define PAGE		4096ul
 #define REGION_SIZE	(64ul << 10)

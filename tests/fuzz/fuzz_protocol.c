@@ -23,8 +23,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "protocol.h"
-#include "stream.h"
+#include "client/protocol.h"
+#include "client/message_socket.h"
 
 #define MAX_PIECE_FDS	3
 #define FIRST_FD	64
@@ -196,12 +196,12 @@ static int take(struct ivshmem_protocol *protocol, const struct ivshmem_message 
 }
 
 /* A wrong message does not end it here: so what it left behind is seen as well. */
-static int receive_all(struct ivshmem_stream *stream, struct ivshmem_protocol *protocol)
+static int receive_all(struct ivshmem_message_socket *stream, struct ivshmem_protocol *protocol)
 {
 	struct ivshmem_message message;
 	int err;
 
-	while (!(err = ivshmem_stream_receive(stream, &message))) {
+	while (!(err = ivshmem_message_socket_receive(stream, &message))) {
 		check_heard(&message);
 		take(protocol, &message);
 		check_table(protocol);
@@ -212,7 +212,7 @@ static int receive_all(struct ivshmem_stream *stream, struct ivshmem_protocol *p
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ivshmem_protocol protocol;
-	struct ivshmem_stream stream;
+	struct ivshmem_message_socket stream;
 	int sockets[2];
 	struct piece piece;
 	size_t used, opened = 2, unread = 0;
@@ -221,7 +221,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (event < 0)
 		make_event();
 	check(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
-	ivshmem_stream_init(&stream, sockets[0]);
+	ivshmem_message_socket_init(&stream, sockets[0]);
 	ivshmem_protocol_init(&protocol, release);
 	memset(said_fds, 0, sizeof(said_fds));
 	said_length = heard = 0;
@@ -243,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		err = receive_all(&stream, &protocol);
 	check(err == (said_fds[heard] > 1 || said_length % IVSHMEM_MESSAGE_SIZE ?
 		      -EPROTO : -ECONNRESET));
-	ivshmem_stream_close(&stream);
+	ivshmem_message_socket_close(&stream);
 	ivshmem_protocol_free(&protocol);
 	check_closed(opened);
 	return 0;

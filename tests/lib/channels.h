@@ -16,7 +16,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#include "channel.h"
+#include "channel/session.h"
 
 #define REGION_SIZE	(256 * KIB)
 #define PATIENCE_MS	20000

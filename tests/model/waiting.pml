@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol of userspace/lib/waiting.c: one end passes messages on, the other waits
+ * The protocol of userspace/lib/wakeup/wakeup.h: one end passes messages on, the other waits
  * for each, grows drowsy and sleeps. No sleep has an end by itself here, so a lost
  * wake-up is a state from which nothing goes on, which spin finds.
  *

@@ -16,6 +16,8 @@
 
 #include <ivshmem.h>
 
+#include "text/text.h"
+
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* EXIT_SUCCESS and EXIT_FAILURE have their usual meaning. */
@@ -54,8 +56,6 @@ extern const struct command cmd_qemu;
 extern const struct command cmd_libvirt;
 
 /* message.c */
-void complain(const char *where, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
 int show_help(const struct command *command);
 int misuse(const struct command *command);
 const char *only_argument(const struct command *command, int argc, char **argv,
@@ -64,22 +64,6 @@ const char *only_argument(const struct command *command, int argc, char **argv,
 /* output.c */
 void flush_stdout(void);
 int close_stdout(int status);
-
-/* size.c */
-#define SIZE_TEXT_MAX	24
-
-int parse_size(const char *verb, const char *option, const char *text,
-	       uint64_t *size);
-int parse_integer(const char *verb, const char *what, const char *text,
-		  unsigned int min, unsigned int max, unsigned int *number);
-const char *size_text(char text[SIZE_TEXT_MAX], uint64_t size);
-uint64_t size_split(uint64_t size, char *unit);
-bool size_fits_device(const char *where, uint64_t size);
-
-/* permissions.c */
-int parse_mode(const char *verb, const char *text, mode_t *mode);
-int parse_user(const char *verb, const char *option, const char *text, uid_t *uid);
-int parse_group(const char *verb, const char *option, const char *text, gid_t *gid);
 
 /* clock.c */
 int64_t now_ms(void);
@@ -99,7 +83,6 @@ int open_region(struct ivshmem **shm, const char *where, unsigned int flags);
 int check_range(const struct ivshmem *shm, const char *where, uint64_t offset,
 		uint64_t length);
 int backing_file_size(const char *path, uint64_t *size);
-char *absolute_path(const char *path);
 
 /* vm_options.c */
 

@@ -101,7 +101,7 @@ static int run(int argc, char **argv)
 	case 'h':
 		return show_verbs();
 	case 'V':
-		printf("ivshmem %s\n", IVSHMEM_VERSION);
+		printf("ivshmem %s\n", ivshmem_version());
 		return EXIT_SUCCESS;
 	case -1:
 		break;

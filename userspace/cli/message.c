@@ -1,22 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "cli.h"
-
-/* "ivshmem: WHERE: MESSAGE" on stderr. */
-void complain(const char *where, const char *format, ...)
-{
-	va_list args;
-
-	fprintf(stderr, "ivshmem: %s: ", where);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
 
 int show_help(const struct command *command)
 {

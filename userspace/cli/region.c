@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli.h"
 
@@ -70,21 +69,4 @@ int backing_file_size(const char *path, uint64_t *size)
 	if (!*size)
 		*size = st.st_size;
 	return size_fits_device(path, *size) ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-/* @path from the root, symbolic links left alone; to be freed. */
-char *absolute_path(const char *path)
-{
-	char *here, *whole;
-	int ret;
-
-	if (path[0] == '/')
-		return strdup(path);
-
-	here = getcwd(NULL, 0);
-	if (!here)
-		return NULL;
-	ret = asprintf(&whole, "%s/%s", strcmp(here, "/") ? here : "", path);
-	free(here);
-	return ret < 0 ? NULL : whole;
 }

@@ -98,7 +98,8 @@ err_close:
 	return 0;
 }
 
-int accept_start(struct server *server)
+/* @on_reader: what to do when somebody connects to the status socket. */
+int accept_start(struct server *server, sd_event_io_handler_t on_reader)
 {
 	int ret;
 
@@ -112,8 +113,7 @@ int accept_start(struct server *server)
 	if (ret < 0)
 		return ret;
 	return sd_event_add_io(server->event, &server->accept_readers,
-			       server->status_at.fd, EPOLLIN, status_on_connection,
-			       server);
+			       server->status_at.fd, EPOLLIN, on_reader, server);
 }
 
 void accept_stop(struct server *server)

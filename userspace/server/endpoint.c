@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,7 +21,7 @@
 
 #include <systemd/sd-daemon.h>
 
-#include "cli/cli.h"
+#include "text/text.h"
 #include "server.h"
 
 #define BACKLOG		1024

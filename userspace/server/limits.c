@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 
-#include "cli/cli.h"
+#include "text/text.h"
 #include "server.h"
 
 /* For a connection that is about to be refused, status readers, the log. */

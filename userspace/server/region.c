@@ -10,13 +10,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include <ivshmem.h>
+
+#include "text/text.h"
 #include "server.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -168,9 +171,11 @@ static int open_file(struct region *region, const char *path)
 		complain(path, "not a regular file: a region lies in a file, best in /dev/shm");
 		return -ENOTSUP;
 	}
-	ret = open_region(&shm, path, 0);
-	if (ret < 0)
+	ret = ivshmem_open(&shm, path, 0);
+	if (ret < 0) {
+		complain(path, "%s", ivshmem_strerror(ret));
 		return ret;
+	}
 	ret = check_file(path, shm, region->size);
 	if (!ret)
 		ret = take_fd(region, path, shm, false);

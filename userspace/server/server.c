@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,8 +14,10 @@
 
 #include <systemd/sd-daemon.h>
 
-#include "cli/cli.h"
+#include "text/text.h"
 #include "server.h"
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* Blocked from the start on: one that comes early still finds all tidied up. */
 static int watch_signals(struct server *server)
@@ -133,7 +136,7 @@ static int start_sources(struct server *server)
 
 	ret = peers_start(server);
 	if (ret >= 0)
-		ret = accept_start(server);
+		ret = accept_start(server, status_on_connection);
 	if (ret >= 0)
 		ret = notify_start(server);
 	if (ret < 0)

@@ -238,7 +238,7 @@ unsigned int limits_max_peers(const struct server *server);
 bool limits_allow_peer(const struct server *server);
 
 /* accept.c */
-int accept_start(struct server *server);
+int accept_start(struct server *server, sd_event_io_handler_t on_reader);
 int accept_connection(struct server *server, int listener);
 void accept_stop(struct server *server);
 

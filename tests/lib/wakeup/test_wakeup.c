@@ -1,0 +1,608 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Waiting and waking: by futex, by doorbell and by neither, in calls and in event
+ * loops. SOAK_MESSAGES= chooses how many messages have to wake their receiver (20000),
+ * and SOAK_SECONDS how long random traffic goes on (2).
+ */
+#include "channels.h"
+
+#include "format/superblock.h"
+#include "system/system.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mount.h>
+
+#define LATE_NS		900000000ll	/* a sleep that nobody ended takes a second */
+#define DOORBELL_SIZE	"256K"
+
+static int64_t number_of(const char *name, int64_t otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? atoll(value) : otherwise;
+}
+
+/* --- a server, and two of its peers --- */
+
+static pid_t server;
+
+/* Beside this program, or in the folder above. */
+static void find_command(char path[PATH_MAX])
+{
+	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 32);
+	int up;
+
+	assert_true(length > 0);
+	path[length] = '\0';
+	for (up = 0; up < 2; up++) {
+		*strrchr(path, '/') = '\0';
+		strcat(path, "/ivshmem");
+		if (!access(path, X_OK))
+			return;
+		*strrchr(path, '/') = '\0';
+	}
+	path[0] = '\0';
+}
+
+static bool start_server(void)
+{
+	char command[PATH_MAX], where[PATH_MAX + 8];
+	int64_t end = now_ms() + PATIENCE_MS;
+
+	find_command(command);
+	if (!command[0])
+		return false;
+	server = fork();
+	if (!server) {
+		strcpy(where, command);
+		*strrchr(where, '/') = '\0';
+		setenv("LD_LIBRARY_PATH", where, 1);
+		execl(command, "ivshmem", "serve", "--socket", in_shm("socket"), "--size",
+		      DOORBELL_SIZE, "--vectors", "2", NULL);
+		_exit(127);
+	}
+	snprintf(where, sizeof(where), "unix:%s", in_shm("socket"));
+	while (ivshmem_open(&pair.left, where, 0) && now_ms() < end)
+		usleep(5000);
+	pair.right = open_region(where, 0);
+	assert_int_equal(ivshmem_format(pair.left, "", 1, 0), 0);
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
+	return true;
+}
+
+static int wakeup_teardown(void **state)
+{
+	if (server > 0) {
+		kill(server, SIGTERM);
+		waitpid(server, NULL, 0);
+	}
+	server = 0;
+	return pair_teardown(state);
+}
+
+/* --- wake-ups --- */
+
+static int64_t now_ns(void)
+{
+	return ivshmem_now();
+}
+
+struct waking {
+	struct ivshmem_channel *channel;
+	int64_t messages, latest;
+	unsigned int seed;
+	bool is_second;
+};
+
+static void pause_at_random(unsigned int *seed)
+{
+	unsigned int pause = rand_r(seed);
+
+	if (pause % 4 == 0)
+		usleep(pause / 4 % 300);
+	else if (pause % 64 == 1)
+		usleep(1000 + pause / 64 % 2000);
+}
+
+/* Each message goes there and back, so its receiver mostly sleeps when it comes. */
+static void *wake_each_other(void *data)
+{
+	struct waking *waking = data;
+	int64_t i, sent, late;
+	ssize_t length;
+	int err = 0;
+
+	for (i = 0; i < waking->messages && !err; i++) {
+		if (waking->is_second == i % 2) {
+			pause_at_random(&waking->seed);
+			sent = now_ns();
+			err = ivshmem_channel_send(waking->channel, &sent, sizeof(sent),
+						   PATIENCE_MS);
+			continue;
+		}
+		if (rand_r(&waking->seed) % 8 == 0)
+			ivshmem_channel_set_spin(waking->channel, rand_r(&waking->seed) % 60);
+		length = ivshmem_channel_recv(waking->channel, &sent, sizeof(sent), PATIENCE_MS);
+		late = now_ns() - sent;
+		if (length != sizeof(sent))
+			err = length < 0 ? (int)length : -EBADMSG;
+		if (late > waking->latest)
+			waking->latest = late;
+	}
+	return (void *)(intptr_t)err;
+}
+
+static void assert_wakes(int64_t messages)
+{
+	struct waking first = { pair.a, messages, 0, 1, false };
+	struct waking second = { pair.b, messages, 0, 2, true };
+	pthread_t thread;
+	void *result;
+
+	assert_int_equal(pthread_create(&thread, NULL, wake_each_other, &second), 0);
+	assert_int_equal((intptr_t)wake_each_other(&first), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_equal((intptr_t)result, 0);
+	print_message("# %s: %lld messages, the latest after %.3f ms\n",
+		      ivshmem_channel_wakeup(pair.a), (long long)messages,
+		      (double)(first.latest > second.latest ? first.latest : second.latest) / 1e6);
+	assert_true(first.latest < LATE_NS);
+	assert_true(second.latest < LATE_NS);
+}
+
+static void sleepers_on_futexes_are_woken_by_each_message(void **state)
+{
+	open_pair();
+	assert_string_equal(ivshmem_channel_wakeup(pair.a), "futex");
+	assert_string_equal(ivshmem_channel_wakeup(pair.b), "futex");
+	assert_wakes(number_of("SOAK_MESSAGES", 20000));
+}
+
+static void sleepers_on_doorbells_are_woken_by_each_message(void **state)
+{
+	if (!start_server())
+		skip_because("no command to serve");
+	assert_string_equal(ivshmem_channel_wakeup(pair.a), "doorbell");
+	assert_string_equal(ivshmem_channel_wakeup(pair.b), "doorbell");
+	assert_wakes(number_of("SOAK_MESSAGES", 20000) / 4);
+}
+
+static int send_one_after(struct ivshmem_channel *channel, useconds_t us)
+{
+	usleep(us);
+	return ivshmem_channel_send(channel, "x", 1, PATIENCE_MS);
+}
+
+static void *send_late(void *channel)
+{
+	return (void *)(intptr_t)send_one_after(channel, 1300000);
+}
+
+/* When the sleeps have grown long. */
+static void who_slept_for_long_is_woken_at_once(void **state)
+{
+	int64_t start = now_ns();
+	pthread_t thread;
+
+	open_pair();
+	assert_int_equal(pthread_create(&thread, NULL, send_late, pair.a), 0);
+	recv_text(pair.b, "x");
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_in_range(now_ns() - start, 1300000000, 1300000000 + LATE_NS / 2);
+}
+
+static void *receive_late(void *channel)
+{
+	char buffer[100];
+	ssize_t length = 0;
+	int i;
+
+	usleep(1200000);
+	for (i = 0; i < 3 && length >= 0; i++)
+		length = ivshmem_channel_recv(channel, buffer, sizeof(buffer), PATIENCE_MS);
+	return NULL;
+}
+
+static void who_waits_for_room_is_woken(void **state)
+{
+	int64_t start = now_ns();
+	pthread_t thread;
+
+	open_pair();
+	while (!ivshmem_channel_send(pair.a, "x", 1, 0))
+		;
+	assert_int_equal(pthread_create(&thread, NULL, receive_late, pair.b), 0);
+	assert_int_equal(ivshmem_channel_send(pair.a, "x", 1, PATIENCE_MS), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_in_range(now_ns() - start, 1200000000, 1200000000 + LATE_NS / 2);
+}
+
+static void idle_receiver_takes_less_than_a_hundredth_of_a_processor(void **state)
+{
+	int64_t before;
+
+	open_pair();
+	before = cpu_ms(CLOCK_THREAD_CPUTIME_ID);
+	assert_recv_fails(pair.b, 3000, -ETIMEDOUT);
+	assert_true(cpu_ms(CLOCK_THREAD_CPUTIME_ID) - before <= 30);
+}
+
+static void wait_for_signal(int number)
+{
+}
+
+static void *interrupt(void *thread)
+{
+	usleep(200000);
+	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	return NULL;
+}
+
+static void signal_ends_a_sleep_with_eintr(void **state)
+{
+	struct sigaction action = { .sa_handler = wait_for_signal };
+	pthread_t self = pthread_self(), thread;
+
+	open_pair();
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, interrupt, &self), 0);
+	assert_recv_fails(pair.b, PATIENCE_MS, -EINTR);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	talk(pair.a, pair.b);
+}
+
+/* --- another kernel --- */
+
+static int echo_all(struct ivshmem_channel *channel)
+{
+	char buffer[64];
+	ssize_t length;
+
+	if (strcmp(ivshmem_channel_wakeup(channel), "backoff"))
+		return 2;
+	while ((length = ivshmem_channel_recv(channel, buffer, sizeof(buffer), PATIENCE_MS)) >= 0)
+		if (ivshmem_channel_send(channel, buffer, (size_t)length, PATIENCE_MS))
+			return 3;
+	return length == -EPIPE ? 0 : 4;
+}
+
+/* In a mount namespace where another boot ID is to be seen. */
+static pid_t start_under_another_kernel(void)
+{
+	static const char id[] = "01234567-89ab-4def-8123-456789abcdef\n";
+	char path[PATH_MAX], where[PATH_MAX];
+	int fd, ready[2];
+	pid_t child;
+	char byte;
+
+	strcpy(where, in_shm("region"));
+	strcpy(path, in_shm("boot_id"));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, id, sizeof(id) - 1), sizeof(id) - 1);
+	close(fd);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount(path, "/proc/sys/kernel/random/boot_id", NULL, MS_BIND, NULL) ||
+		    write(ready[1], "y", 1) != 1)
+			_exit(100);
+		child = start_other(where, true, "a", 0, echo_all);
+		_exit(waitpid(child, &fd, 0) == child && WIFEXITED(fd) ? WEXITSTATUS(fd) : 101);
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		child = -1;
+	close(ready[0]);
+	return child;
+}
+
+static void who_nobody_can_wake_looks_again_in_time(void **state)
+{
+	pid_t child;
+	int i;
+
+	skip_unless_root();
+	open_handles(REGION_SIZE, 1);
+	child = start_under_another_kernel();
+	if (child < 0)
+		skip_because("no mount namespace");
+	assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0, PATIENCE_MS), 0);
+	assert_string_equal(ivshmem_channel_wakeup(pair.b), "backoff");
+	assert_int_equal(ivshmem_channel_set_backoff(pair.b, 0), -EINVAL);
+	assert_int_equal(ivshmem_channel_set_backoff(pair.b, 200), 0);
+	assert_int_equal(ivshmem_channel_fd(pair.b), -ENOTSUP);
+	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), -ENOTSUP);
+	for (i = 0; i < 50; i++) {
+		int64_t start = now_ns();
+
+		usleep((useconds_t)i * 100);
+		send_text(pair.b, "there and back");
+		recv_text(pair.b, "there and back");
+		assert_true(now_ns() - start < LATE_NS);
+	}
+	close_end(&pair.b);
+	assert_other_succeeds(child);
+}
+
+/* --- event loops --- */
+
+static void loop_of_a_region_without_doorbell_fails_enotsup(void **state)
+{
+	open_pair();
+	assert_int_equal(ivshmem_channel_fd(pair.a), -ENOTSUP);
+	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_RECV, 0), -ENOTSUP);
+	assert_int_equal(ivshmem_channel_arm(pair.a, 0, 0), -EINVAL);
+	assert_int_equal(ivshmem_channel_arm(pair.a, 4, 0), -EINVAL);
+	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_SEND, SIZE_MAX), -EMSGSIZE);
+}
+
+/* Readable within @timeout_ms, or not. */
+static bool becomes_readable(struct ivshmem_channel *channel, int timeout_ms)
+{
+	struct pollfd input = { .fd = ivshmem_channel_fd(channel), .events = POLLIN };
+
+	assert_true(input.fd >= 0);
+	return poll(&input, 1, timeout_ms) == 1;
+}
+
+static int arm_until_ready(struct ivshmem_channel *channel, unsigned int events)
+{
+	int64_t end = now_ms() + PATIENCE_MS;
+	int ready;
+
+	while (!(ready = ivshmem_channel_arm(channel, events, 1)) && now_ms() < end)
+		becomes_readable(channel, PATIENCE_MS);
+	return ready;
+}
+
+static void *send_soon(void *channel)
+{
+	return (void *)(intptr_t)send_one_after(channel, 200000);
+}
+
+static void armed_loop_is_woken_by_a_message(void **state)
+{
+	pthread_t thread;
+	int64_t start;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	start = now_ns();
+	assert_int_equal(pthread_create(&thread, NULL, send_soon, pair.a), 0);
+	assert_int_equal(arm_until_ready(pair.b, IVSHMEM_CAN_RECV), IVSHMEM_CAN_RECV);
+	assert_in_range(now_ns() - start, 200000000, LATE_NS);
+	recv_text(pair.b, "x");
+	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV | IVSHMEM_CAN_SEND, 1),
+			 IVSHMEM_CAN_SEND);
+	pthread_join(thread, NULL);
+}
+
+static void *receive_soon(void *channel)
+{
+	usleep(200000);
+	return receive_late(channel);
+}
+
+static void armed_loop_is_woken_by_room_and_by_close(void **state)
+{
+	pthread_t thread;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	while (!ivshmem_channel_send(pair.a, "x", 1, 0))
+		;
+	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_SEND, 1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, receive_soon, pair.b), 0);
+	assert_int_equal(arm_until_ready(pair.a, IVSHMEM_CAN_SEND), IVSHMEM_CAN_SEND);
+	pthread_join(thread, NULL);
+	close_end(&pair.b);
+	assert_int_equal(arm_until_ready(pair.a, IVSHMEM_CAN_RECV), IVSHMEM_CAN_RECV);
+	assert_recv_fails(pair.a, 0, -EPIPE);
+}
+
+static void arming_tells_what_was_released(void **state)
+{
+	if (!start_server())
+		skip_because("no command to serve");
+	send_text(pair.a, "long enough for the ring");
+	recv_text(pair.b, "long enough for the ring");
+	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+	assert_ring_is_free(pair.a);
+}
+
+static void armed_loop_is_told_of_a_crash(void **state)
+{
+	char where[PATH_MAX + 8];
+	int64_t start;
+	pid_t child;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	close_end(&pair.b);
+	snprintf(where, sizeof(where), "unix:%s", in_shm("socket"));
+	child = start_other(where, false, "a", 0, wait_for_ever);
+	assert_int_equal(ivshmem_channel_reconnect(pair.a, PATIENCE_MS), 0);
+	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_RECV, 0), 0);
+	kill_other(child);
+	start = now_ms();
+	assert_int_equal(arm_until_ready(pair.a, IVSHMEM_CAN_RECV), IVSHMEM_CAN_RECV);
+	assert_true(now_ms() - start < PATIENCE_MS / 2);
+	assert_recv_fails(pair.a, 0, -ECONNRESET);
+}
+
+#define LOOP_MESSAGES	20000
+
+/* One thread, one poll(2), both directions. */
+static void *run_loop(void *data)
+{
+	struct pollfd poller = { .events = POLLIN };
+	struct ivshmem_channel *channel = data;
+	uint32_t sent = 0, received = 0, value;
+	unsigned int events;
+	ssize_t length;
+	int err;
+
+	while (sent < LOOP_MESSAGES || received < LOOP_MESSAGES) {
+		err = -EAGAIN;
+		while (sent < LOOP_MESSAGES &&
+		       !(err = ivshmem_channel_send(channel, &sent, sizeof(sent), 0)))
+			sent++;
+		if (err && err != -EAGAIN)
+			return "a send fails";
+		while ((length = ivshmem_channel_recv(channel, &value, sizeof(value), 0)) >= 0)
+			if (length != sizeof(value) || value != received++)
+				return "a message is lost";
+		if (length != -EAGAIN)
+			return "a receive fails";
+		events = (sent < LOOP_MESSAGES ? IVSHMEM_CAN_SEND : 0) |
+			 (received < LOOP_MESSAGES ? IVSHMEM_CAN_RECV : 0);
+		poller.fd = ivshmem_channel_fd(channel);
+		if (events && !ivshmem_channel_arm(channel, events, sizeof(sent)) &&
+		    poll(&poller, 1, PATIENCE_MS) != 1)
+			return "the descriptor stays silent";
+	}
+	return NULL;
+}
+
+static void loops_at_both_ends_pass_messages_both_ways(void **state)
+{
+	pthread_t thread;
+	void *result, *other;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	assert_int_equal(pthread_create(&thread, NULL, run_loop, pair.b), 0);
+	result = run_loop(pair.a);
+	pthread_join(thread, &other);
+	if (result || other)
+		print_error("# %s\n", (char *)(result ?: other));
+	assert_null(result);
+	assert_null(other);
+}
+
+static void idle_loop_takes_less_than_a_hundredth_of_a_processor(void **state)
+{
+	int64_t before, end;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	before = cpu_ms(CLOCK_THREAD_CPUTIME_ID);
+	end = now_ms() + 3000;
+	while (now_ms() < end) {
+		assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+		becomes_readable(pair.b, (int)(end - now_ms()) + 1);
+	}
+	assert_true(cpu_ms(CLOCK_THREAD_CPUTIME_ID) - before <= 30);
+}
+
+/* --- random traffic between two programs --- */
+
+#define TRAFFIC_LENGTH	3000
+
+struct parcel {
+	uint32_t number, sum;
+	uint8_t bytes[TRAFFIC_LENGTH];
+};
+
+static size_t pack(struct parcel *parcel, uint32_t number, unsigned int *seed)
+{
+	size_t length = 8 + (size_t)rand_r(seed) % (rand_r(seed) % 8 ? 60 : TRAFFIC_LENGTH), i;
+
+	parcel->number = number;
+	for (i = 0; i < length - 8; i++)
+		parcel->bytes[i] = (uint8_t)(*seed + i * 17);
+	parcel->sum = ivshmem_crc32(parcel->bytes, length - 8);
+	return length;
+}
+
+static bool is_packed(const struct parcel *parcel, ssize_t length, uint32_t number)
+{
+	return length >= 8 && parcel->number == number &&
+	       parcel->sum == ivshmem_crc32(parcel->bytes, (size_t)length - 8);
+}
+
+/* Sends and receives at random until @end, then sends an empty message and takes the rest. */
+static int traffic(struct ivshmem_channel *channel, unsigned int seed, int64_t end)
+{
+	uint32_t sent = 0, received = 0;
+	bool ended = false, other_ended = false;
+	struct parcel parcel;
+	ssize_t result;
+
+	while (!ended || !other_ended) {
+		pause_at_random(&seed);
+		result = -EAGAIN;
+		while (!ended && rand_r(&seed) % 32 && now_ms() < end) {
+			result = ivshmem_channel_send(channel, &parcel, pack(&parcel, sent + 1,
+									     &seed), 0);
+			if (result)
+				break;
+			sent++;
+		}
+		if (result && result != -EAGAIN)
+			return (int)-result;
+		if (!ended && now_ms() >= end)
+			ended = !ivshmem_channel_send(channel, NULL, 0, 0);
+		while (!other_ended && rand_r(&seed) % 32) {
+			result = ivshmem_channel_recv(channel, &parcel, sizeof(parcel),
+						      rand_r(&seed) % 4 ? 0 : 2);
+			if (!result)
+				other_ended = true;
+			else if (result == -EAGAIN || result == -ETIMEDOUT)
+				break;
+			else if (!is_packed(&parcel, result, ++received))
+				return result < 0 ? (int)-result : 200;
+		}
+	}
+	return 0;
+}
+
+static int64_t traffic_end;
+
+static int other_traffic(struct ivshmem_channel *channel)
+{
+	int result = traffic(channel, 7, traffic_end);
+
+	ivshmem_channel_close(channel);
+	return result;
+}
+
+static void random_traffic_between_programs_arrives_whole_and_in_order(void **state)
+{
+	pid_t child;
+
+	traffic_end = now_ms() + 1000 * number_of("SOAK_SECONDS", 2);
+	open_handles(REGION_SIZE, 1);
+	child = start_other(in_shm("region"), true, "a", 0, other_traffic);
+	assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0, PATIENCE_MS), 0);
+	assert_int_equal(traffic(pair.b, 3, traffic_end), 0);
+	assert_other_succeeds(child);
+}
+
+#define WAKEUP_TEST(name) cmocka_unit_test_setup_teardown(name, pair_setup, wakeup_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WAKEUP_TEST(sleepers_on_futexes_are_woken_by_each_message),
+		WAKEUP_TEST(sleepers_on_doorbells_are_woken_by_each_message),
+		WAKEUP_TEST(who_slept_for_long_is_woken_at_once),
+		WAKEUP_TEST(who_waits_for_room_is_woken),
+		WAKEUP_TEST(idle_receiver_takes_less_than_a_hundredth_of_a_processor),
+		WAKEUP_TEST(signal_ends_a_sleep_with_eintr),
+		WAKEUP_TEST(who_nobody_can_wake_looks_again_in_time),
+		WAKEUP_TEST(loop_of_a_region_without_doorbell_fails_enotsup),
+		WAKEUP_TEST(armed_loop_is_woken_by_a_message),
+		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close),
+		WAKEUP_TEST(arming_tells_what_was_released),
+		WAKEUP_TEST(armed_loop_is_told_of_a_crash),
+		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways),
+		WAKEUP_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor),
+		WAKEUP_TEST(random_traffic_between_programs_arrives_whole_and_in_order),
+	};
+
+	return run("wakeup", tests, ARRAY_SIZE(tests));
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels: messages between two programs, in both directions, in order, none
+ * lost, none merged or cut. See ivshmem-channel(7).
+ *
+ * Thread-safety: one thread may send while another receives; everything else
+ * takes one thread at a time.
+ *
+ * Trust: nothing that the other side writes into the region can do more to this
+ * side than to make a call fail with -EPROTO or -ECONNRESET, to make it wait
+ * until its timeout, or to deliver wrong bytes.
+ */
+#ifndef IVSHMEM_CHANNEL_H
+#define IVSHMEM_CHANNEL_H
+
+#include <ivshmem/base.h>
+#include <ivshmem/region.h>
+
+#include <stddef.h>
+#include <sys/types.h>
+
+IVSHMEM_BEGIN_DECLS
+
+struct ivshmem_channel;
+
+/** IVSHMEM_CHANNEL_TAKE_OVER - Take an end that another program may still have. */
+#define IVSHMEM_CHANNEL_TAKE_OVER	(1u << 0)
+
+/** IVSHMEM_MORE - More messages follow at once: they are passed on together. */
+#define IVSHMEM_MORE			(1u << 0)
+
+/**
+ * ivshmem_channel_create() - Create a channel, and wait for the other side.
+ * @channel: Set to the channel, to be freed with ivshmem_channel_close().
+ * @shm: Open handle of a formatted region, not IVSHMEM_RDONLY. It must stay open
+ *       until the channel is closed. It need not be mapped.
+ * @name: Name of the channel: letters, digits, "-", "_", "." and "+", not starting
+ *        with a dot, 1 to 55 of them.
+ * @flags: 0 or IVSHMEM_CHANNEL_TAKE_OVER.
+ * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
+ *
+ * One program creates the channel, one other connects to it, in either order.
+ * An end whose program has ended without closing it is free. That can be told
+ * only of a program under the same kernel: where the end is in the hands of one
+ * under another kernel, which may have crashed, IVSHMEM_CHANNEL_TAKE_OVER is
+ * needed; the program that had it gets -ECONNRESET if it still lives.
+ *
+ * Context: One thread at a time for one handle.
+ * Return: 0; -ETIMEDOUT (the other side did not come); -EBUSY (another program
+ * has this end); -ENOSPC (all channels of the region are in use); -EINVAL (NULL,
+ * bad name, unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); -ENOTSUP (the
+ * rings are no multiple of the page size here: format with fewer channels);
+ * -EINTR; -ENODEV; -ENOMEM, -EMFILE; the errors of ivshmem_layout_read().
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_create(struct ivshmem_channel **channel, struct ivshmem *shm,
+			   const char *name, unsigned int flags, int timeout_ms);
+
+/**
+ * ivshmem_channel_connect() - Connect to a channel that another program creates.
+ * @channel: Set to the channel, to be freed with ivshmem_channel_close().
+ * @shm: As for ivshmem_channel_create().
+ * @name: Name of the channel.
+ * @flags: 0 or IVSHMEM_CHANNEL_TAKE_OVER.
+ * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
+ *
+ * Context: One thread at a time for one handle.
+ * Return: As for ivshmem_channel_create(), but for -ENOSPC.
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_connect(struct ivshmem_channel **channel, struct ivshmem *shm,
+			    const char *name, unsigned int flags, int timeout_ms);
+
+/**
+ * ivshmem_channel_reconnect() - Go on after the other side was lost.
+ * @channel: Channel that has failed with -ECONNRESET, -EPIPE or -EPROTO, or any
+ *           other that is to start afresh.
+ * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
+ *
+ * Messages that are still on their way, in both directions, are dropped. Until it
+ * has returned 0, all that sends or receives fails with -ENOTCONN.
+ *
+ * Return: 0; -ETIMEDOUT (the other side did not come: call again); -EBUSY
+ * (another program has taken this end over); -ESTALE (the region was formatted anew:
+ * close the channel and open it again); -EINTR; -EINVAL (NULL); the errors of
+ * ivshmem_layout_read().
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_reconnect(struct ivshmem_channel *channel, int timeout_ms);
+
+/**
+ * ivshmem_channel_close() - Close this end.
+ * @channel: Channel, or NULL.
+ *
+ * The other side can still take the messages that were sent, then gets -EPIPE.
+ * Messages that were reserved or committed with IVSHMEM_MORE and not passed on
+ * are dropped.
+ * Since: 0.1
+ */
+void ivshmem_channel_close(struct ivshmem_channel *channel);
+
+/**
+ * ivshmem_channel_max_length() - The longest message that the channel takes.
+ * @channel: Channel.
+ *
+ * Return: Bytes: half the ring, less 8; 0 for NULL. The same in both directions.
+ * Since: 0.1
+ */
+size_t ivshmem_channel_max_length(const struct ivshmem_channel *channel);
+
+/**
+ * ivshmem_channel_set_spin() - How long to look before sleeping.
+ * @channel: Channel.
+ * @microseconds: Time to poll the memory with the processor busy, before the
+ *                thread sleeps; 50 at first. A wait that is shorter has the
+ *                latency of the cache line. UINT_MAX never sleeps. While both
+ *                ends are on one processor, they sleep at once all the same.
+ *
+ * Return: 0; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_channel_set_spin(struct ivshmem_channel *channel, unsigned int microseconds);
+
+/**
+ * ivshmem_channel_set_backoff() - How long to sleep where nothing can wake.
+ * @channel: Channel.
+ * @microseconds: At least 1; 1000 at first. Where there is neither a doorbell nor
+ *                one kernel for both sides, a waiting thread looks again after
+ *                ever longer sleeps up to this: the worst delay of a message.
+ *
+ * Return: 0; -EINVAL (NULL, or 0).
+ * Since: 0.1
+ */
+int ivshmem_channel_set_backoff(struct ivshmem_channel *channel, unsigned int microseconds);
+
+/**
+ * ivshmem_channel_wakeup() - How the other side wakes this one.
+ * @channel: Channel.
+ *
+ * Return: "doorbell", "futex", or "backoff" (it can't: this side looks again after
+ * a while); a constant. NULL for NULL.
+ * Since: 0.1
+ */
+const char *ivshmem_channel_wakeup(const struct ivshmem_channel *channel);
+
+/**
+ * ivshmem_channel_send() - Send one message.
+ * @channel: Channel.
+ * @buffer: The message; may be NULL if @length is 0.
+ * @length: Bytes, 0 to ivshmem_channel_max_length().
+ * @timeout_ms: Milliseconds to wait for room; 0 does not wait, negative waits for
+ *              ever.
+ *
+ * Passes on the messages that were committed with IVSHMEM_MORE, too.
+ *
+ * Return: 0; -EAGAIN (no room, and @timeout_ms is 0); -ETIMEDOUT; -EINTR (a
+ * signal came while it slept; nothing was sent); -EMSGSIZE (too long); -EPIPE (the
+ * other side has closed); -ECONNRESET (the other side was replaced, or is dead, or
+ * this end was taken over: told once to who sends, and once to who receives; see
+ * ivshmem-channel(7)); -ENOTCONN (told before: ivshmem_channel_reconnect());
+ * -EPROTO (the other side wrote what can't be; told until reconnected); -ENODEV
+ * (the device is gone); -EBUSY (a reserved message is open); -EINVAL (NULL).
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer,
+			 size_t length, int timeout_ms);
+
+/**
+ * ivshmem_channel_recv() - Receive one message.
+ * @channel: Channel.
+ * @buffer: Filled with the message.
+ * @length: Room in @buffer, in bytes.
+ * @timeout_ms: Milliseconds to wait; 0 does not wait, negative waits for ever.
+ *
+ * Releases what was peeked at before.
+ *
+ * Return: The message's length, maybe 0; -EAGAIN (no message, and @timeout_ms is
+ * 0); -ETIMEDOUT; -EINTR; -EMSGSIZE (@length is too small; the message stays);
+ * -EPIPE (the other side has closed, and all that it sent was taken);
+ * -ECONNRESET, -ENOTCONN, -EPROTO, -ENODEV, -EINVAL as for
+ * ivshmem_channel_send().
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+ssize_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
+			     size_t length, int timeout_ms);
+
+/**
+ * ivshmem_channel_reserve() - Room for a message, to be written in place.
+ * @channel: Channel.
+ * @buffer: Set to the room, aligned to 8 bytes, in the region itself: the other
+ *          side may write there, too. Valid until ivshmem_channel_commit().
+ * @length: Bytes, 0 to ivshmem_channel_max_length().
+ * @timeout_ms: As for ivshmem_channel_send().
+ *
+ * Where it has to wait, it passes on the messages that were committed with
+ * IVSHMEM_MORE. Reserving again changes the length of what is reserved.
+ *
+ * Return: 0; the errors of ivshmem_channel_send().
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_reserve(struct ivshmem_channel *channel, void **buffer,
+			    size_t length, int timeout_ms);
+
+/**
+ * ivshmem_channel_commit() - Send the reserved message.
+ * @channel: Channel.
+ * @length: Its final length, up to the one reserved.
+ * @flags: 0, or IVSHMEM_MORE to hold it back until a message is sent without.
+ *
+ * Return: 0; -EINVAL (NULL, nothing reserved, too long, unknown flag); -EPIPE,
+ * -ECONNRESET, -ENOTCONN, -EPROTO, -ENODEV as for ivshmem_channel_send().
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length,
+			   unsigned int flags);
+
+/**
+ * ivshmem_channel_peek() - The next message, to be read in place.
+ * @channel: Channel.
+ * @buffer: Set to the message, aligned to 8 bytes, in the region itself, unless it is
+ *          short: the other side may change it at any time. Valid until
+ *          ivshmem_channel_release().
+ * @timeout_ms: As for ivshmem_channel_recv().
+ *
+ * Each call gives the message after the one before, so that many can be released
+ * together.
+ *
+ * Return: As for ivshmem_channel_recv(), but for -EMSGSIZE.
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffer,
+			     int timeout_ms);
+
+/**
+ * ivshmem_channel_release() - Give the room of all peeked messages back.
+ * @channel: Channel.
+ *
+ * Return: 0; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_channel_release(struct ivshmem_channel *channel);
+
+/**
+ * ivshmem_channel_write() - Send bytes as a stream, in as many messages as needed.
+ * @channel: Channel.
+ * @buffer: The bytes.
+ * @length: How many, without limit.
+ * @timeout_ms: Milliseconds to wait for room, for each message anew; 0 does not
+ *              wait, negative waits for ever.
+ *
+ * Return: The number of bytes sent, less than @length where an error came after
+ * the first message; the errors of ivshmem_channel_send().
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+ssize_t ivshmem_channel_write(struct ivshmem_channel *channel, const void *buffer,
+			      size_t length, int timeout_ms);
+
+/**
+ * ivshmem_channel_read() - Receive bytes as a stream, whatever the messages were.
+ * @channel: Channel.
+ * @buffer: Filled with the bytes.
+ * @length: Room in @buffer, at least 1.
+ * @timeout_ms: As for ivshmem_channel_recv().
+ *
+ * Takes what is there, at most one message's rest; empty messages are skipped.
+ * Don't mix it with the other receiving calls.
+ *
+ * Return: The number of bytes, at least 1; the errors of ivshmem_channel_recv(),
+ * but for -EMSGSIZE; -EPIPE is the end of the stream.
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+ssize_t ivshmem_channel_read(struct ivshmem_channel *channel, void *buffer,
+			     size_t length, int timeout_ms);
+
+/**
+ * ivshmem_channel_fd() - Descriptor for poll(2) and event loops.
+ * @channel: Channel of a region with a doorbell, on both sides.
+ *
+ * Before each poll(2), ivshmem_channel_arm() tells the other side to ring, and
+ * whether there is anything to do already. Readable means: look again, and arm
+ * again. Without a doorbell use a thread, or a timer and timeouts of 0.
+ *
+ * Return: A file descriptor, owned by the channel; -ENOTSUP (nothing rings here:
+ * see ivshmem_channel_wakeup()); -EINVAL (NULL); -EMFILE, -ENOMEM.
+ * Since: 0.1
+ */
+int ivshmem_channel_fd(struct ivshmem_channel *channel);
+
+/** IVSHMEM_CAN_RECV - There is a message, or an error to be told. */
+#define IVSHMEM_CAN_RECV	(1u << 0)
+/** IVSHMEM_CAN_SEND - There is room for a message of @length bytes, or an error. */
+#define IVSHMEM_CAN_SEND	(1u << 1)
+
+/**
+ * ivshmem_channel_arm() - Ask to be rung, before poll(2).
+ * @channel: Channel.
+ * @events: What to wait for, of IVSHMEM_CAN_RECV and IVSHMEM_CAN_SEND.
+ * @length: The message that waits to be sent, in bytes, for IVSHMEM_CAN_SEND.
+ *
+ * Stays in force until the next receiving or sending call.
+ *
+ * Return: 0 (nothing yet: ivshmem_channel_fd() will become readable), or which
+ * of @events are there already; -ENOTSUP as for ivshmem_channel_fd(); -EINVAL;
+ * -EMSGSIZE.
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events,
+			size_t length);
+
+IVSHMEM_END_DECLS
+
+#endif /* IVSHMEM_CHANNEL_H */

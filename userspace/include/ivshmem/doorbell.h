@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupts between peers. A region with a doorbell is shared by peers: guests, and
+ * host programs that opened "unix:/path/of/server.sock". Each has an ID and a number of
+ * vectors, and may ring any vector of any other.
+ *
+ * What is guaranteed: after a ring, the rung vector is signalled at least once,
+ * and stores made before the ring are visible to whoever takes it. Rings may be
+ * merged: a count tells that there was at least one, not how many.
+ */
+#ifndef IVSHMEM_DOORBELL_H
+#define IVSHMEM_DOORBELL_H
+
+#include <ivshmem/base.h>
+#include <ivshmem/region.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+IVSHMEM_BEGIN_DECLS
+
+/**
+ * ivshmem_peer_id() - The ID that others ring this end by.
+ * @shm: Open handle.
+ *
+ * Return: 0 to 65535; -EINVAL (NULL); -ENOTSUP (a plain region); -ENODEV (the
+ * device is gone).
+ * Since: 0.1
+ */
+int ivshmem_peer_id(const struct ivshmem *shm);
+
+/**
+ * ivshmem_vectors() - Number of vectors of this end.
+ * @shm: Open handle.
+ *
+ * Return: The count, 0 for a plain region; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_vectors(const struct ivshmem *shm);
+
+/**
+ * ivshmem_notify() - Ring one vector of one peer.
+ * @shm: Open handle.
+ * @peer: ID of the peer, 0 to 65535.
+ * @vector: Vector of that peer, 0 to 255.
+ *
+ * Never waits. All stores to the mapping before the call are visible to the peer
+ * when it takes the ring. In a guest success says that the doorbell was rung: the
+ * device does not tell whether there is such a peer or vector.
+ *
+ * Context: Any thread, also several at once.
+ * Return: 0; -EINVAL (NULL, or out of range); -ENOTSUP (a plain region); -ENXIO
+ * (host: no such peer, or it has no such vector); -ENODEV (the device is gone).
+ * Since: 0.1
+ */
+int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector);
+
+/**
+ * ivshmem_event_fd() - Descriptor that a vector signals, for poll(2) or epoll(7).
+ * @shm: Open handle.
+ * @vector: Vector of this end, below ivshmem_vectors().
+ *
+ * An eventfd(2), non-blocking: readable when the vector was rung, and once when
+ * the device goes. Read its 8 bytes, or call ivshmem_wait() with a timeout of 0,
+ * to take the rings. In a guest the first call for a vector binds it; a ring that
+ * came before anybody had bound it is not lost.
+ *
+ * Context: Any thread; the first call for a vector must not race with another
+ * for the same vector.
+ * Return: A file descriptor, owned by the handle; -EINVAL (NULL, or no such
+ * vector); -ENOTSUP (a plain region); -ENODEV (the device is gone); -ENOSPC (too
+ * many descriptors are bound to the vector); -EMFILE, -ENFILE, -ENOMEM.
+ * Since: 0.1
+ */
+int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector);
+
+/**
+ * ivshmem_wait() - Wait for a ring of one vector.
+ * @shm: Open handle.
+ * @vector: Vector of this end, below ivshmem_vectors().
+ * @timeout_ms: Milliseconds to wait; 0 polls, negative waits for ever.
+ *
+ * Rings that came since the last wait are taken together. Stores that the peer
+ * made before it rang are visible on return.
+ *
+ * Context: Any thread; two threads may wait for different vectors, once
+ * ivshmem_event_fd() was called for each of them.
+ * Return: The number of rings taken (at least 1, at most INT_MAX); -ETIMEDOUT;
+ * -EINTR (a signal came); -EINVAL (NULL, or no such vector); -ENOTSUP (a plain
+ * region); -ENODEV (the device is gone); the errors of ivshmem_event_fd().
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms);
+
+/**
+ * ivshmem_set_busy_poll() - Let ivshmem_wait() look for rings before it sleeps.
+ * @shm: Open handle.
+ * @microseconds: How long; 0, as it is at first, sleeps at once.
+ *
+ * Looking keeps a processor busy, and spares the time that sleeping and waking
+ * takes. It pays where a ring mostly comes so soon, and where there is a processor
+ * to spare. Never longer than the timeout. A signal that comes meanwhile does not
+ * end the wait.
+ *
+ * Context: Any thread; none in ivshmem_wait() meanwhile.
+ * Return: 0; -EINVAL (NULL); -ENOTSUP (a plain region).
+ * Since: 0.1
+ */
+int ivshmem_set_busy_poll(struct ivshmem *shm, unsigned int microseconds);
+
+/**
+ * enum ivshmem_peer_change - What happened to a peer.
+ * @IVSHMEM_PEER_JOINED: It can be rung. Its further vectors may follow.
+ * @IVSHMEM_PEER_LEFT: It is gone, and its ID free for another.
+ */
+enum ivshmem_peer_change {
+	IVSHMEM_PEER_JOINED,
+	IVSHMEM_PEER_LEFT,
+};
+
+/**
+ * ivshmem_peers() - The other peers, as far as the server has told.
+ * @shm: Open handle of a "unix:" region.
+ * @ids: Filled with their IDs, ascending; may be NULL if @max is 0.
+ * @max: Room in @ids.
+ *
+ * The table follows the server's messages as they are taken by
+ * ivshmem_peer_next(), or by a channel that rings its other end.
+ *
+ * Context: Any thread, but not at the same time as these.
+ * Return: The number of peers, which may be more than @max; -EINVAL (NULL);
+ * -ENOTSUP (a guest's device, which cannot tell, or a plain region).
+ * Since: 0.1
+ */
+int ivshmem_peers(const struct ivshmem *shm, uint16_t *ids, size_t max);
+
+/**
+ * ivshmem_peer_vectors() - Number of vectors of another peer.
+ * @shm: Open handle of a "unix:" region.
+ * @peer: ID of the peer.
+ *
+ * Return: The count, at least 1; -ENXIO (no such peer); -EINVAL; -ENOTSUP (as
+ * for ivshmem_peers()).
+ * Since: 0.1
+ */
+int ivshmem_peer_vectors(const struct ivshmem *shm, unsigned int peer);
+
+/**
+ * ivshmem_peer_fd() - Descriptor for poll(2): readable when the server has news.
+ * @shm: Open handle of a "unix:" region.
+ *
+ * Return: A file descriptor, owned by the handle; -EINVAL (NULL); -ENOTSUP;
+ * -ECONNRESET or -EPROTO (the connection has ended, see ivshmem_peer_next()).
+ * Since: 0.1
+ */
+int ivshmem_peer_fd(const struct ivshmem *shm);
+
+/**
+ * ivshmem_peer_next() - Take the next change among the peers.
+ * @shm: Open handle of a "unix:" region.
+ * @timeout_ms: Milliseconds to wait; 0 polls, negative waits for ever.
+ * @change: Set to what happened.
+ * @peer: Set to the ID of the peer.
+ *
+ * When the connection to the server has ended, the memory, the peers in the
+ * table and the own vectors go on working; nobody joins or leaves any more.
+ * The peers that were there at ivshmem_open() are in the table, and give no
+ * event.
+ *
+ * Context: One thread at a time, and none in ivshmem_peers() or
+ * ivshmem_peer_vectors() meanwhile.
+ * Return: 0; -ETIMEDOUT; -EINTR; -EINVAL (NULL); -ENOTSUP; -ECONNRESET (the
+ * server closed the connection); -EPROTO (it sent what the protocol does not
+ * allow, and the connection was closed); -ENOMEM, -EMFILE.
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_peer_next(struct ivshmem *shm, int timeout_ms,
+		      enum ivshmem_peer_change *change, unsigned int *peer);
+
+IVSHMEM_END_DECLS
+
+#endif /* IVSHMEM_DOORBELL_H */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A channel of this process: one end of a slot, and two rings.
+ *
+ *	session.c	agrees with the other side on a fresh start
+ *	waiting.c	waits for the other side
+ *	send.c, receive.c	pass messages, by way of ring.h and mailbox.h
+ *	bytes.c		makes a stream of bytes of them
+ *	loop.c		waits in an event loop of the caller's
+ *	channel.c	opens and closes
+ */
+#ifndef CHANNEL_H
+#define CHANNEL_H
+
+#include <stdalign.h>
+
+#include <ivshmem/channel.h>
+
+#include "format/format.h"
+#include "wakeup/wakeup.h"
+
+#include "mailbox.h"
+#include "ring.h"
+
+/**
+ * struct ivshmem_channel - One end of a channel.
+ * @shm: The region, owned by the caller.
+ * @next: The next channel of the same handle.
+ * @slot: Which slot.
+ * @side: Which end of it, an enum ivshmem_end.
+ * @uuid: The region's, as it was when the channel was opened.
+ * @key: The slot's.
+ * @header: Where the slot is mapped.
+ * @rings: Where the rings are mapped, by who writes.
+ * @own: This end, written here.
+ * @other: The other end, read here.
+ * @epoch: Of this end.
+ * @other_epoch: Of the other end in this session.
+ * @other_died: Its program ended without closing it.
+ * @link: How both wake each other.
+ * @spin_us: How long to spin before sleeping.
+ * @backoff_us: The longest sleep without wake-up.
+ * @max_length: The longest message.
+ * @loop_fd: For ivshmem_channel_fd(), with @loop_timer in it; -1 until asked for.
+ * @loop_timer: See loop.c; -1 likewise.
+ * @loop_moved: How many messages had been sent and received when it was set.
+ * @read_at: The rest of a message that ivshmem_channel_read() has begun.
+ * @read_left: Its length.
+ *
+ * The two directions can be in use by a thread each, so they share no cache line.
+ */
+struct ivshmem_channel {
+	struct ivshmem *shm;
+	struct ivshmem_channel *next;
+	unsigned int slot;
+	unsigned int side;
+	uint8_t uuid[16];
+	uint64_t key;
+	struct ivshmem_window header;
+	struct ivshmem_window rings[2];
+	struct ivshmem_slot_end *own;
+	const struct ivshmem_slot_end *other;
+	uint32_t epoch;
+	uint32_t other_epoch;
+	bool other_died;
+	struct ivshmem_link link;
+	unsigned int spin_us;
+	unsigned int backoff_us;
+	size_t max_length;
+	int loop_fd;
+	int loop_timer;
+	uint64_t loop_moved;
+
+	alignas(128) struct ivshmem_sender sender;
+	struct ivshmem_waiter room;
+	bool reserved;
+	size_t reserved_length;
+
+	alignas(128) struct ivshmem_receiver receiver;
+	struct ivshmem_mailbox mailbox;		/* @sent belongs to the sending thread */
+	struct ivshmem_waiter news;
+	const char *read_at;
+	size_t read_left;
+};
+
+#endif /* CHANNEL_H */

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two ends of a ring of records, as format/format.h describes them. A ring is mapped
+ * twice in a row: whatever starts in it and is no longer than it can be read and
+ * written in one piece.
+ *
+ * All that steers a ring is private to its end. What comes from the other side is
+ * read once: a header, and how much was consumed. Both are checked.
+ *
+ * Small enough to be inlined: a message takes ten nanoseconds.
+ */
+#ifndef RING_H
+#define RING_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "format/format.h"
+
+/**
+ * struct ivshmem_sender - The writing end.
+ * @data: The ring.
+ * @size: Its size in bytes.
+ * @position: Bytes written since the session began, held back ones included.
+ * @lap: The position at which the ring's first byte lay last.
+ * @consumed: Of @position, what the other end is known to have taken.
+ * @count: Records written.
+ * @held: The position of the record that holds all later ones back.
+ * @held_header: Its header; 0 where nothing is held back.
+ * @stale: A bit for each 64 bytes of the ring: what lies there may look like a
+ *         header. Only messages' insides can, so small ones leave no work.
+ * @lap_count: What @count was at @lap.
+ *
+ * Each message changes two words of it, no more: stores to it wait in the processor
+ * behind those to the ring, which wait for the other end's cache.
+ */
+struct ivshmem_sender {
+	char *data;
+	uint64_t size;
+	uint64_t position;
+	uint64_t count;
+	uint64_t lap;
+	uint64_t consumed;
+	uint64_t held;
+	uint64_t held_header;
+	uint64_t *stale;
+	uint64_t lap_count;
+};
+
+/**
+ * struct ivshmem_receiver - The reading end.
+ * @data: The ring.
+ * @size: Its size in bytes.
+ * @position: Bytes looked at since the session began.
+ * @lap: The position at which the ring's first byte lay last.
+ * @released: Of @position, what is done with.
+ * @told: Of @released, what the other end was told.
+ * @count: Records looked at.
+ */
+struct ivshmem_receiver {
+	const char *data;
+	uint64_t size;
+	uint64_t position;
+	uint64_t count;
+	uint64_t lap;
+	uint64_t released;
+	uint64_t told;
+};
+
+static inline uint64_t ivshmem_record_size(uint64_t length)
+{
+	return (length + RECORD_HEADER + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1);
+}
+
+/* Two of the longest fit, so that one can be written while the other is read. */
+static inline uint64_t ivshmem_ring_max_length(uint64_t size)
+{
+	return size / 2 - RECORD_HEADER;
+}
+
+static inline uint64_t record_header(uint64_t number, uint32_t length)
+{
+	return (uint64_t)((uint32_t)number | RECORD_MARK) << 32 | length;
+}
+
+static inline uint64_t *sender_at(const struct ivshmem_sender *sender, uint64_t position)
+{
+	return (uint64_t *)(sender->data + (position - sender->lap));
+}
+
+static inline bool sender_has_room(const struct ivshmem_sender *sender, uint64_t record)
+{
+	return sender->position + record - sender->consumed <= sender->size;
+}
+
+/* -EPROTO: that can't have been consumed. */
+static inline int sender_learn(struct ivshmem_sender *sender, const uint64_t *consumed)
+{
+	uint64_t passed = sender->held_header ? sender->held : sender->position;
+	uint64_t now = __atomic_load_n(consumed, __ATOMIC_ACQUIRE);
+
+	if (now - sender->consumed > passed - sender->consumed || now % RECORD_ALIGN)
+		return -EPROTO;
+	sender->consumed = now;
+	return 0;
+}
+
+/* What is about to be written behind the first 64 bytes may look like headers. */
+void ivshmem_sender_spoil(struct ivshmem_sender *sender, uint64_t record);
+
+static inline char *sender_reserve(struct ivshmem_sender *sender, uint64_t record)
+{
+	if (record > RECORD_ALIGN)
+		ivshmem_sender_spoil(sender, record);
+	return (char *)sender_at(sender, sender->position) + RECORD_HEADER;
+}
+
+/* The eight bytes where the next header will be must not look like it. */
+static inline void sender_clear_next(struct ivshmem_sender *sender)
+{
+	uint64_t line = (sender->position - sender->lap) / RECORD_ALIGN;
+
+	if (__builtin_expect(sender->stale[line / 64] >> (line % 64) & 1, 0)) {
+		__atomic_store_n(sender_at(sender, sender->position), 0, __ATOMIC_RELAXED);
+		sender->stale[line / 64] &= ~(1ull << (line % 64));
+	}
+}
+
+/*
+ * May a message go past the ring? What lies there is from the lap before, at the
+ * most, and must not become 2^31 messages old: it would look like the next header.
+ */
+static inline bool sender_can_rest(const struct ivshmem_sender *sender)
+{
+	return sender->count - sender->lap_count < MAX_REST;
+}
+
+/*
+ * The message that was written to what was reserved. Of those that are held back, the
+ * first header is written last, so that all are seen or none is.
+ */
+static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length, bool hold)
+{
+	uint64_t *header = sender_at(sender, sender->position);
+	uint64_t value = record_header(++sender->count, length);
+	uint64_t start = sender->position;
+
+	sender->position += ivshmem_record_size(length);
+	if (__builtin_expect(sender->position - sender->lap >= sender->size, 0)) {
+		sender->lap += sender->size;
+		sender->lap_count = sender->count;
+	}
+	sender_clear_next(sender);
+	if (__builtin_expect(!hold, 1)) {
+		__atomic_store_n(header, value, __ATOMIC_RELEASE);
+	} else if (sender->held_header) {
+		__atomic_store_n(header, value, __ATOMIC_RELAXED);
+	} else {
+		sender->held = start;
+		sender->held_header = value;
+	}
+}
+
+static inline void sender_pass(struct ivshmem_sender *sender)
+{
+	uint64_t *header;
+
+	if (__builtin_expect(!sender->held_header, 1))
+		return;
+	header = (uint64_t *)(sender->data + sender->held % sender->size);
+	__atomic_store_n(header, sender->held_header, __ATOMIC_RELEASE);
+	sender->held_header = 0;
+}
+
+/* Where the next record's header will be. */
+static inline const uint64_t *receiver_at(const struct ivshmem_receiver *receiver)
+{
+	return (const uint64_t *)(receiver->data + (receiver->position - receiver->lap));
+}
+
+/* The next message's header, but for the low half. */
+static inline uint64_t receiver_next(const struct ivshmem_receiver *receiver)
+{
+	return record_header(receiver->count + 1, 0);
+}
+
+/* Of a header and one that has the right number. */
+static inline bool record_is_next(uint64_t header, uint64_t next)
+{
+	return !((header ^ next) >> 32);
+}
+
+/* The length; -EPROTO: there can't be such a message. */
+static inline int64_t receiver_check(const struct ivshmem_receiver *receiver, uint64_t header)
+{
+	uint64_t length = header & UINT32_MAX;
+	uint64_t ahead = receiver->position - receiver->released;
+
+	if (length > ivshmem_ring_max_length(receiver->size) ||
+	    ahead + ivshmem_record_size(length) > receiver->size)
+		return -EPROTO;
+	return (int64_t)length;
+}
+
+static inline const char *receiver_take(struct ivshmem_receiver *receiver, uint64_t length)
+{
+	const char *message = (const char *)receiver_at(receiver) + RECORD_HEADER;
+
+	receiver->position += ivshmem_record_size(length);
+	if (__builtin_expect(receiver->position - receiver->lap >= receiver->size, 0))
+		receiver->lap += receiver->size;
+	receiver->count++;
+	return message;
+}
+
+static inline void receiver_tell(struct ivshmem_receiver *receiver, uint64_t *consumed)
+{
+	__atomic_store_n(consumed, receiver->released, __ATOMIC_RELEASE);
+	receiver->told = receiver->released;
+}
+
+/* Up to 16 bytes. */
+static inline void copy_short(char *to, const char *from, size_t length)
+{
+	if (length >= 8) {
+		memcpy(to, from, 8);
+		if (length > 8)
+			memcpy(to + length - 8, from + length - 8, 8);
+		return;
+	}
+	while (length--)
+		*to++ = *from++;
+}
+
+/*
+ * Messages of a cache line are copied here, by two to four stores that do not depend
+ * on each other: a call of memcpy(3) takes as long as all the rest.
+ */
+static inline void copy_message(void *message, const void *source, size_t length)
+{
+	const char *from = source;
+	char *to = message;
+
+	if (length <= 16) {
+		copy_short(to, from, length);
+	} else if (length > 64) {
+		memcpy(to, from, length);
+	} else {
+		memcpy(to, from, 16);
+		if (length > 32) {
+			memcpy(to + 16, from + 16, 16);
+			memcpy(to + length - 32, from + length - 32, 16);
+		}
+		memcpy(to + length - 16, from + length - 16, 16);
+	}
+}
+
+int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size);
+void ivshmem_sender_reset(struct ivshmem_sender *sender);
+void ivshmem_sender_free(struct ivshmem_sender *sender);
+void ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size);
+
+#endif /* RING_H */

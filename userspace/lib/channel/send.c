@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+
+#include "channel.h"
+#include "session.h"
+#include "transfer.h"
+#include "waiting.h"
+
+int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record)
+{
+	struct ivshmem_sender *sender = &channel->sender;
+
+	return sender_learn(sender, &channel->other->consumed) ?:
+	       sender_has_room(sender, record);
+}
+
+static noinline int end_of_session(struct ivshmem_channel *channel)
+{
+	int err = ivshmem_session_check(channel);
+
+	if (err)
+		return ivshmem_waiter_fail(&channel->room, err);
+	ivshmem_wake_other(&channel->link, &channel->room);
+	return 0;
+}
+
+/* After a message was passed on; no fence here: see wakeup.h. */
+static inline int look_at_other(struct ivshmem_channel *channel)
+{
+	uint64_t quiet = (uint64_t)channel->room.handled << 32 | channel->other_epoch;
+
+	__atomic_store_n(&channel->own->messages, channel->sender.count, __ATOMIC_RELAXED);
+	if (unlikely(__atomic_load_n(&channel->other->epoch_and_receiver, __ATOMIC_RELAXED) !=
+		     quiet))
+		return end_of_session(channel);
+	return 0;
+}
+
+static inline int pass_on(struct ivshmem_channel *channel)
+{
+	sender_pass(&channel->sender);
+	return look_at_other(channel);
+}
+
+static int wait_for_room(struct ivshmem_channel *channel, uint64_t record, int timeout_ms)
+{
+	int err = 0;
+
+	if (channel->sender.held_header)
+		err = pass_on(channel);
+	if (!err)
+		err = ivshmem_wait_for(channel, &channel->room, ivshmem_room_is_there, record,
+				       timeout_ms);
+	return ivshmem_waiter_fail(&channel->room, err);
+}
+
+static inline int find_room(struct ivshmem_channel *channel, size_t length, int timeout_ms)
+{
+	uint64_t record = ivshmem_record_size(length);
+	int err = 0;
+
+	if (unlikely(channel->room.failed))
+		return channel->room.failed;
+	if (unlikely(length > channel->max_length))
+		return -EMSGSIZE;
+	if (unlikely(!sender_has_room(&channel->sender, record)))
+		err = wait_for_room(channel, record, timeout_ms);
+	if (unlikely(!err && !ivshmem_session_has_end(channel)))
+		err = ivshmem_waiter_fail(&channel->room, -ECONNRESET);
+	return err;
+}
+
+static inline bool is_idle(const struct ivshmem_channel *channel)
+{
+	return !channel->reserved && !channel->room.failed && !channel->sender.held_header &&
+	       sender_can_rest(&channel->sender) && ivshmem_session_has_end(channel);
+}
+
+static noinline int send_record(struct ivshmem_channel *channel, const void *buffer, size_t length,
+				int timeout_ms)
+{
+	char *room;
+	int err;
+
+	if (unlikely(channel->reserved))
+		return -EBUSY;
+	err = find_room(channel, length, timeout_ms);
+	if (unlikely(err))
+		return err;
+	if (length <= sizeof(channel->mailbox.own->message))
+		mailbox_tell(&channel->mailbox);
+	room = sender_reserve(&channel->sender, ivshmem_record_size(length));
+	copy_message(room, buffer, length);
+	sender_commit(&channel->sender, (uint32_t)length, channel->sender.held_header);
+	return pass_on(channel);
+}
+
+int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer, size_t length,
+			 int timeout_ms)
+{
+	if (unlikely(!channel || (!buffer && length)))
+		return -EINVAL;
+	if (length > sizeof(channel->mailbox.own->message) || !is_idle(channel) ||
+	    !mailbox_send(&channel->mailbox, channel->sender.count + 1, buffer, length))
+		return send_record(channel, buffer, length, timeout_ms);
+	channel->sender.count++;
+	return look_at_other(channel);
+}
+
+int ivshmem_channel_reserve(struct ivshmem_channel *channel, void **buffer, size_t length,
+			    int timeout_ms)
+{
+	int err;
+
+	if (unlikely(!channel || !buffer))
+		return -EINVAL;
+	err = find_room(channel, length, timeout_ms);
+	if (unlikely(err))
+		return err;
+	*buffer = sender_reserve(&channel->sender, ivshmem_record_size(length));
+	channel->reserved = true;
+	channel->reserved_length = length;
+	return 0;
+}
+
+int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length, unsigned int flags)
+{
+	if (unlikely(!channel || !channel->reserved || length > channel->reserved_length ||
+		     flags & ~IVSHMEM_MORE))
+		return -EINVAL;
+	channel->reserved = false;
+	if (unlikely(channel->room.failed))
+		return channel->room.failed;
+	if (unlikely(!ivshmem_session_has_end(channel)))
+		return ivshmem_waiter_fail(&channel->room, -ECONNRESET);
+	sender_commit(&channel->sender, (uint32_t)length,
+		      flags & IVSHMEM_MORE || channel->sender.held_header);
+	return flags & IVSHMEM_MORE ? 0 : pass_on(channel);
+}

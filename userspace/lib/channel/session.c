@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How two ends start afresh, whatever became of the ones before.
+ *
+ * An end announces itself by a new epoch. Each end then tells the epoch of the other
+ * that it has seen: from there on it reads nothing that an earlier one wrote. Only
+ * when the other has seen it does an end reset its ring and what it says it has
+ * consumed, and tells so (ready). With both ready, both start at position 0.
+ *
+ * Every word is written by one end only, so that a program which dies between two
+ * of these steps leaves nothing that the next one at its end does not overwrite.
+ */
+#include <errno.h>
+#include <sys/random.h>
+
+#include "system/system.h"
+#include "session.h"
+
+#define AGREE_PAUSE_NS		20000
+#define AGREE_LONGEST_NS	1000000
+
+/*
+ * After a new format the epochs must not be those of before: a program that has not
+ * looked meanwhile would take them for its own.
+ */
+static uint32_t random_epoch(void)
+{
+	uint32_t epoch = 0;
+
+	if (getrandom(&epoch, sizeof(epoch), GRND_NONBLOCK) != sizeof(epoch))
+		epoch = (uint32_t)ivshmem_now();
+	return epoch;
+}
+
+/* Nothing passes until the next session has begun. */
+void ivshmem_session_leave(struct ivshmem_channel *channel)
+{
+	channel->room.failed = -ENOTCONN;
+	channel->news.failed = -ENOTCONN;
+	channel->reserved = false;
+	channel->read_left = 0;
+}
+
+/*
+ * Takes the end over from whoever had it at that epoch. -EBUSY: somebody else was
+ * faster. A program that ends in between leaves an end that is free.
+ */
+int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool locked)
+{
+	struct ivshmem_slot_end *own = channel->own;
+	uint32_t attaching = ((from ?: random_epoch()) & ~3u) + 4 + END_ATTACHING;
+
+	if (!__atomic_compare_exchange_n(&own->epoch, &from, attaching, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return -EBUSY;
+	__atomic_store_n(&own->seen, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->ready, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->receiver, WAITING_AWAKE, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->sender, WAITING_AWAKE, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->messages, 0, __ATOMIC_RELAXED);
+	ivshmem_link_tell(&channel->link, own, channel->slot, locked);
+	channel->other_epoch = 0;
+	channel->epoch = attaching - END_ATTACHING + END_ATTACHED;
+	if (!__atomic_compare_exchange_n(&own->epoch, &attaching, channel->epoch, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return -EBUSY;
+	return 0;
+}
+
+static void reset_own(struct ivshmem_channel *channel)
+{
+	const struct ivshmem_receiver *receiver = &channel->receiver;
+
+	ivshmem_sender_reset(&channel->sender);
+	mailbox_reset(&channel->mailbox);
+	ivshmem_receiver_init(&channel->receiver, receiver->data, receiver->size);
+	__atomic_store_n(&channel->own->consumed, 0, __ATOMIC_RELAXED);
+}
+
+static void begin(struct ivshmem_channel *channel, uint32_t epoch)
+{
+	const struct ivshmem_slot_end *other = channel->other;
+	struct ivshmem_slot_end *own = channel->own;
+
+	channel->other_epoch = epoch;
+	__atomic_store_n(&channel->other_died, false, __ATOMIC_RELAXED);
+	ivshmem_link_learn(&channel->link, other);
+	ivshmem_waiter_init(&channel->room, &own->sender, &other->receiver,
+			    &own->receiver_bell, &other->sender_bell);
+	ivshmem_waiter_init(&channel->news, &own->receiver, &other->sender,
+			    &own->sender_bell, &other->receiver_bell);
+}
+
+/* One look at the other end: 1 once both are ready. @reset_for is the epoch of it. */
+static int advance(struct ivshmem_channel *channel, uint32_t *reset_for)
+{
+	const struct ivshmem_slot_end *other = channel->other;
+	struct ivshmem_slot_end *own = channel->own;
+	uint32_t epoch = __atomic_load_n(&other->epoch, __ATOMIC_ACQUIRE);
+
+	if (!ivshmem_session_has_end(channel))
+		return -EBUSY;
+	/* It began, and was closed before this end looked again: what it sent is there. */
+	if (*reset_for && epoch != *reset_for &&
+	    __atomic_load_n(&other->closed, __ATOMIC_RELAXED) == *reset_for) {
+		begin(channel, *reset_for);
+		return 1;
+	}
+	if (epoch % 4 != END_ATTACHED)
+		return 0;
+	if (__atomic_load_n(&own->seen, __ATOMIC_RELAXED) != epoch)
+		__atomic_store_n(&own->seen, epoch, __ATOMIC_RELEASE);
+	if (__atomic_load_n(&other->seen, __ATOMIC_ACQUIRE) != channel->epoch)
+		return 0;
+	if (*reset_for != epoch) {
+		reset_own(channel);
+		__atomic_store_n(&own->ready, epoch, __ATOMIC_RELEASE);
+		*reset_for = epoch;
+	}
+	if (__atomic_load_n(&other->ready, __ATOMIC_ACQUIRE) != channel->epoch)
+		return 0;
+	/* Only now is what this epoch has said known to be of this epoch. */
+	if (__atomic_load_n(&other->epoch, __ATOMIC_ACQUIRE) != epoch)
+		return 0;
+	begin(channel, epoch);
+	return 1;
+}
+
+int ivshmem_session_agree(struct ivshmem_channel *channel, int64_t deadline)
+{
+	int64_t pause = AGREE_PAUSE_NS;
+	uint32_t reset_for = 0;
+	int err;
+
+	while (!(err = advance(channel, &reset_for))) {
+		err = ivshmem_pause(&pause, AGREE_LONGEST_NS, deadline);
+		if (err)
+			return err;
+	}
+	return err < 0 ? err : 0;
+}
+
+/* The other end takes what was sent, and is told that no more will come. */
+void ivshmem_session_end(struct ivshmem_channel *channel)
+{
+	uint32_t epoch = channel->epoch;
+
+	if (channel->other_epoch && ivshmem_session_has_end(channel))
+		__atomic_store_n(&channel->own->closed, epoch, __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(&channel->own->epoch, &epoch,
+				    epoch - END_ATTACHED + END_CLOSED, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	if (!channel->other_epoch)
+		return;
+	ivshmem_wake_other(&channel->link, &channel->room);
+	ivshmem_wake_other(&channel->link, &channel->news);
+}

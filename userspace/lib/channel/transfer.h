@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What sending and receiving have in common, and what others ask them.
+ */
+#ifndef TRANSFER_H
+#define TRANSFER_H
+
+#include <errno.h>
+
+#include "channel.h"
+
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
+
+/* What is told once is told by another name from then on. */
+static inline int ivshmem_waiter_fail(struct ivshmem_waiter *waiter, int err)
+{
+	if (err == -ECONNRESET)
+		waiter->failed = -ENOTCONN;
+	else if (err == -EPIPE || err == -EPROTO || err == -ENODEV)
+		waiter->failed = err;
+	return err;
+}
+
+/* send.c: is there room for a record of so many bytes? */
+int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record);
+
+/* receive.c */
+int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused);
+void ivshmem_tell_released(struct ivshmem_channel *channel);
+
+#endif /* TRANSFER_H */

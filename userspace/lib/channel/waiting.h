@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WAITING_H
+#define WAITING_H
+
+#include "channel.h"
+
+/* Is what is waited for there? 1, 0, or a negative errno. */
+typedef int (*ivshmem_ready_fn)(struct ivshmem_channel *channel, uint64_t need);
+
+int ivshmem_look(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready, uint64_t need);
+void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
+			   int64_t now);
+int ivshmem_wait_for(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
+		     ivshmem_ready_fn is_ready, uint64_t need, int timeout_ms);
+
+#endif /* WAITING_H */

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <ivshmem/doorbell.h>
+
+#include "client/client.h"
+#include "region/region.h"
+#include "system/system.h"
+
+#define BUSY_POLL_TRIES	8
+
+/* NULL: a plain region, or one whose interrupts are out of reach. */
+static const struct ivshmem_doorbell *doorbell_of(const struct ivshmem *shm)
+{
+	return shm->kind == IVSHMEM_DOORBELL ? shm->backend->doorbell : NULL;
+}
+
+int ivshmem_peer_id(const struct ivshmem *shm)
+{
+	if (!shm)
+		return -EINVAL;
+	return doorbell_of(shm) ? doorbell_of(shm)->peer_id(shm) : -ENOTSUP;
+}
+
+int ivshmem_vectors(const struct ivshmem *shm)
+{
+	if (!shm)
+		return -EINVAL;
+	return doorbell_of(shm) ? doorbell_of(shm)->vectors(shm) : 0;
+}
+
+int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector)
+{
+	if (!shm || peer > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
+		return -EINVAL;
+	if (!doorbell_of(shm))
+		return -ENOTSUP;
+	/* What was stored before is there before the ring is. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return doorbell_of(shm)->ring(shm, peer, vector);
+}
+
+int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector)
+{
+	if (!shm)
+		return -EINVAL;
+	if (!doorbell_of(shm))
+		return -ENOTSUP;
+	if (vector >= (unsigned int)ivshmem_vectors(shm))
+		return -EINVAL;
+	return doorbell_of(shm)->event_fd(shm, vector);
+}
+
+/*
+ * -EAGAIN: there are none, or another thread was faster. A peer that holds the
+ * eventfd, too, may have made it a blocking one again: that must not stop us.
+ */
+static int take_rings(int fd)
+{
+	uint64_t count;
+	struct iovec buffer = { &count, sizeof(count) };
+	ssize_t length = preadv2(fd, &buffer, 1, -1, RWF_NOWAIT);
+
+	if (length < 0 && errno == EOPNOTSUPP)	/* before Linux 5.8 */
+		length = read(fd, &count, sizeof(count));
+	if (length < 0)
+		return -errno;
+	return count > INT_MAX ? INT_MAX : (int)count;
+}
+
+static bool is_gone(const struct ivshmem *shm)
+{
+	struct pollfd poller = { .fd = shm->fd };
+
+	return shm->backend->side == IVSHMEM_GUEST && poll(&poller, 1, 0) > 0;
+}
+
+/*
+ * Asks again and again, without sleep: the rings, or -EAGAIN where none came. The
+ * clock is looked at once in a while: some guests have a slow one.
+ */
+static int busy_poll(const struct ivshmem *shm, int fd, int64_t deadline)
+{
+	int64_t end = ivshmem_now() + shm->busy_poll_us * NS_PER_US;
+	unsigned int tries = 0;
+	int taken;
+
+	do {
+		taken = take_rings(fd);
+		if (taken != -EAGAIN)
+			return is_gone(shm) ? -ENODEV : taken;
+	} while (++tries % BUSY_POLL_TRIES ||
+		 (ivshmem_now() < end && !ivshmem_deadline_passed(deadline)));
+	return -EAGAIN;
+}
+
+/*
+ * A device that goes signals its eventfds after it was marked gone, so the device
+ * must be looked at last: poll(2) keeps to the order.
+ */
+static int wait_for_ring(const struct ivshmem *shm, int fd, int64_t deadline)
+{
+	struct pollfd pollers[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = shm->backend->side == IVSHMEM_GUEST ? shm->fd : -1 },
+	};
+	int err;
+
+	err = ivshmem_poll_until(pollers, 2, deadline);
+	if (err)
+		return err;
+	return pollers[1].revents ? -ENODEV : 0;
+}
+
+int ivshmem_set_busy_poll(struct ivshmem *shm, unsigned int microseconds)
+{
+	if (!shm)
+		return -EINVAL;
+	if (!doorbell_of(shm))
+		return -ENOTSUP;
+	shm->busy_poll_us = microseconds;
+	return 0;
+}
+
+int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms)
+{
+	int64_t deadline = ivshmem_deadline(timeout_ms);
+	int fd = ivshmem_event_fd(shm, vector);
+	int taken;
+
+	if (fd < 0)
+		return fd;
+	taken = shm->busy_poll_us ? busy_poll(shm, fd, deadline) : -EAGAIN;
+	while (taken == -EAGAIN) {
+		taken = wait_for_ring(shm, fd, deadline);
+		if (!taken)
+			taken = take_rings(fd);
+	}
+	/* What the peer stored before it rang is there. */
+	atomic_thread_fence(memory_order_acquire);
+	return taken;
+}

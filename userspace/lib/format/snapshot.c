@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "format.h"
+
+#define UUID_TEXT_SIZE	37
+
+struct layout_end {
+	enum ivshmem_end_state state;
+	uint32_t pid;
+	uint64_t messages;
+};
+
+struct layout_channel {
+	char name[IVSHMEM_CHANNEL_NAME_SIZE];	/* empty: never created */
+	struct layout_end ends[2];
+};
+
+struct ivshmem_layout {
+	struct ivshmem_superblock superblock;
+	char uuid[UUID_TEXT_SIZE];
+	struct layout_channel channels[];
+};
+
+static void write_uuid(char text[UUID_TEXT_SIZE], const uint8_t uuid[16])
+{
+	int i, at = 0;
+
+	for (i = 0; i < 16; i++)
+		at += sprintf(text + at, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+			      uuid[i]);
+}
+
+static void read_end(struct layout_end *to, const struct ivshmem_slot *slots, unsigned int slot,
+		     unsigned int side, int lock_fd)
+{
+	const struct ivshmem_slot_end *end = &slots[slot].ends[side];
+
+	to->state = ivshmem_end_state_of(slots, slot, side, lock_fd);
+	if (to->state != IVSHMEM_END_FREE)
+		to->pid = __atomic_load_n(&end->pid, __ATOMIC_RELAXED);
+	to->messages = __atomic_load_n(&end->messages, __ATOMIC_RELAXED);
+}
+
+static void read_channel(struct layout_channel *to, const struct ivshmem_slot *slots,
+			 unsigned int slot, int lock_fd)
+{
+	unsigned int side;
+
+	if (!__atomic_load_n(&slots[slot].key, __ATOMIC_ACQUIRE))
+		return;
+	memcpy(to->name, slots[slot].name, sizeof(to->name));
+	if (!to->name[0] || !ivshmem_is_name(to->name, sizeof(to->name)))
+		strcpy(to->name, "?");
+	for (side = 0; side < 2; side++)
+		read_end(&to->ends[side], slots, slot, side, lock_fd);
+}
+
+static int read_channels(struct ivshmem_layout *layout, struct ivshmem *shm)
+{
+	unsigned int i, count = layout->superblock.channels;
+	int lock_fd = ivshmem_lock_fd_open(shm);
+	struct ivshmem_window window;
+	int err;
+
+	err = ivshmem_window_map(&window, shm, SLOTS_OFFSET, count * sizeof(struct ivshmem_slot));
+	if (!err) {
+		for (i = 0; i < count; i++)
+			read_channel(&layout->channels[i], window.data, i, lock_fd);
+		ivshmem_window_unmap(&window);
+	}
+	if (lock_fd >= 0)
+		close(lock_fd);
+	return err;
+}
+
+int ivshmem_layout_read(struct ivshmem_layout **out, struct ivshmem *shm)
+{
+	struct ivshmem_superblock superblock;
+	struct ivshmem_layout *layout;
+	int err;
+
+	if (!out || !shm)
+		return -EINVAL;
+	err = ivshmem_superblock_read(shm, &superblock);
+	if (err)
+		return err;
+	layout = calloc(1, sizeof(*layout) + superblock.channels * sizeof(layout->channels[0]));
+	if (!layout)
+		return -ENOMEM;
+	layout->superblock = superblock;
+	write_uuid(layout->uuid, superblock.uuid);
+	err = read_channels(layout, shm);
+	if (err) {
+		free(layout);
+		return err;
+	}
+	*out = layout;
+	return 0;
+}
+
+void ivshmem_layout_free(struct ivshmem_layout *layout)
+{
+	free(layout);
+}
+
+const char *ivshmem_layout_label(const struct ivshmem_layout *layout)
+{
+	return layout->superblock.label;
+}
+
+const char *ivshmem_layout_uuid(const struct ivshmem_layout *layout)
+{
+	return layout->uuid;
+}
+
+unsigned int ivshmem_layout_channels(const struct ivshmem_layout *layout)
+{
+	return layout->superblock.channels;
+}
+
+uint64_t ivshmem_layout_ring_size(const struct ivshmem_layout *layout)
+{
+	return layout->superblock.ring_size;
+}
+
+const char *ivshmem_layout_name(const struct ivshmem_layout *layout, unsigned int index)
+{
+	if (index >= layout->superblock.channels || !layout->channels[index].name[0])
+		return NULL;
+	return layout->channels[index].name;
+}
+
+static const struct layout_end *end_of(const struct ivshmem_layout *layout, unsigned int index,
+				       enum ivshmem_end end)
+{
+	static const struct layout_end none;
+
+	if (index >= layout->superblock.channels || (unsigned int)end > IVSHMEM_END_CONNECTOR)
+		return &none;
+	return &layout->channels[index].ends[end];
+}
+
+enum ivshmem_end_state ivshmem_layout_state(const struct ivshmem_layout *layout,
+					    unsigned int index, enum ivshmem_end end)
+{
+	return end_of(layout, index, end)->state;
+}
+
+uint32_t ivshmem_layout_pid(const struct ivshmem_layout *layout, unsigned int index,
+			    enum ivshmem_end end)
+{
+	return end_of(layout, index, end)->pid;
+}
+
+uint64_t ivshmem_layout_messages(const struct ivshmem_layout *layout, unsigned int index,
+				 enum ivshmem_end end)
+{
+	return end_of(layout, index, end)->messages;
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "superblock.h"
+
+/* A label or a channel's name that fills up to @size bytes with its closing zero. */
+bool ivshmem_is_name(const char *name, size_t size)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+";
+	size_t length = strnlen(name, size);
+
+	return length < size && name[0] != '.' && strspn(name, allowed) == length;
+}
+
+uint32_t ivshmem_superblock_crc(const struct ivshmem_superblock *superblock)
+{
+	return ivshmem_crc32(superblock, offsetof(struct ivshmem_superblock, crc));
+}
+
+static bool is_whole(const struct ivshmem_superblock *superblock, uint64_t size)
+{
+	uint64_t rings = superblock->region_size - superblock->rings_offset;
+
+	return superblock->crc == ivshmem_superblock_crc(superblock) &&
+	       superblock->region_size == size &&
+	       superblock->channels >= 1 && superblock->channels <= IVSHMEM_MAX_CHANNELS &&
+	       superblock->rings_offset % RING_UNIT == 0 &&
+	       superblock->rings_offset >= ivshmem_slot_offset(superblock->channels) &&
+	       superblock->rings_offset < size &&
+	       superblock->ring_size % RING_UNIT == 0 &&
+	       superblock->ring_size >= RING_UNIT && superblock->ring_size <= MAX_RING_SIZE &&
+	       rings / superblock->ring_size / 2 >= superblock->channels &&
+	       ivshmem_is_name(superblock->label, sizeof(superblock->label));
+}
+
+bool ivshmem_is_zero(const void *data, size_t size)
+{
+	const char *byte = data;
+
+	return !size || (!byte[0] && !memcmp(byte, byte + 1, size - 1));
+}
+
+/*
+ * What is at the start of a region of @size bytes, as a copy that can be trusted where
+ * this returns 0.
+ */
+int ivshmem_superblock_examine(const void *page, uint64_t size,
+			       struct ivshmem_superblock *superblock)
+{
+	memcpy(superblock, page, sizeof(*superblock));
+	atomic_signal_fence(memory_order_seq_cst);
+	if (superblock->magic != IVSHMEM_MAGIC)
+		return ivshmem_is_zero(page, SUPERBLOCK_SIZE) ? -ENOMEDIUM : -EMEDIUMTYPE;
+	if (superblock->version > IVSHMEM_FORMAT_VERSION)
+		return -EPROTONOSUPPORT;
+	if (superblock->version != IVSHMEM_FORMAT_VERSION || !is_whole(superblock, size))
+		return -EUCLEAN;
+	return 0;
+}
+
+/* A checked copy. */
+int ivshmem_superblock_read(struct ivshmem *shm, struct ivshmem_superblock *superblock)
+{
+	struct ivshmem_window window;
+	int err;
+
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		return -ENOTSUP;
+	if (shm->size < SUPERBLOCK_SIZE)
+		return -ENOMEDIUM;
+	err = ivshmem_window_map(&window, shm, 0, SUPERBLOCK_SIZE);
+	if (err)
+		return err;
+	err = ivshmem_superblock_examine(window.data, shm->size, superblock);
+	ivshmem_window_unmap(&window);
+	return err;
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "system/system.h"
+#include "kinds.h"
+
+static int check_size(const struct ivshmem *shm)
+{
+	if (!shm->size)
+		return -ENODATA;
+	if (shm->size % (uint64_t)sysconf(_SC_PAGESIZE))
+		return -EINVAL;
+	if (shm->size > SIZE_MAX)
+		return -EFBIG;
+	return 0;
+}
+
+/* Takes @fd over where it succeeds. */
+int ivshmem_attach(struct ivshmem **out, int fd,
+		   const struct ivshmem_backend *backend, bool readonly)
+{
+	struct ivshmem *shm = calloc(1, sizeof(*shm));
+	int err;
+
+	if (!shm)
+		return -ENOMEM;
+	shm->backend = backend;
+	shm->fd = fd;
+	shm->readonly = readonly;
+	shm->lock_fd = -1;
+	shm->look_fd = -1;
+
+	err = ivshmem_path_of(fd, &shm->path);
+	if (err)
+		goto err_free_shm;
+	err = backend->probe(shm);
+	if (err)
+		goto err_free_path;
+	err = check_size(shm);
+	if (err)
+		goto err_release;
+	*out = shm;
+	return 0;
+
+err_release:
+	if (backend->release)
+		backend->release(shm);
+err_free_path:
+	free(shm->path);
+err_free_shm:
+	free(shm);
+	return err;
+}
+
+void ivshmem_close(struct ivshmem *shm)
+{
+	if (!shm)
+		return;
+	if (shm->data)
+		munmap(shm->data, (size_t)shm->size);
+	if (shm->backend->release)
+		shm->backend->release(shm);
+	if (shm->lock_fd >= 0)
+		close(shm->lock_fd);
+	if (shm->look_fd >= 0)
+		close(shm->look_fd);
+	close(shm->fd);
+	free(shm->path);
+	free(shm);
+}
+
+int ivshmem_map_fd(struct ivshmem *shm)
+{
+	int prot = shm->readonly ? PROT_READ : PROT_READ | PROT_WRITE;
+	void *data = mmap(NULL, (size_t)shm->size, prot, MAP_SHARED, shm->fd, 0);
+
+	if (data == MAP_FAILED)
+		return -errno;
+	shm->data = data;
+	return 0;
+}
+
+int ivshmem_map(struct ivshmem *shm)
+{
+	if (!shm)
+		return -EINVAL;
+	if (shm->data)
+		return -EBUSY;
+	return shm->backend->map(shm);
+}
+
+int ivshmem_unmap(struct ivshmem *shm)
+{
+	if (!shm || !shm->data)
+		return -EINVAL;
+	if (munmap(shm->data, (size_t)shm->size) < 0)
+		return -errno;
+	shm->data = NULL;
+	return 0;
+}
+
+void *ivshmem_data(const struct ivshmem *shm)
+{
+	return shm ? shm->data : NULL;
+}
+
+int ivshmem_sync(struct ivshmem *shm)
+{
+	if (!shm || !shm->data)
+		return -EINVAL;
+	atomic_thread_fence(memory_order_seq_cst);
+	if (msync(shm->data, (size_t)shm->size, MS_SYNC) < 0)
+		return -errno;
+	return shm->backend->check(shm);
+}
+
+int ivshmem_check(const struct ivshmem *shm)
+{
+	return shm ? shm->backend->check(shm) : -EINVAL;
+}
+
+int ivshmem_fd(const struct ivshmem *shm)
+{
+	return shm ? shm->fd : -EINVAL;
+}
+
+uint64_t ivshmem_size(const struct ivshmem *shm)
+{
+	return shm ? shm->size : 0;
+}
+
+const char *ivshmem_path(const struct ivshmem *shm)
+{
+	return shm ? shm->path : NULL;
+}
+
+const char *ivshmem_location(const struct ivshmem *shm)
+{
+	if (!shm)
+		return NULL;
+	return shm->address[0] ? shm->address : shm->path;
+}
+
+int ivshmem_side(const struct ivshmem *shm)
+{
+	return shm ? (int)shm->backend->side : -EINVAL;
+}
+
+int ivshmem_kind(const struct ivshmem *shm)
+{
+	return shm ? (int)shm->kind : -EINVAL;
+}
+
+const char *ivshmem_mapping(const struct ivshmem *shm)
+{
+	return shm ? shm->mapping : NULL;
+}
+
+uint64_t ivshmem_page_size(const struct ivshmem *shm)
+{
+	return shm ? shm->page_size : 0;
+}
+
+int ivshmem_export_dmabuf(struct ivshmem *shm, uint64_t offset, uint64_t len,
+			  unsigned int flags)
+{
+	if (!shm || flags & ~IVSHMEM_RDONLY)
+		return -EINVAL;
+	if (!len || (offset | len) % (uint64_t)sysconf(_SC_PAGESIZE) ||
+	    offset >= shm->size || len > shm->size - offset)
+		return -EINVAL;
+	if (shm->readonly && !(flags & IVSHMEM_RDONLY))
+		return -EACCES;
+	if (!shm->backend->export_dmabuf)
+		return -ENOTSUP;
+	return shm->backend->export_dmabuf(shm, offset, len, flags & IVSHMEM_RDONLY);
+}
+
+const char *ivshmem_cache(const struct ivshmem *shm)
+{
+	return shm ? shm->cache : NULL;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An open region: what all kinds of it have in common, and the table of what differs
+ * from one kind to the next. Parts of it can be mapped by themselves, as windows.
+ */
+#ifndef REGION_H
+#define REGION_H
+
+#include <stdbool.h>
+
+#include <ivshmem/region.h>
+
+#include "devices/devices.h"
+
+struct ivshmem_channel;
+struct ivshmem_connection;
+
+/**
+ * struct ivshmem_doorbell - How a region with interrupts notifies.
+ * @peer_id: The ID of this end.
+ * @vectors: The number of vectors of this end.
+ * @ring: Ring a vector of a peer, both in range.
+ * @event_fd: The eventfd of a vector, non-blocking; owned by the handle.
+ */
+struct ivshmem_doorbell {
+	int (*peer_id)(const struct ivshmem *shm);
+	int (*vectors)(const struct ivshmem *shm);
+	int (*ring)(struct ivshmem *shm, unsigned int peer, unsigned int vector);
+	int (*event_fd)(struct ivshmem *shm, unsigned int vector);
+};
+
+/**
+ * struct ivshmem_backend - What differs from one kind of region to the next.
+ * @side: Which end of the region this is.
+ * @probe: Fill in the facts of a handle that has its descriptor and path.
+ * @map: Map the region, mostly through ivshmem_map_fd().
+ * @check: Is the region still there, and as large as it was?
+ * @release: Undo @probe, and what came after it; NULL where there is nothing.
+ * @export_dmabuf: Make a dma-buf of a range that was checked; NULL where there is no
+ *	way to.
+ * @doorbell: For regions of kind IVSHMEM_DOORBELL; NULL where it is out of reach.
+ */
+struct ivshmem_backend {
+	enum ivshmem_region_side side;
+	int (*probe)(struct ivshmem *shm);
+	int (*map)(struct ivshmem *shm);
+	int (*check)(const struct ivshmem *shm);
+	void (*release)(struct ivshmem *shm);
+	int (*export_dmabuf)(struct ivshmem *shm, uint64_t offset, uint64_t len, bool readonly);
+	const struct ivshmem_doorbell *doorbell;
+};
+
+struct ivshmem {
+	const struct ivshmem_backend *backend;
+	int fd;
+	bool readonly;
+	enum ivshmem_region_kind kind;
+	uint64_t size;
+	void *data;
+	char *path;
+	char address[PCI_ADDRESS_SIZE];	/* empty on the host */
+	const char *mapping;
+	const char *cache;
+	uint64_t page_size;
+	unsigned int vectors;		/* of a guest's device */
+	int *event_fds;			/* of a guest's device: -1 until asked for */
+	unsigned int busy_poll_us;
+	struct ivshmem_connection *connection;	/* of a "unix:" region */
+	struct ivshmem_channel *channels;
+	int lock_fd;			/* -1 until a channel needs it */
+	int look_fd;			/* likewise; has no locks, so shows the others' */
+};
+
+/**
+ * struct ivshmem_window - A part of a region that is mapped by itself.
+ * @data: The first byte asked for.
+ * @base: What was mapped, whole pages.
+ * @size: How much of it.
+ */
+struct ivshmem_window {
+	void *data;
+	void *base;
+	size_t size;
+};
+
+/* window.c */
+uint64_t ivshmem_window_unit(const struct ivshmem *shm);
+int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
+		       uint64_t offset, uint64_t size);
+int ivshmem_window_map_twice(struct ivshmem_window *window, const struct ivshmem *shm,
+			     uint64_t offset, uint64_t size);
+void ivshmem_window_unmap(struct ivshmem_window *window);
+
+#endif /* REGION_H */

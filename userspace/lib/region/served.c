@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/client.h"
+#include "system/system.h"
+#include "kinds.h"
+
+/*
+ * The region's descriptor, for the caller to keep. One for reading is opened
+ * anew: a mapping of a writable file could be made writable at any time.
+ */
+static int take_region(struct ivshmem_connection *connection, bool readonly)
+{
+	int fd = connection->protocol.region;
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+	int reopened;
+
+	if (flags < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (flags & O_PATH || !S_ISREG(st.st_mode))
+		return -EPROTO;
+	if (!readonly && (flags & O_ACCMODE) != O_RDWR)
+		return -EACCES;
+	connection->protocol.region = -1;
+	if (!readonly)
+		return fd;
+	reopened = ivshmem_path_reopen(fd, O_RDONLY);
+	close(fd);
+	return reopened;
+}
+
+int ivshmem_served_open(struct ivshmem **shm, const char *path, bool readonly)
+{
+	struct ivshmem_connection *connection = NULL;
+	int fd, err;
+
+	err = ivshmem_connection_open(&connection, path);
+	if (err)
+		return err;
+	fd = take_region(connection, readonly);
+	if (fd < 0) {
+		err = fd;
+		goto err_close_connection;
+	}
+	err = ivshmem_attach(shm, fd, &ivshmem_served_backend, readonly);
+	if (err)
+		goto err_close_fd;
+	(*shm)->connection = connection;
+	/* What the region's file is called is the server's business, if it has a name. */
+	free((*shm)->path);
+	(*shm)->path = connection->path;
+	connection->path = NULL;
+	return 0;
+
+err_close_fd:
+	close(fd);
+err_close_connection:
+	ivshmem_connection_close(connection);
+	return err;
+}
+
+static int served_probe(struct ivshmem *shm)
+{
+	int err;
+
+	err = ivshmem_file_probe(shm);
+	shm->kind = IVSHMEM_DOORBELL;
+	return err;
+}
+
+static void served_release(struct ivshmem *shm)
+{
+	if (shm->connection)
+		ivshmem_connection_close(shm->connection);
+}
+
+static int served_peer_id(const struct ivshmem *shm)
+{
+	return shm->connection->protocol.self.id;
+}
+
+static int served_vectors(const struct ivshmem *shm)
+{
+	return shm->connection->protocol.self.vectors;
+}
+
+/*
+ * A counter that is full says already all that there is to say. The server could
+ * have made the eventfd a blocking one again, so it is asked first.
+ */
+static int signal_event_fd(int fd)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLOUT };
+	const uint64_t one = 1;
+
+	if (poll(&poller, 1, 0) < 1 || !(poller.revents & POLLOUT))
+		return 0;
+	return write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+static int served_ring(struct ivshmem *shm, unsigned int id, unsigned int vector)
+{
+	const struct ivshmem_peer *peer;
+	int err = -ENXIO;
+
+	pthread_mutex_lock(&shm->connection->lock);
+	peer = ivshmem_protocol_find(&shm->connection->protocol, id);
+	if (peer && vector < peer->vectors)
+		err = signal_event_fd(peer->fds[vector]);
+	pthread_mutex_unlock(&shm->connection->lock);
+	return err;
+}
+
+static int served_event_fd(struct ivshmem *shm, unsigned int vector)
+{
+	return shm->connection->protocol.self.fds[vector];
+}
+
+static const struct ivshmem_doorbell served_doorbell = {
+	.peer_id = served_peer_id,
+	.vectors = served_vectors,
+	.ring = served_ring,
+	.event_fd = served_event_fd,
+};
+
+const struct ivshmem_backend ivshmem_served_backend = {
+	.side = IVSHMEM_HOST,
+	.probe = served_probe,
+	.map = ivshmem_file_map,
+	.check = ivshmem_file_check,
+	.release = served_release,
+	.doorbell = &served_doorbell,
+};

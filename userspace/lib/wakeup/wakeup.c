@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <ivshmem/doorbell.h>
+
+#include "client/client.h"
+#include "system/system.h"
+#include "wakeup.h"
+
+void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
+			 const uint32_t *other_word, uint32_t *bell, const uint32_t *other_bell)
+{
+	waiter->word = word;
+	waiter->other_word = other_word;
+	waiter->bell = bell;
+	waiter->other_bell = other_bell;
+	waiter->waits = __atomic_load_n(word, __ATOMIC_RELAXED);
+	waiter->handled = 0;
+	waiter->failed = 0;
+	waiter->life_seen = ivshmem_now();
+}
+
+void ivshmem_waiter_close(struct ivshmem_waiter *waiter)
+{
+	if (waiter->epoll >= 0)
+		close(waiter->epoll);
+	waiter->epoll = -1;
+}
+
+void ivshmem_waiter_announce(struct ivshmem_waiter *waiter, enum waiting_state state)
+{
+	if (state == WAITING_DROWSY)
+		waiter->waits += 4;
+	waiter->waits = (waiter->waits & ~3u) + state;
+	__atomic_store_n(waiter->word, waiter->waits, __ATOMIC_RELEASE);
+}
+
+/* --- waking --- */
+
+/* Who is about to sleep, and has not yet, sees that the bell has changed. */
+static void ring_by_futex(uint32_t *bell)
+{
+	__atomic_store_n(bell, __atomic_load_n(bell, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void ring(const struct ivshmem_link *link, struct ivshmem_waiter *waiter)
+{
+	switch (link->wakes_other) {
+	case WAKEUP_DOORBELL:
+		if (link->shm->connection)
+			ivshmem_connection_refresh(link->shm->connection);
+		ivshmem_notify(link->shm, link->other_peer, link->other_vector);
+		break;
+	case WAKEUP_FUTEX:
+		ring_by_futex(waiter->bell);
+		break;
+	case WAKEUP_BACKOFF:
+		break;
+	}
+}
+
+void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *waiter)
+{
+	uint32_t word = __atomic_load_n(waiter->other_word, __ATOMIC_RELAXED);
+
+	if (word == waiter->handled)
+		return;
+	if (word % 4 == WAITING_DROWSY) {
+		atomic_thread_fence(memory_order_seq_cst);
+		word = __atomic_load_n(waiter->other_word, __ATOMIC_RELAXED);
+		if (word % 4 == WAITING_DROWSY)
+			return;
+	}
+	waiter->handled = word;
+	if (word % 4 == WAITING_ASLEEP)
+		ring(link, waiter);
+}
+
+/* --- sleeping --- */
+
+static int watch(int epoll, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.fd = fd };
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/*
+ * Each waiter is told of each ring (edge-triggered), and none takes it away from
+ * another, as it would if it read the eventfd. @timer goes with it, or is -1.
+ */
+int ivshmem_wakeup_watch(const struct ivshmem_link *link, int timer)
+{
+	int event_fd = ivshmem_event_fd(link->shm, link->vector);
+	int epoll, err;
+
+	if (event_fd < 0)
+		return event_fd;
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll < 0)
+		return -errno;
+	err = watch(epoll, event_fd, EPOLLIN | EPOLLET);
+	if (!err && link->shm->backend->side == IVSHMEM_GUEST)
+		err = watch(epoll, link->shm->fd, EPOLLHUP);
+	if (!err && timer >= 0)
+		err = watch(epoll, timer, EPOLLIN | EPOLLET);
+	if (err) {
+		close(epoll);
+		return err;
+	}
+	return epoll;
+}
+
+/* A timer that is not read does not go on. */
+static void take_expirations(int timer)
+{
+	uint64_t count;
+
+	while (read(timer, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+}
+
+/* Takes what was signalled, @timer included. -ENODEV: the device is gone. */
+int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer, int timeout_ms)
+{
+	struct epoll_event events[4];
+	int i, count;
+
+	count = epoll_wait(epoll, events, 4, timeout_ms);
+	if (count < 0)
+		return -errno;
+	for (i = 0; i < count; i++) {
+		if (events[i].data.fd == link->shm->fd)
+			return -ENODEV;
+		if (events[i].data.fd == timer)
+			take_expirations(timer);
+	}
+	return 0;
+}
+
+static int sleep_by_doorbell(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
+			     int64_t ns)
+{
+	if (waiter->epoll < 0) {
+		int epoll = ivshmem_wakeup_watch(link, -1);
+
+		if (epoll < 0)
+			return epoll;
+		waiter->epoll = epoll;
+	}
+	return ivshmem_wakeup_take(link, waiter->epoll, -1,
+				   (int)((ns + NS_PER_MS - 1) / NS_PER_MS));
+}
+
+/* @bell is what the other end's bell was before this end said that it is asleep. */
+static int sleep_by_futex(const struct ivshmem_waiter *waiter, uint32_t bell, int64_t ns)
+{
+	struct timespec time = { .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
+
+	if (!syscall(SYS_futex, waiter->other_bell, FUTEX_WAIT, bell, &time, NULL, 0) ||
+	    errno == ETIMEDOUT || errno == EAGAIN)
+		return 0;
+	return -errno;
+}
+
+/*
+ * Until this end is rung, or @ns have passed. @bell is what the other end's bell was
+ * before this end said that it is asleep.
+ */
+int ivshmem_sleep(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
+		  uint32_t bell, int64_t ns)
+{
+	if (link->wakeup == WAKEUP_DOORBELL)
+		return sleep_by_doorbell(link, waiter, ns);
+	return sleep_by_futex(waiter, bell, ns);
+}

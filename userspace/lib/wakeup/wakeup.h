@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a program that sleeps is woken by the one that passes something on to it.
+ *
+ * Who waits looks at memory for a while, then says that it grows drowsy, looks on
+ * for DROWSY_NS, says that it is asleep, passes a full fence, looks a last time,
+ * and sleeps. Who has passed something on looks at that word:
+ *
+ *   asleep: ring, once for each sleep.
+ *   drowsy: pass a full fence, and look again. Either the word now says asleep; or
+ *           it was not written yet when this end looked after its fence, so that
+ *           the other end's last look, after its own fence, sees what was passed on.
+ *   awake:  nothing. There is no fence on this path, and a processor may look at the
+ *           word before its own store is visible to others. Then the store was on
+ *           its way when the other end still was awake: it has at least DROWSY_NS to
+ *           arrive before the last look. Stores do not stay in a processor for
+ *           microseconds; they leave as soon as the cache line is there, whatever
+ *           the thread does (Morrison and Afek, "Temporally bounding TSO for
+ *           fence-free asymmetric synchronization", 2015, builds on the same).
+ *
+ * A ring that comes between the last look and the sleep is not lost: an eventfd keeps
+ * it, and for a futex each ring changes the word that is slept on, which was read
+ * before this end said that it is asleep.
+ *
+ * So that correctness does not hang on the length of that time, no sleep is for ever:
+ * the first lasts FIRST_SLEEP_NS, later ones LATER_SLEEP_NS. A store that took
+ * longer than DROWSY_NS makes a message late; none is lost. These looks also
+ * notice what rings nobody: that the other end's program is dead, or was replaced.
+ */
+#ifndef WAKEUP_H
+#define WAKEUP_H
+
+#include "format/format.h"
+
+#define DROWSY_NS		10000
+#define FIRST_SLEEP_NS		1000000ll
+#define LATER_SLEEP_NS		1000000000ll
+
+enum ivshmem_wakeup {
+	WAKEUP_BACKOFF,
+	WAKEUP_FUTEX,
+	WAKEUP_DOORBELL,
+};
+
+/**
+ * struct ivshmem_link - How two ends wake each other.
+ * @shm: The region.
+ * @can: Of the WAKE_ flags, what this end can do.
+ * @vector: Where this end is rung.
+ * @wakeup: How the other end wakes this one.
+ * @wakes_other: How this end wakes the other.
+ * @other_peer: Where to ring, for WAKEUP_DOORBELL.
+ * @other_vector: The same.
+ * @together: Both ends run under one kernel.
+ */
+struct ivshmem_link {
+	struct ivshmem *shm;
+	uint32_t can;
+	unsigned int vector;
+	enum ivshmem_wakeup wakeup;
+	enum ivshmem_wakeup wakes_other;
+	uint16_t other_peer;
+	uint16_t other_vector;
+	bool together;
+};
+
+/**
+ * struct ivshmem_waiter - One direction's way to sleep, and to wake the other end.
+ * @word: Own waiting word, written by this end.
+ * @waits: What was last written there.
+ * @other_word: The waiting word of the other end that goes with it.
+ * @handled: What was last seen there, and needs nothing more.
+ * @bell: Changed by this end with each ring of the other by futex.
+ * @other_bell: The other end's, which this end sleeps on.
+ * @epoll: Signalled when this end is rung; -1 until needed.
+ * @failed: What the calls return from now on, a negative errno; 0 as long as all
+ *          is well.
+ * @life_seen: When the other end was last looked at for life.
+ */
+struct ivshmem_waiter {
+	uint32_t *word;
+	uint32_t waits;
+	const uint32_t *other_word;
+	uint32_t handled;
+	uint32_t *bell;
+	const uint32_t *other_bell;
+	int epoll;
+	int failed;
+	int64_t life_seen;
+};
+
+/* facts.c: what each end tells of itself */
+void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
+		       unsigned int slot, bool locked);
+void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end *other);
+
+/* wakeup.c */
+void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
+			 const uint32_t *other_word, uint32_t *bell, const uint32_t *other_bell);
+void ivshmem_waiter_close(struct ivshmem_waiter *waiter);
+void ivshmem_waiter_announce(struct ivshmem_waiter *waiter, enum waiting_state state);
+void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *waiter);
+int ivshmem_wakeup_watch(const struct ivshmem_link *link, int timer);
+int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer, int timeout_ms);
+int ivshmem_sleep(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
+		  uint32_t bell, int64_t ns);
+
+#endif /* WAKEUP_H */
