@@ -51,7 +51,7 @@ CLI_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/text/*.c user
 EXAMPLES := $(patsubst userspace/examples/%.c,build/examples/%,$(wildcard userspace/examples/*.c))
 MAN := $(patsubst userspace/man/%.scd,build/man/%,$(wildcard userspace/man/*.scd))
 
-LIB_LIBS = $(call pkg,--libs libudev)
+LIB_LIBS = $(call pkg,--libs libudev liburing)
 CLI_LIBS = $(call pkg,--libs smartcols json-c libkmod libsystemd)
 CLI_CPPFLAGS = -Iuserspace $(call pkg,--cflags smartcols json-c libkmod libsystemd)
 build/text/%.o build/cli/%.o build/server/%.o: IVSHMEM_CPPFLAGS += $(CLI_CPPFLAGS)
@@ -229,7 +229,7 @@ build/asan/%: %.c tests/tap.h $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 # Those that share memory between threads, under the sanitizer for races.
 SANITIZE_THREADS := -fsanitize=thread -fno-omit-frame-pointer
 TSAN_OBJ := $(LIB_SRC:userspace/%.c=build/tsan/%.o)
-TSAN_TESTS := $(addprefix build/tsan/test_,ring channel mailbox)
+TSAN_TESTS := $(addprefix build/tsan/test_,ring channel mailbox opening cancel)
 
 build/tsan/%.o: userspace/%.c
 	@mkdir -p $(@D)
@@ -343,7 +343,7 @@ BENCH := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
 
 build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) build/libivshmem.a
 	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -static -o $@ $< build/libivshmem.a
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -static -o $@ $< build/libivshmem.a -luring
 
 build/bench/initramfs: userspace $(MODULE) $(BENCH) tests/vm/initramfs tests/vm/init
 	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(BENCH)

@@ -12,6 +12,7 @@
  */
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -293,31 +294,63 @@ int hook_nanosleep(const struct timespec *time, struct timespec *left)
 	return 0;
 }
 
-/* Waiting sees the word, and is woken by time alone. */
-long hook_futex(long number, ...)
+static long wait_for_time(bool is_expected, const struct timespec *time)
 {
-	const struct timespec *time;
-	const uint32_t *word;
-	uint32_t value;
-	va_list args;
-	int operation;
-
-	va_start(args, number);
-	word = va_arg(args, const uint32_t *);
-	operation = va_arg(args, int);
-	value = va_arg(args, uint32_t);
-	time = va_arg(args, const struct timespec *);
-	va_end(args);
-	check(number == SYS_futex);
-	if (operation)
-		return 0;
-	if (*word != value) {
+	if (!is_expected) {
 		errno = EAGAIN;
 		return -1;
 	}
 	pass_time(time);
 	errno = ETIMEDOUT;
 	return -1;
+}
+
+static long wait_for_words(va_list args)
+{
+	const struct futex_waitv *waiters = va_arg(args, const struct futex_waitv *);
+	unsigned int i, count = va_arg(args, unsigned int);
+	unsigned int flags = va_arg(args, unsigned int);
+	const struct timespec *until = va_arg(args, const struct timespec *);
+	bool is_expected = true;
+	struct timespec time;
+	int64_t ns;
+
+	check(!flags && count > 1);
+	for (i = 0; i < count; i++)
+		if (*(const uint32_t *)(uintptr_t)waiters[i].uaddr != waiters[i].val)
+			is_expected = false;
+	ns = until->tv_sec * 1000000000ll + until->tv_nsec - run.now;
+	ns = ns < 0 ? 0 : ns;
+	time = (struct timespec) { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	return wait_for_time(is_expected, &time);
+}
+
+static long wait_for_word(va_list args)
+{
+	const uint32_t *word = va_arg(args, const uint32_t *);
+	int operation = va_arg(args, int);
+	uint32_t value = va_arg(args, uint32_t);
+
+	if ((operation & FUTEX_CMD_MASK) == FUTEX_WAKE)
+		return 0;
+	return wait_for_time(*word == value, va_arg(args, const struct timespec *));
+}
+
+/* Waiting sees the words, and is woken by time alone. */
+long hook_futex(long number, ...)
+{
+	va_list args;
+	long result;
+
+	va_start(args, number);
+	if (number == SYS_futex) {
+		result = wait_for_word(args);
+	} else {
+		check(number == SYS_futex_waitv);
+		result = wait_for_words(args);
+	}
+	va_end(args);
+	return result;
 }
 
 ssize_t hook_getrandom(void *buffer, size_t size, unsigned int flags)

@@ -38,16 +38,17 @@ static ssize_t chat(struct ivshmem_channel *channel)
 	int fd = ivshmem_channel_fd(channel);
 	struct pollfd polls[] = {
 		{ .fd = STDIN_FILENO, .events = POLLIN },
-		{ .fd = fd, .events = POLLIN },		/* below 0: poll(2) skips it */
+		{ .fd = fd, .events = POLLIN },
 	};
 	char line[1024];
 	ssize_t ret;
 
+	if (fd < 0)
+		return fd;
 	while ((ret = print_messages(channel)) == -EAGAIN) {
-		/* Nothing rings without a doorbell: then look 100 times a second. */
-		if (fd >= 0 && ivshmem_channel_arm(channel, IVSHMEM_CAN_RECV, 0))
+		if (ivshmem_channel_arm(channel, IVSHMEM_CAN_RECV, 0))
 			continue;
-		poll(polls, 2, fd >= 0 ? -1 : 10);
+		poll(polls, 2, -1);
 		if (!polls[0].revents)
 			continue;
 		ret = read(STDIN_FILENO, line, sizeof(line));

@@ -243,11 +243,13 @@ static void free_end_is_taken_whoever_has_its_lock(void **state)
 	lock_fd = ivshmem_lock_fd_open(pair.right);
 	assert_int_equal(ivshmem_end_lock(lock_fd, 0, IVSHMEM_END_CREATOR), 0);
 	assert_int_equal(pthread_create(&thread, NULL, unlock_soon, &lock_fd), 0);
-	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 0), -ETIMEDOUT);
+	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 4 * SHORT_MS),
+			 -ETIMEDOUT);
 	assert_true(slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].wake & WAKE_LOCKED);
 	pthread_join(thread, NULL);
 	assert_int_equal(ivshmem_end_lock(lock_fd, 0, IVSHMEM_END_CREATOR), 0);
-	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 0), -ETIMEDOUT);
+	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 4 * SHORT_MS),
+			 -ETIMEDOUT);
 	assert_false(slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].wake & WAKE_LOCKED);
 	close(lock_fd);
 	munmap(raw, REGION_SIZE);

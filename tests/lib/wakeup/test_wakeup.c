@@ -313,8 +313,7 @@ static void who_nobody_can_wake_looks_again_in_time(void **state)
 	assert_string_equal(ivshmem_channel_wakeup(pair.b), "backoff");
 	assert_int_equal(ivshmem_channel_set_backoff(pair.b, 0), -EINVAL);
 	assert_int_equal(ivshmem_channel_set_backoff(pair.b, 200), 0);
-	assert_int_equal(ivshmem_channel_fd(pair.b), -ENOTSUP);
-	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), -ENOTSUP);
+	assert_string_equal(ivshmem_channel_fd_wakeup(pair.b), "timer");
 	for (i = 0; i < 50; i++) {
 		int64_t start = now_ns();
 
@@ -327,17 +326,100 @@ static void who_nobody_can_wake_looks_again_in_time(void **state)
 	assert_other_succeeds(child);
 }
 
+static void *receive_until_cancelled(void *channel)
+{
+	char byte;
+
+	return (void *)(intptr_t)ivshmem_channel_recv(channel, &byte, 1, -1);
+}
+
+static void *wait_until_cancelled(void *shm)
+{
+	int rings;
+
+	do {
+		rings = ivshmem_wait(shm, 1, -1);
+	} while (rings > 0);
+	return (void *)(intptr_t)rings;
+}
+
+static void *follow_until_cancelled(void *shm)
+{
+	enum ivshmem_peer_change change;
+	unsigned int peer;
+	int err;
+
+	do {
+		err = ivshmem_peer_next(shm, -1, &change, &peer);
+	} while (!err);
+	return (void *)(intptr_t)err;
+}
+
+/* Of one handle, at the same time: a channel, a vector, and news of peers. */
+static void cancel_ends_all_that_wait_by_doorbell(void **state)
+{
+	void *(*const waits[])(void *data) = {
+		receive_until_cancelled, wait_until_cancelled, follow_until_cancelled,
+	};
+	pthread_t threads[ARRAY_SIZE(waits)];
+	void *result;
+	size_t i;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, waits[i],
+						i ? (void *)pair.right : (void *)pair.b), 0);
+	usleep(1200000);
+	assert_int_equal(ivshmem_cancel(pair.right), 0);
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		pthread_join(threads[i], &result);
+		assert_int_equal((intptr_t)result, -ECANCELED);
+		assert_ptr_equal(waits[i](i ? (void *)pair.right : (void *)pair.b),
+				 (void *)(intptr_t)-ECANCELED);
+	}
+	assert_int_equal(ivshmem_set_busy_poll(pair.right, 1000000), 0);
+	assert_int_equal(ivshmem_wait(pair.right, 1, -1), -ECANCELED);
+	assert_int_equal(ivshmem_uncancel(pair.right), 0);
+	talk(pair.a, pair.b);
+}
+
 /* --- event loops --- */
 
-static void loop_of_a_region_without_doorbell_fails_enotsup(void **state)
+static void arm_checks_its_arguments(void **state)
 {
 	open_pair();
-	assert_int_equal(ivshmem_channel_fd(pair.a), -ENOTSUP);
-	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_RECV, 0), -ENOTSUP);
+	assert_true(ivshmem_channel_fd(pair.a) >= 0);
 	assert_int_equal(ivshmem_channel_arm(pair.a, 0, 0), -EINVAL);
 	assert_int_equal(ivshmem_channel_arm(pair.a, 4, 0), -EINVAL);
 	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_SEND, SIZE_MAX), -EMSGSIZE);
+	assert_null(ivshmem_channel_fd_wakeup(NULL));
 }
+
+/* The ways in which a loop can be woken; false where this machine lacks one. */
+enum way { BY_DOORBELL, BY_FUTEX, BY_TIMER };
+
+static bool open_pair_for(enum way way)
+{
+	static const char *const names[] = { "doorbell", "futex", "timer" };
+
+	if (way == BY_DOORBELL && !start_server())
+		return false;
+	if (way != BY_DOORBELL)
+		open_pair();
+	if (way == BY_TIMER)
+		pair.a->loop.no_futex = pair.b->loop.no_futex = true;
+	if (way == BY_FUTEX && strcmp(ivshmem_channel_fd_wakeup(pair.a), "futex"))
+		return false;
+	assert_string_equal(ivshmem_channel_fd_wakeup(pair.a), names[way]);
+	assert_string_equal(ivshmem_channel_fd_wakeup(pair.b), names[way]);
+	return true;
+}
+
+#define open_pair_or_skip(way) do {					\
+	if (!open_pair_for(way))					\
+		skip_because("no command to serve, or no io_uring that waits for futexes"); \
+} while (0)
 
 /* Readable within @timeout_ms, or not. */
 static bool becomes_readable(struct ivshmem_channel *channel, int timeout_ms)
@@ -354,7 +436,7 @@ static int arm_until_ready(struct ivshmem_channel *channel, unsigned int events)
 	int ready;
 
 	while (!(ready = ivshmem_channel_arm(channel, events, 1)) && now_ms() < end)
-		becomes_readable(channel, PATIENCE_MS);
+		assert_true(becomes_readable(channel, PATIENCE_MS));
 	return ready;
 }
 
@@ -363,13 +445,12 @@ static void *send_soon(void *channel)
 	return (void *)(intptr_t)send_one_after(channel, 200000);
 }
 
-static void armed_loop_is_woken_by_a_message(void **state)
+static void check_armed_loop_is_woken_by_a_message(void **state, enum way way)
 {
 	pthread_t thread;
 	int64_t start;
 
-	if (!start_server())
-		skip_because("no command to serve");
+	open_pair_or_skip(way);
 	start = now_ns();
 	assert_int_equal(pthread_create(&thread, NULL, send_soon, pair.a), 0);
 	assert_int_equal(arm_until_ready(pair.b, IVSHMEM_CAN_RECV), IVSHMEM_CAN_RECV);
@@ -380,18 +461,32 @@ static void armed_loop_is_woken_by_a_message(void **state)
 	pthread_join(thread, NULL);
 }
 
+static void armed_loop_is_woken_by_a_message_by_doorbell(void **state)
+{
+	check_armed_loop_is_woken_by_a_message(state, BY_DOORBELL);
+}
+
+static void armed_loop_is_woken_by_a_message_by_futex(void **state)
+{
+	check_armed_loop_is_woken_by_a_message(state, BY_FUTEX);
+}
+
+static void armed_loop_is_woken_by_a_message_by_timer(void **state)
+{
+	check_armed_loop_is_woken_by_a_message(state, BY_TIMER);
+}
+
 static void *receive_soon(void *channel)
 {
 	usleep(200000);
 	return receive_late(channel);
 }
 
-static void armed_loop_is_woken_by_room_and_by_close(void **state)
+static void check_armed_loop_is_woken_by_room_and_by_close(void **state, enum way way)
 {
 	pthread_t thread;
 
-	if (!start_server())
-		skip_because("no command to serve");
+	open_pair_or_skip(way);
 	while (!ivshmem_channel_send(pair.a, "x", 1, 0))
 		;
 	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_SEND, 1), 0);
@@ -403,14 +498,43 @@ static void armed_loop_is_woken_by_room_and_by_close(void **state)
 	assert_recv_fails(pair.a, 0, -EPIPE);
 }
 
-static void arming_tells_what_was_released(void **state)
+static void armed_loop_is_woken_by_room_and_by_close_by_doorbell(void **state)
 {
-	if (!start_server())
-		skip_because("no command to serve");
+	check_armed_loop_is_woken_by_room_and_by_close(state, BY_DOORBELL);
+}
+
+static void armed_loop_is_woken_by_room_and_by_close_by_futex(void **state)
+{
+	check_armed_loop_is_woken_by_room_and_by_close(state, BY_FUTEX);
+}
+
+static void armed_loop_is_woken_by_room_and_by_close_by_timer(void **state)
+{
+	check_armed_loop_is_woken_by_room_and_by_close(state, BY_TIMER);
+}
+
+static void check_arming_tells_what_was_released(void **state, enum way way)
+{
+	open_pair_or_skip(way);
 	send_text(pair.a, "long enough for the ring");
 	recv_text(pair.b, "long enough for the ring");
 	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
 	assert_ring_is_free(pair.a);
+}
+
+static void arming_tells_what_was_released_by_doorbell(void **state)
+{
+	check_arming_tells_what_was_released(state, BY_DOORBELL);
+}
+
+static void arming_tells_what_was_released_by_futex(void **state)
+{
+	check_arming_tells_what_was_released(state, BY_FUTEX);
+}
+
+static void arming_tells_what_was_released_by_timer(void **state)
+{
+	check_arming_tells_what_was_released(state, BY_TIMER);
 }
 
 static void armed_loop_is_told_of_a_crash(void **state)
@@ -467,13 +591,12 @@ static void *run_loop(void *data)
 	return NULL;
 }
 
-static void loops_at_both_ends_pass_messages_both_ways(void **state)
+static void check_loops_at_both_ends_pass_messages_both_ways(void **state, enum way way)
 {
 	pthread_t thread;
 	void *result, *other;
 
-	if (!start_server())
-		skip_because("no command to serve");
+	open_pair_or_skip(way);
 	assert_int_equal(pthread_create(&thread, NULL, run_loop, pair.b), 0);
 	result = run_loop(pair.a);
 	pthread_join(thread, &other);
@@ -483,12 +606,26 @@ static void loops_at_both_ends_pass_messages_both_ways(void **state)
 	assert_null(other);
 }
 
-static void idle_loop_takes_less_than_a_hundredth_of_a_processor(void **state)
+static void loops_at_both_ends_pass_messages_both_ways_by_doorbell(void **state)
+{
+	check_loops_at_both_ends_pass_messages_both_ways(state, BY_DOORBELL);
+}
+
+static void loops_at_both_ends_pass_messages_both_ways_by_futex(void **state)
+{
+	check_loops_at_both_ends_pass_messages_both_ways(state, BY_FUTEX);
+}
+
+static void loops_at_both_ends_pass_messages_both_ways_by_timer(void **state)
+{
+	check_loops_at_both_ends_pass_messages_both_ways(state, BY_TIMER);
+}
+
+static void check_idle_loop_takes_less_than_a_hundredth_of_a_processor(void **state, enum way way)
 {
 	int64_t before, end;
 
-	if (!start_server())
-		skip_because("no command to serve");
+	open_pair_or_skip(way);
 	before = cpu_ms(CLOCK_THREAD_CPUTIME_ID);
 	end = now_ms() + 3000;
 	while (now_ms() < end) {
@@ -496,6 +633,16 @@ static void idle_loop_takes_less_than_a_hundredth_of_a_processor(void **state)
 		becomes_readable(pair.b, (int)(end - now_ms()) + 1);
 	}
 	assert_true(cpu_ms(CLOCK_THREAD_CPUTIME_ID) - before <= 30);
+}
+
+static void idle_loop_takes_less_than_a_hundredth_of_a_processor_by_doorbell(void **state)
+{
+	check_idle_loop_takes_less_than_a_hundredth_of_a_processor(state, BY_DOORBELL);
+}
+
+static void idle_loop_takes_less_than_a_hundredth_of_a_processor_by_futex(void **state)
+{
+	check_idle_loop_takes_less_than_a_hundredth_of_a_processor(state, BY_FUTEX);
 }
 
 /* --- random traffic between two programs --- */
@@ -594,13 +741,23 @@ int main(void)
 		WAKEUP_TEST(idle_receiver_takes_less_than_a_hundredth_of_a_processor),
 		WAKEUP_TEST(signal_ends_a_sleep_with_eintr),
 		WAKEUP_TEST(who_nobody_can_wake_looks_again_in_time),
-		WAKEUP_TEST(loop_of_a_region_without_doorbell_fails_enotsup),
-		WAKEUP_TEST(armed_loop_is_woken_by_a_message),
-		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close),
-		WAKEUP_TEST(arming_tells_what_was_released),
+		WAKEUP_TEST(cancel_ends_all_that_wait_by_doorbell),
+		WAKEUP_TEST(arm_checks_its_arguments),
+		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_doorbell),
+		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_futex),
+		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_timer),
+		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_doorbell),
+		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_futex),
+		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_timer),
+		WAKEUP_TEST(arming_tells_what_was_released_by_doorbell),
+		WAKEUP_TEST(arming_tells_what_was_released_by_futex),
+		WAKEUP_TEST(arming_tells_what_was_released_by_timer),
 		WAKEUP_TEST(armed_loop_is_told_of_a_crash),
-		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways),
-		WAKEUP_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor),
+		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_doorbell),
+		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_futex),
+		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_timer),
+		WAKEUP_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor_by_doorbell),
+		WAKEUP_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor_by_futex),
 		WAKEUP_TEST(random_traffic_between_programs_arrives_whole_and_in_order),
 	};
 

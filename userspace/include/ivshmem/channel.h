@@ -14,6 +14,7 @@
 #define IVSHMEM_CHANNEL_H
 
 #include <ivshmem/base.h>
+#include <ivshmem/format.h>
 #include <ivshmem/region.h>
 
 #include <stddef.h>
@@ -45,12 +46,16 @@ struct ivshmem_channel;
  * under another kernel, which may have crashed, IVSHMEM_CHANNEL_TAKE_OVER is
  * needed; the program that had it gets -ECONNRESET if it still lives.
  *
- * Context: One thread at a time for one handle.
+ * Where it gives up, the channel is as if it had not been tried. A program that wants to
+ * do something else in between takes ivshmem_channel_begin().
+ *
+ * Context: Any thread.
  * Return: 0; -ETIMEDOUT (the other side did not come); -EBUSY (another program
  * has this end); -ENOSPC (all channels of the region are in use); -EINVAL (NULL,
  * bad name, unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); -ENOTSUP (the
  * rings are no multiple of the page size here: format with fewer channels);
- * -EINTR; -ENODEV; -ENOMEM, -EMFILE; the errors of ivshmem_layout_read().
+ * -EINTR; -ECANCELED (by ivshmem_cancel()); -ENODEV; -ENOMEM, -EMFILE; the errors of
+ * ivshmem_layout_read().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -65,7 +70,7 @@ int ivshmem_channel_create(struct ivshmem_channel **channel, struct ivshmem *shm
  * @flags: 0 or IVSHMEM_CHANNEL_TAKE_OVER.
  * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
  *
- * Context: One thread at a time for one handle.
+ * Context: Any thread.
  * Return: As for ivshmem_channel_create(), but for -ENOSPC.
  * Since: 0.1
  */
@@ -74,17 +79,81 @@ int ivshmem_channel_connect(struct ivshmem_channel **channel, struct ivshmem *sh
 			    const char *name, unsigned int flags, int timeout_ms);
 
 /**
+ * ivshmem_channel_begin() - Begin to open a channel, without waiting.
+ * @channel: Set to the channel, to be freed with ivshmem_channel_close().
+ * @shm: As for ivshmem_channel_create().
+ * @name: Name of the channel.
+ * @end: IVSHMEM_END_CREATOR creates the channel, IVSHMEM_END_CONNECTOR connects to it.
+ * @flags: 0 or IVSHMEM_CHANNEL_TAKE_OVER.
+ *
+ * The channel is open once ivshmem_channel_finish() has returned 0; until then all that
+ * sends or receives fails with -ENOTCONN. ivshmem_channel_create() and
+ * ivshmem_channel_connect() are these two calls in one.
+ *
+ * Context: Any thread.
+ * Return: 0; the errors of ivshmem_channel_create(), but for -ETIMEDOUT, -EINTR and
+ * -ECANCELED.
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_begin(struct ivshmem_channel **channel, struct ivshmem *shm,
+			  const char *name, enum ivshmem_end end, unsigned int flags);
+
+/**
+ * ivshmem_channel_finish() - Go on with opening a channel.
+ * @channel: Channel of ivshmem_channel_begin(), or one that ivshmem_channel_reconnect() did
+ *           not get back in time.
+ * @timeout_ms: Milliseconds to wait for the other side; 0 does what can be done now;
+ *              negative waits for ever.
+ *
+ * Call it again after -ETIMEDOUT, as often as needed: it goes on where it was. An event
+ * loop calls it with 0, once after ivshmem_channel_begin(), then whenever
+ * ivshmem_channel_fd() is readable.
+ *
+ * Return: 0 (the channel is open); -ETIMEDOUT (not yet); -EINTR; -ECANCELED; -EINVAL
+ * (NULL); the errors of ivshmem_channel_create().
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_channel_finish(struct ivshmem_channel *channel, int timeout_ms);
+
+/**
+ * ivshmem_channel_cancel() - End the calls of a channel that wait.
+ * @channel: Channel.
+ *
+ * What ivshmem_cancel() does for a whole handle, for one channel: sending, receiving,
+ * finishing and reconnecting, in whatever thread, until ivshmem_channel_uncancel().
+ *
+ * Context: Any thread, and signal handlers (it is async-signal-safe), as long as the
+ * channel is not closed.
+ * Return: 0; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_channel_cancel(struct ivshmem_channel *channel);
+
+/**
+ * ivshmem_channel_uncancel() - Let the calls of a channel wait again.
+ * @channel: Channel.
+ *
+ * Context: As for ivshmem_channel_cancel().
+ * Return: 0; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_channel_uncancel(struct ivshmem_channel *channel);
+
+/**
  * ivshmem_channel_reconnect() - Go on after the other side was lost.
  * @channel: Channel that has failed with -ECONNRESET, -EPIPE or -EPROTO, or any
  *           other that is to start afresh.
  * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
  *
  * Messages that are still on their way, in both directions, are dropped. Until it
- * has returned 0, all that sends or receives fails with -ENOTCONN.
+ * has returned 0, all that sends or receives fails with -ENOTCONN. After -ETIMEDOUT, call it
+ * again, or ivshmem_channel_finish(): both go on where it was.
  *
  * Return: 0; -ETIMEDOUT (the other side did not come: call again); -EBUSY
  * (another program has taken this end over); -ESTALE (the region was formatted anew:
- * close the channel and open it again); -EINTR; -EINVAL (NULL); the errors of
+ * close the channel and open it again); -EINTR; -ECANCELED; -EINVAL (NULL); the errors of
  * ivshmem_layout_read().
  * Since: 0.1
  */
@@ -161,7 +230,8 @@ const char *ivshmem_channel_wakeup(const struct ivshmem_channel *channel);
  * other side has closed); -ECONNRESET (the other side was replaced, or is dead, or
  * this end was taken over: told once to who sends, and once to who receives; see
  * ivshmem-channel(7)); -ENOTCONN (told before: ivshmem_channel_reconnect());
- * -EPROTO (the other side wrote what can't be; told until reconnected); -ENODEV
+ * -EPROTO (the other side wrote what can't be; told until reconnected); -ECANCELED (by
+ * ivshmem_cancel() or ivshmem_channel_cancel(); nothing was sent); -ENODEV
  * (the device is gone); -EBUSY (a reserved message is open); -EINVAL (NULL).
  * Since: 0.1
  */
@@ -181,7 +251,7 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer,
  * Return: The message's length, maybe 0; -EAGAIN (no message, and @timeout_ms is
  * 0); -ETIMEDOUT; -EINTR; -EMSGSIZE (@length is too small; the message stays);
  * -EPIPE (the other side has closed, and all that it sent was taken);
- * -ECONNRESET, -ENOTCONN, -EPROTO, -ENODEV, -EINVAL as for
+ * -ECONNRESET, -ENOTCONN, -EPROTO, -ECANCELED, -ENODEV, -EINVAL as for
  * ivshmem_channel_send().
  * Since: 0.1
  */
@@ -284,17 +354,33 @@ ssize_t ivshmem_channel_read(struct ivshmem_channel *channel, void *buffer,
 
 /**
  * ivshmem_channel_fd() - Descriptor for poll(2) and event loops.
- * @channel: Channel of a region with a doorbell, on both sides.
+ * @channel: Channel, also one that is not open yet.
  *
- * Before each poll(2), ivshmem_channel_arm() tells the other side to ring, and
- * whether there is anything to do already. Readable means: look again, and arm
- * again. Without a doorbell use a thread, or a timer and timeouts of 0.
+ * Before each poll(2), ivshmem_channel_arm() asks the other side to wake this one, and
+ * tells whether there is anything to do already. Readable means: look again, and arm
+ * again. Of a channel that is not open yet, readable means: call
+ * ivshmem_channel_finish() with a timeout of 0.
  *
- * Return: A file descriptor, owned by the channel; -ENOTSUP (nothing rings here:
- * see ivshmem_channel_wakeup()); -EINVAL (NULL); -EMFILE, -ENOMEM.
+ * It is the same descriptor as long as the channel lives. ivshmem_channel_fd_wakeup()
+ * tells what makes it readable.
+ *
+ * Return: A file descriptor, owned by the channel; -EINVAL (NULL); -ENODEV; -EMFILE,
+ * -ENFILE, -ENOMEM.
  * Since: 0.1
  */
 int ivshmem_channel_fd(struct ivshmem_channel *channel);
+
+/**
+ * ivshmem_channel_fd_wakeup() - What makes ivshmem_channel_fd() readable.
+ * @channel: Channel.
+ *
+ * Return: A constant: "doorbell"; "futex" (both ends are under one kernel, which is Linux
+ * 6.7 or later and lets this program use io_uring); or "timer": nothing wakes it, so it
+ * becomes readable after ever longer pauses up to that of ivshmem_channel_set_backoff().
+ * NULL for NULL, and where ivshmem_channel_fd() fails.
+ * Since: 0.1
+ */
+const char *ivshmem_channel_fd_wakeup(struct ivshmem_channel *channel);
 
 /** IVSHMEM_CAN_RECV - There is a message, or an error to be told. */
 #define IVSHMEM_CAN_RECV	(1u << 0)
@@ -310,8 +396,8 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel);
  * Stays in force until the next receiving or sending call.
  *
  * Return: 0 (nothing yet: ivshmem_channel_fd() will become readable), or which
- * of @events are there already; -ENOTSUP as for ivshmem_channel_fd(); -EINVAL;
- * -EMSGSIZE.
+ * of @events are there already, all of them where the channel is not open; -EINVAL;
+ * -EMSGSIZE; the errors of ivshmem_channel_fd().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK

@@ -140,6 +140,29 @@ int ivshmem_monitor_open(struct ivshmem_monitor **monitor);
 void ivshmem_monitor_close(struct ivshmem_monitor *monitor);
 
 /**
+ * ivshmem_monitor_cancel() - End ivshmem_monitor_next().
+ * @monitor: Monitor.
+ *
+ * If it waits, and whenever it would wait from now on, it returns -ECANCELED, until
+ * ivshmem_monitor_uncancel(). Events that are there are still taken.
+ *
+ * Context: Any thread, and signal handlers (it is async-signal-safe).
+ * Return: 0; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_monitor_cancel(struct ivshmem_monitor *monitor);
+
+/**
+ * ivshmem_monitor_uncancel() - Let ivshmem_monitor_next() wait again.
+ * @monitor: Monitor.
+ *
+ * Context: As for ivshmem_monitor_cancel().
+ * Return: 0; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_monitor_uncancel(struct ivshmem_monitor *monitor);
+
+/**
  * ivshmem_monitor_fd() - Descriptor for poll(2): readable when events wait.
  * @monitor: Monitor.
  *
@@ -156,7 +179,8 @@ int ivshmem_monitor_fd(struct ivshmem_monitor *monitor);
  * @device: Set to the device, to be freed with ivshmem_device_free().
  *
  * Return: 0; -ETIMEDOUT (nothing happened); -EINVAL (NULL); -EINTR (a signal
- * came); -ENOBUFS (events were lost: call ivshmem_list() again); -ENOMEM.
+ * came); -ECANCELED (by ivshmem_monitor_cancel()); -EMFILE, -ENFILE; -ENOBUFS (events
+ * were lost: call ivshmem_list() again); -ENOMEM.
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK

@@ -86,8 +86,9 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector);
  * Context: Any thread; two threads may wait for different vectors, once
  * ivshmem_event_fd() was called for each of them.
  * Return: The number of rings taken (at least 1, at most INT_MAX); -ETIMEDOUT;
- * -EINTR (a signal came); -EINVAL (NULL, or no such vector); -ENOTSUP (a plain
- * region); -ENODEV (the device is gone); the errors of ivshmem_event_fd().
+ * -EINTR (a signal came); -ECANCELED (by ivshmem_cancel()); -EINVAL (NULL, or no such
+ * vector); -ENOTSUP (a plain region); -ENODEV (the device is gone); the errors of
+ * ivshmem_event_fd().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -170,7 +171,7 @@ int ivshmem_peer_fd(const struct ivshmem *shm);
  *
  * Context: One thread at a time, and none in ivshmem_peers() or
  * ivshmem_peer_vectors() meanwhile.
- * Return: 0; -ETIMEDOUT; -EINTR; -EINVAL (NULL); -ENOTSUP; -ECONNRESET (the
+ * Return: 0; -ETIMEDOUT; -EINTR; -ECANCELED; -EINVAL (NULL); -ENOTSUP; -ECONNRESET (the
  * server closed the connection); -EPROTO (it sent what the protocol does not
  * allow, and the connection was closed); -ENOMEM, -EMFILE.
  * Since: 0.1

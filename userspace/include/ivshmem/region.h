@@ -119,6 +119,34 @@ int ivshmem_create(struct ivshmem **shm, const char *path, uint64_t size,
 void ivshmem_close(struct ivshmem *shm);
 
 /**
+ * ivshmem_cancel() - End all calls that wait.
+ * @shm: Open handle.
+ *
+ * Of the handle and of its channels: those that wait now, in whatever thread, and those
+ * that would wait from now on, return -ECANCELED, until ivshmem_uncancel(). What they have
+ * to tell otherwise comes first: a message that is there is still received. Calls that
+ * don't have to wait, with a timeout of 0 or otherwise, work as before.
+ *
+ * Before Linux 5.16 a call that sleeps without a doorbell can take 0.1 seconds to notice.
+ * ivshmem_open() of a server, which has no handle yet, can't be cancelled.
+ *
+ * Context: Any thread, and signal handlers (it is async-signal-safe).
+ * Return: 0; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_cancel(struct ivshmem *shm);
+
+/**
+ * ivshmem_uncancel() - Let calls wait again.
+ * @shm: Open handle.
+ *
+ * Context: As for ivshmem_cancel().
+ * Return: 0; -EINVAL (NULL).
+ * Since: 0.1
+ */
+int ivshmem_uncancel(struct ivshmem *shm);
+
+/**
  * ivshmem_map() - Map the whole region.
  * @shm: Open handle.
  *

@@ -2,12 +2,14 @@
 /*
  * A channel of this process: one end of a slot, and two rings.
  *
+ *	opening.c	opens it, in steps
+ *	end.c		takes an end of a slot, and gives it back
  *	session.c	agrees with the other side on a fresh start
  *	waiting.c	waits for the other side
  *	send.c, receive.c	pass messages, by way of ring.h and mailbox.h
  *	bytes.c		makes a stream of bytes of them
  *	loop.c		waits in an event loop of the caller's
- *	channel.c	opens and closes
+ *	channel.c	the object
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H
@@ -19,8 +21,15 @@
 #include "format/format.h"
 #include "wakeup/wakeup.h"
 
+#include "loop.h"
 #include "mailbox.h"
 #include "ring.h"
+
+enum channel_stage {
+	CHANNEL_SEARCHES,	/* it has no slot yet */
+	CHANNEL_AGREES,		/* with the other side, on a session */
+	CHANNEL_IS_OPEN,	/* it was; whether it still is, the session tells */
+};
 
 /**
  * struct ivshmem_channel - One end of a channel.
@@ -28,22 +37,25 @@
  * @next: The next channel of the same handle.
  * @slot: Which slot.
  * @side: Which end of it, an enum ivshmem_end.
- * @uuid: The region's, as it was when the channel was opened.
- * @key: The slot's.
+ * @stage: How far the opening has come.
+ * @name: Of the channel.
+ * @flags: It was opened with.
+ * @superblock: The region's, as it was when the channel was opened.
+ * @lock_deadline: Until when whoever has this end's lock may be about to close it.
+ * @cancel: Ends calls that wait.
  * @header: Where the slot is mapped.
  * @rings: Where the rings are mapped, by who writes.
  * @own: This end, written here.
  * @other: The other end, read here.
  * @epoch: Of this end.
  * @other_epoch: Of the other end in this session.
+ * @reset_for: The epoch of the other end that this end is ready for.
  * @other_died: Its program ended without closing it.
  * @link: How both wake each other.
  * @spin_us: How long to spin before sleeping.
  * @backoff_us: The longest sleep without wake-up.
  * @max_length: The longest message.
- * @loop_fd: For ivshmem_channel_fd(), with @loop_timer in it; -1 until asked for.
- * @loop_timer: See loop.c; -1 likewise.
- * @loop_moved: How many messages had been sent and received when it was set.
+ * @loop: For ivshmem_channel_fd().
  * @read_at: The rest of a message that ivshmem_channel_read() has begun.
  * @read_left: Its length.
  *
@@ -54,22 +66,25 @@ struct ivshmem_channel {
 	struct ivshmem_channel *next;
 	unsigned int slot;
 	unsigned int side;
-	uint8_t uuid[16];
-	uint64_t key;
+	enum channel_stage stage;
+	char name[IVSHMEM_CHANNEL_NAME_SIZE];
+	unsigned int flags;
+	struct ivshmem_superblock superblock;
+	int64_t lock_deadline;
+	struct ivshmem_cancel cancel;
 	struct ivshmem_window header;
 	struct ivshmem_window rings[2];
 	struct ivshmem_slot_end *own;
 	const struct ivshmem_slot_end *other;
 	uint32_t epoch;
 	uint32_t other_epoch;
+	uint32_t reset_for;
 	bool other_died;
 	struct ivshmem_link link;
 	unsigned int spin_us;
 	unsigned int backoff_us;
 	size_t max_length;
-	int loop_fd;
-	int loop_timer;
-	uint64_t loop_moved;
+	struct ivshmem_loop loop;
 
 	alignas(128) struct ivshmem_sender sender;
 	struct ivshmem_waiter room;

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
  * A channel in an event loop: its descriptor, and arming it.
+ *
+ * The descriptor stays the same whatever the other end is and however it wakes this one:
+ * by the doorbell, or by a futex that io_uring waits for. Where it does neither, a timer
+ * makes the descriptor readable after a while. A timer also does what the limits of a
+ * sleep do: see wakeup/wakeup.h.
  */
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -12,54 +18,154 @@
 #include "transfer.h"
 #include "waiting.h"
 
-/*
- * A poll(2) of the caller's is not woken now and then by itself, so a timer does
- * what the limits of a sleep do.
- */
-static int open_loop(struct ivshmem_channel *channel)
+#define FIRST_PAUSE_NS	50000
+
+enum { NEWS, ROOM };	/* which futex is whose */
+
+void ivshmem_loop_close(struct ivshmem_loop *loop)
 {
-	int timer, epoll;
+	if (loop->epoll < 0)
+		return;
+	ivshmem_futex_fd_close(loop->futex);
+	close(loop->timer);
+	close(loop->epoll);
+	loop->epoll = -1;
+}
+
+static int open_loop(struct ivshmem_loop *loop)
+{
+	int timer, epoll, err;
 
 	timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (timer < 0)
 		return -errno;
-	epoll = ivshmem_wakeup_watch(&channel->link, timer);
-	if (epoll < 0) {
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	err = epoll < 0 ? -errno : ivshmem_watch(epoll, timer, EPOLLIN | EPOLLET);
+	if (err) {
 		close(timer);
-		return epoll;
+		if (epoll >= 0)
+			close(epoll);
+		return err;
 	}
-	channel->loop_timer = timer;
-	channel->loop_fd = epoll;
-	channel->loop_moved = UINT64_MAX;
+	loop->timer = timer;
+	loop->epoll = epoll;
+	loop->moved = UINT64_MAX;
+	loop->pause = FIRST_PAUSE_NS;
+	return 0;
+}
+
+static int add_doorbell(struct ivshmem_loop *loop, const struct ivshmem_link *link)
+{
+	int err = loop->rung ? 0 : ivshmem_watch_doorbell(loop->epoll, link);
+
+	if (!err)
+		loop->rung = true;
+	return err;
+}
+
+/* Where there is none, the timer has to do. */
+static void add_futex(struct ivshmem_loop *loop)
+{
+	if (loop->futex || loop->no_futex)
+		return;
+	if (ivshmem_futex_fd_open(&loop->futex)) {
+		loop->no_futex = true;
+	} else if (ivshmem_watch(loop->epoll, ivshmem_futex_fd_poll_fd(loop->futex), EPOLLIN)) {
+		ivshmem_futex_fd_close(loop->futex);
+		loop->futex = NULL;
+		loop->no_futex = true;
+	}
+}
+
+/* The other end may be another one, and wake in another way, than the last time. */
+static int prepare(struct ivshmem_channel *channel)
+{
+	int err = channel->loop.epoll < 0 ? open_loop(&channel->loop) : 0;
+
+	if (err || channel->stage != CHANNEL_IS_OPEN)
+		return err;
+	if (channel->link.wakeup == WAKEUP_DOORBELL)
+		return add_doorbell(&channel->loop, &channel->link);
+	if (channel->link.wakeup == WAKEUP_FUTEX)
+		add_futex(&channel->loop);
 	return 0;
 }
 
 int ivshmem_channel_fd(struct ivshmem_channel *channel)
 {
-	int err = 0;
+	bool is_new;
+	int err;
 
 	if (!channel)
 		return -EINVAL;
-	if (channel->link.wakeup != WAKEUP_DOORBELL)
-		return -ENOTSUP;
-	if (channel->loop_fd < 0)
-		err = open_loop(channel);
-	return err ? err : channel->loop_fd;
+	is_new = channel->loop.epoll < 0;
+	err = prepare(channel);
+	if (err)
+		return err;
+	if (is_new && channel->stage != CHANNEL_IS_OPEN)
+		ivshmem_loop_pace(channel, FIRST_PAUSE_NS);
+	return channel->loop.epoll;
+}
+
+const char *ivshmem_channel_fd_wakeup(struct ivshmem_channel *channel)
+{
+	if (!channel || prepare(channel))
+		return NULL;
+	if (channel->stage == CHANNEL_IS_OPEN && channel->link.wakeup == WAKEUP_DOORBELL)
+		return "doorbell";
+	if (channel->stage == CHANNEL_IS_OPEN && channel->link.wakeup == WAKEUP_FUTEX &&
+	    channel->loop.futex)
+		return "futex";
+	return "timer";
+}
+
+/* -ENODEV: the device is gone. */
+static int take_signals(struct ivshmem_channel *channel)
+{
+	struct ivshmem_loop *loop = &channel->loop;
+
+	if (loop->futex)
+		ivshmem_futex_fd_take(loop->futex);
+	return ivshmem_wakeup_take(&channel->link, loop->epoll, loop->timer, 0);
+}
+
+static uint64_t messages_moved(const struct ivshmem_channel *channel)
+{
+	return channel->receiver.count + channel->sender.count;
+}
+
+/* Readable after a while, which doubles each time up to @longest, unless something moves. */
+void ivshmem_loop_pace(struct ivshmem_channel *channel, int64_t longest)
+{
+	struct ivshmem_loop *loop = &channel->loop;
+	struct itimerspec time = { .it_interval = { .tv_sec = 0 } };
+
+	if (loop->epoll < 0)
+		return;
+	take_signals(channel);
+	if (loop->moved != messages_moved(channel))
+		loop->pause = FIRST_PAUSE_NS;
+	loop->moved = messages_moved(channel);
+	if (loop->pause > longest)
+		loop->pause = longest;
+	time.it_value.tv_sec = loop->pause / NS_PER_S;
+	time.it_value.tv_nsec = loop->pause % NS_PER_S;
+	timerfd_settime(loop->timer, 0, &time, NULL);
+	loop->pause *= 2;
 }
 
 /* Only the first time after something has moved: an idle loop stays idle. */
-static void set_timer(struct ivshmem_channel *channel)
+static void limit_sleep(struct ivshmem_channel *channel)
 {
-	uint64_t moved = channel->receiver.count + channel->sender.count;
 	const struct itimerspec time = {
 		.it_value = { .tv_nsec = FIRST_SLEEP_NS },
 		.it_interval = { .tv_sec = LATER_SLEEP_NS / NS_PER_S },
 	};
 
-	if (moved == channel->loop_moved)
+	if (messages_moved(channel) == channel->loop.moved)
 		return;
-	channel->loop_moved = moved;
-	timerfd_settime(channel->loop_timer, 0, &time, NULL);
+	channel->loop.moved = messages_moved(channel);
+	timerfd_settime(channel->loop.timer, 0, &time, NULL);
 }
 
 static unsigned int look_at_both(struct ivshmem_channel *channel, unsigned int events,
@@ -85,28 +191,27 @@ static void announce_both(struct ivshmem_channel *channel, unsigned int events,
 		ivshmem_waiter_announce(&channel->room, state);
 }
 
-int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, size_t length)
+static int arm_futexes(struct ivshmem_channel *channel, unsigned int events,
+		       const uint32_t bells[2])
 {
-	uint64_t record = ivshmem_record_size(length);
-	unsigned int ready;
-	int64_t until;
-	int fd;
+	struct ivshmem_futex_fd *futex = channel->loop.futex;
+	int err = 0;
 
-	if (!channel || !events || events & ~(IVSHMEM_CAN_RECV | IVSHMEM_CAN_SEND))
-		return -EINVAL;
-	if (length > channel->max_length)
-		return -EMSGSIZE;
-	fd = ivshmem_channel_fd(channel);
-	if (fd < 0)
-		return fd;
-	if (ivshmem_wakeup_take(&channel->link, fd, channel->loop_timer, 0) == -ENODEV)
-		return (int)events;
-	ivshmem_tell_released(channel);
-	ivshmem_look_for_life(channel, events & IVSHMEM_CAN_RECV ? &channel->news : &channel->room,
-			      ivshmem_now());
+	if (events & IVSHMEM_CAN_RECV)
+		err = ivshmem_futex_fd_arm(futex, NEWS, channel->news.other_bell, bells[NEWS]);
+	if (!err && events & IVSHMEM_CAN_SEND)
+		err = ivshmem_futex_fd_arm(futex, ROOM, channel->room.other_bell, bells[ROOM]);
+	return err;
+}
+
+/* As a thread that is about to sleep does: see wakeup/wakeup.h. */
+static unsigned int fall_asleep(struct ivshmem_channel *channel, unsigned int events,
+				uint64_t record)
+{
+	int64_t until = ivshmem_now() + DROWSY_NS;
+	unsigned int ready;
 
 	announce_both(channel, events, WAITING_DROWSY);
-	until = ivshmem_now() + DROWSY_NS;
 	do {
 		ready = look_at_both(channel, events, record);
 	} while (!ready && ivshmem_now() < until);
@@ -117,7 +222,49 @@ int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, si
 	}
 	if (ready)
 		announce_both(channel, events, WAITING_AWAKE);
+	return ready;
+}
+
+/* Which of @events are there already; else the descriptor will become readable. */
+static unsigned int arm(struct ivshmem_channel *channel, unsigned int events, uint64_t record)
+{
+	const uint32_t bells[2] = {
+		[NEWS] = __atomic_load_n(channel->news.other_bell, __ATOMIC_ACQUIRE),
+		[ROOM] = __atomic_load_n(channel->room.other_bell, __ATOMIC_ACQUIRE),
+	};
+	enum ivshmem_wakeup wakeup = channel->link.wakeup;
+	unsigned int ready;
+	bool woken;
+
+	/* Also where nothing wakes it: who waits for room is told of it at once. */
+	ready = fall_asleep(channel, events, record);
+	if (ready)
+		return ready;
+	woken = wakeup == WAKEUP_DOORBELL ||
+		(wakeup == WAKEUP_FUTEX && channel->loop.futex &&
+		 !arm_futexes(channel, events, bells));
+	if (woken)
+		limit_sleep(channel);
 	else
-		set_timer(channel);
-	return (int)ready;
+		ivshmem_loop_pace(channel, channel->backoff_us * NS_PER_US);
+	return 0;
+}
+
+int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, size_t length)
+{
+	int err;
+
+	if (!channel || !events || events & ~(IVSHMEM_CAN_RECV | IVSHMEM_CAN_SEND))
+		return -EINVAL;
+	if (length > channel->max_length)
+		return -EMSGSIZE;
+	err = prepare(channel);
+	if (err)
+		return err;
+	if (channel->stage != CHANNEL_IS_OPEN || take_signals(channel) == -ENODEV)
+		return (int)events;
+	ivshmem_tell_released(channel);
+	ivshmem_look_for_life(channel, events & IVSHMEM_CAN_RECV ? &channel->news : &channel->room,
+			      ivshmem_now());
+	return (int)arm(channel, events, ivshmem_record_size(length));
 }

@@ -16,9 +16,6 @@
 #include "system/system.h"
 #include "session.h"
 
-#define AGREE_PAUSE_NS		20000
-#define AGREE_LONGEST_NS	1000000
-
 /*
  * After a new format the epochs must not be those of before: a program that has not
  * looked meanwhile would take them for its own.
@@ -60,6 +57,7 @@ int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool 
 	__atomic_store_n(&own->messages, 0, __ATOMIC_RELAXED);
 	ivshmem_link_tell(&channel->link, own, channel->slot, locked);
 	channel->other_epoch = 0;
+	channel->reset_for = 0;
 	channel->epoch = attaching - END_ATTACHING + END_ATTACHED;
 	if (!__atomic_compare_exchange_n(&own->epoch, &attaching, channel->epoch, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
@@ -91,8 +89,8 @@ static void begin(struct ivshmem_channel *channel, uint32_t epoch)
 			    &own->sender_bell, &other->receiver_bell);
 }
 
-/* One look at the other end: 1 once both are ready. @reset_for is the epoch of it. */
-static int advance(struct ivshmem_channel *channel, uint32_t *reset_for)
+/* One look at the other end: 1 once both are ready; 0; -EBUSY (this end was lost). */
+int ivshmem_session_advance(struct ivshmem_channel *channel)
 {
 	const struct ivshmem_slot_end *other = channel->other;
 	struct ivshmem_slot_end *own = channel->own;
@@ -101,9 +99,9 @@ static int advance(struct ivshmem_channel *channel, uint32_t *reset_for)
 	if (!ivshmem_session_has_end(channel))
 		return -EBUSY;
 	/* It began, and was closed before this end looked again: what it sent is there. */
-	if (*reset_for && epoch != *reset_for &&
-	    __atomic_load_n(&other->closed, __ATOMIC_RELAXED) == *reset_for) {
-		begin(channel, *reset_for);
+	if (channel->reset_for && epoch != channel->reset_for &&
+	    __atomic_load_n(&other->closed, __ATOMIC_RELAXED) == channel->reset_for) {
+		begin(channel, channel->reset_for);
 		return 1;
 	}
 	if (epoch % 4 != END_ATTACHED)
@@ -112,10 +110,10 @@ static int advance(struct ivshmem_channel *channel, uint32_t *reset_for)
 		__atomic_store_n(&own->seen, epoch, __ATOMIC_RELEASE);
 	if (__atomic_load_n(&other->seen, __ATOMIC_ACQUIRE) != channel->epoch)
 		return 0;
-	if (*reset_for != epoch) {
+	if (channel->reset_for != epoch) {
 		reset_own(channel);
 		__atomic_store_n(&own->ready, epoch, __ATOMIC_RELEASE);
-		*reset_for = epoch;
+		channel->reset_for = epoch;
 	}
 	if (__atomic_load_n(&other->ready, __ATOMIC_ACQUIRE) != channel->epoch)
 		return 0;
@@ -124,20 +122,6 @@ static int advance(struct ivshmem_channel *channel, uint32_t *reset_for)
 		return 0;
 	begin(channel, epoch);
 	return 1;
-}
-
-int ivshmem_session_agree(struct ivshmem_channel *channel, int64_t deadline)
-{
-	int64_t pause = AGREE_PAUSE_NS;
-	uint32_t reset_for = 0;
-	int err;
-
-	while (!(err = advance(channel, &reset_for))) {
-		err = ivshmem_pause(&pause, AGREE_LONGEST_NS, deadline);
-		if (err)
-			return err;
-	}
-	return err < 0 ? err : 0;
 }
 
 /* The other end takes what was sent, and is told that no more will come. */

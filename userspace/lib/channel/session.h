@@ -6,7 +6,7 @@
 
 void ivshmem_session_leave(struct ivshmem_channel *channel);
 int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool locked);
-int ivshmem_session_agree(struct ivshmem_channel *channel, int64_t deadline);
+int ivshmem_session_advance(struct ivshmem_channel *channel);
 void ivshmem_session_end(struct ivshmem_channel *channel);
 
 /* Has no other program taken this end, and nobody formatted the region anew? */

@@ -72,6 +72,14 @@ static bool shares_processor(struct ivshmem_channel *channel)
 	return __atomic_load_n(&channel->other->processor, __ATOMIC_RELAXED) == processor;
 }
 
+/* For calls that wait on: whoever cancelled them is heard after what has come. */
+static int look_on(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready, uint64_t need)
+{
+	int ready = ivshmem_look(channel, is_ready, need);
+
+	return ready || !ivshmem_link_is_cancelled(&channel->link) ? ready : -ECANCELED;
+}
+
 /* @gives_way: no longer than the other end can do without this processor. */
 static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		ivshmem_ready_fn is_ready, uint64_t need, int64_t until, bool gives_way)
@@ -85,7 +93,7 @@ static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 			if (ready)
 				return ready;
 		}
-		ready = ivshmem_look(channel, is_ready, need);
+		ready = look_on(channel, is_ready, need);
 		if (ready)
 			return ready;
 		relax();
@@ -117,7 +125,7 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	if (!ready) {
 		ivshmem_waiter_announce(waiter, WAITING_ASLEEP);
 		atomic_thread_fence(memory_order_seq_cst);
-		ready = ivshmem_look(channel, is_ready, need);
+		ready = look_on(channel, is_ready, need);
 	}
 	if (!ready)
 		ready = ivshmem_sleep(&channel->link, waiter, bell, ns);
@@ -137,15 +145,16 @@ static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *w
 		if (!left)
 			return -ETIMEDOUT;
 		if (channel->link.wakeup == WAKEUP_BACKOFF)
-			ready = ivshmem_pause(&pause, channel->backoff_us * 1000ll, deadline);
+			ready = ivshmem_pause(&pause, channel->backoff_us * NS_PER_US, deadline,
+					      channel->link.cancels);
 		else
 			ready = sleep_once(channel, waiter, is_ready, need,
 					   left < longest ? left : longest);
 		longest = LATER_SLEEP_NS;
 		if (!ready)
 			ivshmem_look_for_life(channel, waiter, ivshmem_now());
-		if (!ready || ready == -ETIMEDOUT || ready == -EINTR)
-			ready = ivshmem_look(channel, is_ready, need) ?: ready;
+		if (!ready || ready == -ETIMEDOUT || ready == -EINTR || ready == -ECANCELED)
+			ready = look_on(channel, is_ready, need) ?: ready;
 	}
 	return ready;
 }

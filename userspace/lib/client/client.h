@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 
+#include "system/system.h"
+
 #include "message_socket.h"
 #include "protocol.h"
 
@@ -52,7 +54,7 @@ int ivshmem_connection_take(struct ivshmem_connection *connection, int64_t deadl
 void ivshmem_connection_complete(struct ivshmem_connection *connection, unsigned int peer);
 
 int ivshmem_connection_next(struct ivshmem_connection *connection, int64_t deadline,
-			    unsigned int *peer);
+			    struct ivshmem_cancel *cancel, unsigned int *peer);
 void ivshmem_connection_refresh(struct ivshmem_connection *connection);
 
 #endif /* CLIENT_H */

@@ -349,20 +349,27 @@ static int take_next(struct ivshmem_connection *connection, unsigned int *peer)
 
 /* What has happened by then: an enum ivshmem_protocol_event, about @peer. */
 int ivshmem_connection_next(struct ivshmem_connection *connection, int64_t deadline,
-			    unsigned int *peer)
+			    struct ivshmem_cancel *cancel, unsigned int *peer)
 {
-	struct pollfd poller = { .fd = connection->news_fd, .events = POLLIN };
+	struct pollfd pollers[] = {
+		{ .fd = connection->news_fd, .events = POLLIN },
+		{ .fd = ivshmem_cancel_fd(cancel), .events = POLLIN },
+	};
 	int event, err;
 
+	if (pollers[1].fd < 0)
+		return pollers[1].fd;
 	for (;;) {
 		pthread_mutex_lock(&connection->lock);
 		event = take_next(connection, peer);
 		pthread_mutex_unlock(&connection->lock);
 		if (event != -ETIMEDOUT && event != IVSHMEM_EVENT_NONE)
 			return event;
-		err = event == -ETIMEDOUT ? ivshmem_poll_until(&poller, 1, deadline) : 0;
+		err = event == -ETIMEDOUT ? ivshmem_poll_until(pollers, 2, deadline) : 0;
 		if (err)
 			return err;
+		if (pollers[1].revents && !pollers[0].revents)
+			return -ECANCELED;
 	}
 }
 

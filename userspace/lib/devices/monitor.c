@@ -13,6 +13,7 @@
 struct ivshmem_monitor {
 	struct udev *udev;
 	struct udev_monitor *events;
+	struct ivshmem_cancel cancel;
 };
 
 static int listen_for_ivshmem(struct udev_monitor *events)
@@ -35,6 +36,7 @@ int ivshmem_monitor_open(struct ivshmem_monitor **out)
 	monitor = calloc(1, sizeof(*monitor));
 	if (!monitor)
 		return -ENOMEM;
+	monitor->cancel = IVSHMEM_CANCEL_INIT;
 	monitor->udev = udev_new();
 	if (!monitor->udev) {
 		err = -ENOMEM;
@@ -63,7 +65,24 @@ void ivshmem_monitor_close(struct ivshmem_monitor *monitor)
 		return;
 	udev_monitor_unref(monitor->events);
 	udev_unref(monitor->udev);
+	ivshmem_cancel_close(&monitor->cancel);
 	free(monitor);
+}
+
+int ivshmem_monitor_cancel(struct ivshmem_monitor *monitor)
+{
+	if (!monitor)
+		return -EINVAL;
+	ivshmem_cancel_raise(&monitor->cancel);
+	return 0;
+}
+
+int ivshmem_monitor_uncancel(struct ivshmem_monitor *monitor)
+{
+	if (!monitor)
+		return -EINVAL;
+	ivshmem_cancel_lower(&monitor->cancel);
+	return 0;
 }
 
 int ivshmem_monitor_fd(struct ivshmem_monitor *monitor)
@@ -150,16 +169,21 @@ int ivshmem_monitor_next(struct ivshmem_monitor *monitor, int timeout_ms,
 {
 	enum ivshmem_change seen = IVSHMEM_ADDED;
 	int64_t deadline = ivshmem_deadline(timeout_ms);
-	struct pollfd poller = { .events = POLLIN };
+	struct pollfd pollers[2] = { { .events = POLLIN }, { .events = POLLIN } };
 	int err;
 
 	if (!monitor || !change || !device)
 		return -EINVAL;
-	poller.fd = ivshmem_monitor_fd(monitor);
+	pollers[0].fd = ivshmem_monitor_fd(monitor);
+	pollers[1].fd = ivshmem_cancel_fd(&monitor->cancel);
+	if (pollers[1].fd < 0)
+		return pollers[1].fd;
 	do {
-		err = ivshmem_poll_until(&poller, 1, deadline);
-		if (!err)
+		err = ivshmem_poll_until(pollers, 2, deadline);
+		if (!err && pollers[0].revents)
 			err = receive(monitor, &seen, device);
+		else if (!err)
+			err = -ECANCELED;
 	} while (err == -EAGAIN);
 	if (!err)
 		*change = seen;

@@ -94,7 +94,8 @@ static int busy_poll(const struct ivshmem *shm, int fd, int64_t deadline)
 		if (taken != -EAGAIN)
 			return is_gone(shm) ? -ENODEV : taken;
 	} while (++tries % BUSY_POLL_TRIES ||
-		 (ivshmem_now() < end && !ivshmem_deadline_passed(deadline)));
+		 (ivshmem_now() < end && !ivshmem_deadline_passed(deadline) &&
+		  !ivshmem_is_cancelled(&shm->cancel)));
 	return -EAGAIN;
 }
 
@@ -102,18 +103,23 @@ static int busy_poll(const struct ivshmem *shm, int fd, int64_t deadline)
  * A device that goes signals its eventfds after it was marked gone, so the device
  * must be looked at last: poll(2) keeps to the order.
  */
-static int wait_for_ring(const struct ivshmem *shm, int fd, int64_t deadline)
+static int wait_for_ring(struct ivshmem *shm, int fd, int64_t deadline)
 {
 	struct pollfd pollers[] = {
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = shm->backend->side == IVSHMEM_GUEST ? shm->fd : -1 },
+		{ .fd = ivshmem_cancel_fd(&shm->cancel), .events = POLLIN },
 	};
 	int err;
 
-	err = ivshmem_poll_until(pollers, 2, deadline);
+	if (pollers[2].fd < 0)
+		return pollers[2].fd;
+	err = ivshmem_poll_until(pollers, 3, deadline);
 	if (err)
 		return err;
-	return pollers[1].revents ? -ENODEV : 0;
+	if (pollers[1].revents)
+		return -ENODEV;
+	return pollers[0].revents || !pollers[2].revents ? 0 : -ECANCELED;
 }
 
 int ivshmem_set_busy_poll(struct ivshmem *shm, unsigned int microseconds)

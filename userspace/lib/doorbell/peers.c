@@ -67,7 +67,7 @@ int ivshmem_peer_next(struct ivshmem *shm, int timeout_ms,
 		return event;
 	if (!change || !peer)
 		return -EINVAL;
-	event = ivshmem_connection_next(shm->connection, deadline, &id);
+	event = ivshmem_connection_next(shm->connection, deadline, &shm->cancel, &id);
 	if (event < 0)
 		return event;
 	*change = event == IVSHMEM_EVENT_JOINED ? IVSHMEM_PEER_JOINED : IVSHMEM_PEER_LEFT;

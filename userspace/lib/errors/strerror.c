@@ -84,6 +84,9 @@ static const char *own_text(int error)
 		       "is it an ivshmem server, of QEMU 2.5 or later?";
 	case -ETIMEDOUT:
 		return "nothing happened in time";
+	case -ECANCELED:
+		return "a wait was cancelled, as the program asked for: it waits again after "
+		       "ivshmem_uncancel() or ivshmem_channel_uncancel()";
 	case -ENOBUFS:
 		return "events were lost: list the devices again";
 	case -EAGAIN:

@@ -31,6 +31,8 @@ int ivshmem_attach(struct ivshmem **out, int fd,
 	shm->backend = backend;
 	shm->fd = fd;
 	shm->readonly = readonly;
+	shm->cancel = IVSHMEM_CANCEL_INIT;
+	pthread_mutex_init(&shm->lock, NULL);
 	shm->lock_fd = -1;
 	shm->look_fd = -1;
 
@@ -52,6 +54,7 @@ err_release:
 err_free_path:
 	free(shm->path);
 err_free_shm:
+	pthread_mutex_destroy(&shm->lock);
 	free(shm);
 	return err;
 }
@@ -68,6 +71,8 @@ void ivshmem_close(struct ivshmem *shm)
 		close(shm->lock_fd);
 	if (shm->look_fd >= 0)
 		close(shm->look_fd);
+	ivshmem_cancel_close(&shm->cancel);
+	pthread_mutex_destroy(&shm->lock);
 	close(shm->fd);
 	free(shm->path);
 	free(shm);
@@ -121,6 +126,22 @@ int ivshmem_sync(struct ivshmem *shm)
 int ivshmem_check(const struct ivshmem *shm)
 {
 	return shm ? shm->backend->check(shm) : -EINVAL;
+}
+
+int ivshmem_cancel(struct ivshmem *shm)
+{
+	if (!shm)
+		return -EINVAL;
+	ivshmem_cancel_raise(&shm->cancel);
+	return 0;
+}
+
+int ivshmem_uncancel(struct ivshmem *shm)
+{
+	if (!shm)
+		return -EINVAL;
+	ivshmem_cancel_lower(&shm->cancel);
+	return 0;
 }
 
 int ivshmem_fd(const struct ivshmem *shm)

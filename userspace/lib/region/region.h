@@ -6,11 +6,13 @@
 #ifndef REGION_H
 #define REGION_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include <ivshmem/region.h>
 
 #include "devices/devices.h"
+#include "system/system.h"
 
 struct ivshmem_channel;
 struct ivshmem_connection;
@@ -66,6 +68,8 @@ struct ivshmem {
 	int *event_fds;			/* of a guest's device: -1 until asked for */
 	unsigned int busy_poll_us;
 	struct ivshmem_connection *connection;	/* of a "unix:" region */
+	struct ivshmem_cancel cancel;	/* of all calls that wait */
+	pthread_mutex_t lock;		/* guards what follows */
 	struct ivshmem_channel *channels;
 	int lock_fd;			/* -1 until a channel needs it */
 	int look_fd;			/* likewise; has no locks, so shows the others' */

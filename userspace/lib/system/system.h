@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library takes of the operating system everywhere: one clock, and paths.
+ * What the library takes of the operating system everywhere: one clock, paths, and ways
+ * to sleep that can be ended.
  */
 #ifndef SYSTEM_H
 #define SYSTEM_H
@@ -23,8 +24,56 @@ int64_t ivshmem_now(void);
 int64_t ivshmem_deadline(int timeout_ms);
 int64_t ivshmem_time_left(int64_t deadline);
 bool ivshmem_deadline_passed(int64_t deadline);
+
+/* cancel.c */
+
+/**
+ * struct ivshmem_cancel - Tells calls that wait to give up.
+ * @raised: 1 while they shall. Slept on as a futex.
+ * @fd: An eventfd that is readable meanwhile; -1 until somebody sleeps by poll(2).
+ *
+ * It stays raised until it is lowered, so that it does not matter whether a call has
+ * begun to wait already, and how many do.
+ */
+struct ivshmem_cancel {
+	uint32_t raised;
+	int fd;
+};
+
+#define IVSHMEM_CANCEL_INIT	((struct ivshmem_cancel) { .fd = -1 })
+
+void ivshmem_cancel_close(struct ivshmem_cancel *cancel);
+void ivshmem_cancel_raise(struct ivshmem_cancel *cancel);
+void ivshmem_cancel_lower(struct ivshmem_cancel *cancel);
+int ivshmem_cancel_fd(struct ivshmem_cancel *cancel);
+
+static inline bool ivshmem_is_cancelled(const struct ivshmem_cancel *cancel)
+{
+	return __atomic_load_n(&cancel->raised, __ATOMIC_ACQUIRE);
+}
+
+/* futex.c */
+#define MAX_FUTEXES	3
+
+/**
+ * struct ivshmem_futex - A word to sleep on.
+ * @word: The word.
+ * @value: What it is expected to be.
+ * @shared: Whoever wakes may be another process.
+ */
+struct ivshmem_futex {
+	const uint32_t *word;
+	uint32_t value;
+	bool shared;
+};
+
+int ivshmem_futex_wait(const struct ivshmem_futex *futexes, unsigned int count, int64_t ns);
+void ivshmem_futex_wake(const uint32_t *word, bool shared);
+
+/* pause.c */
 int ivshmem_poll_until(struct pollfd *pollers, nfds_t count, int64_t deadline);
-int ivshmem_pause(int64_t *pause, int64_t longest, int64_t deadline);
+int ivshmem_pause(int64_t *pause, int64_t longest, int64_t deadline,
+		  struct ivshmem_cancel *const *cancels);
 
 /* paths.c */
 #define FD_LINK_SIZE	sizeof("/proc/self/fd/-2147483648")

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <ivshmem/doorbell.h>
@@ -48,7 +44,7 @@ void ivshmem_waiter_announce(struct ivshmem_waiter *waiter, enum waiting_state s
 static void ring_by_futex(uint32_t *bell)
 {
 	__atomic_store_n(bell, __atomic_load_n(bell, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
-	syscall(SYS_futex, bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	ivshmem_futex_wake(bell, true);
 }
 
 static void ring(const struct ivshmem_link *link, struct ivshmem_waiter *waiter)
@@ -86,7 +82,7 @@ void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *
 
 /* --- sleeping --- */
 
-static int watch(int epoll, int fd, uint32_t events)
+int ivshmem_watch(int epoll, int fd, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.fd = fd };
 
@@ -94,24 +90,44 @@ static int watch(int epoll, int fd, uint32_t events)
 }
 
 /*
- * Each waiter is told of each ring (edge-triggered), and none takes it away from
- * another, as it would if it read the eventfd. @timer goes with it, or is -1.
+ * Adds what signals that this end was rung, or that the device is gone. Each waiter is
+ * told of each ring (edge-triggered), and none takes it away from another, as it would if
+ * it read the eventfd.
  */
-int ivshmem_wakeup_watch(const struct ivshmem_link *link, int timer)
+int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link)
 {
 	int event_fd = ivshmem_event_fd(link->shm, link->vector);
-	int epoll, err;
+	int err;
 
 	if (event_fd < 0)
 		return event_fd;
-	epoll = epoll_create1(EPOLL_CLOEXEC);
+	err = ivshmem_watch(epoll, event_fd, EPOLLIN | EPOLLET);
+	if (!err && link->shm->backend->side == IVSHMEM_GUEST)
+		err = ivshmem_watch(epoll, link->shm->fd, EPOLLHUP);
+	return err;
+}
+
+static int watch_cancels(int epoll, const struct ivshmem_link *link)
+{
+	int i, fd, err = 0;
+
+	for (i = 0; !err && link->cancels[i]; i++) {
+		fd = ivshmem_cancel_fd(link->cancels[i]);
+		err = fd < 0 ? fd : ivshmem_watch(epoll, fd, EPOLLIN);
+	}
+	return err;
+}
+
+static int open_epoll(const struct ivshmem_link *link)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int err;
+
 	if (epoll < 0)
 		return -errno;
-	err = watch(epoll, event_fd, EPOLLIN | EPOLLET);
-	if (!err && link->shm->backend->side == IVSHMEM_GUEST)
-		err = watch(epoll, link->shm->fd, EPOLLHUP);
-	if (!err && timer >= 0)
-		err = watch(epoll, timer, EPOLLIN | EPOLLET);
+	err = ivshmem_watch_doorbell(epoll, link);
+	if (!err)
+		err = watch_cancels(epoll, link);
 	if (err) {
 		close(epoll);
 		return err;
@@ -150,7 +166,7 @@ static int sleep_by_doorbell(const struct ivshmem_link *link, struct ivshmem_wai
 			     int64_t ns)
 {
 	if (waiter->epoll < 0) {
-		int epoll = ivshmem_wakeup_watch(link, -1);
+		int epoll = open_epoll(link);
 
 		if (epoll < 0)
 			return epoll;
@@ -160,15 +176,17 @@ static int sleep_by_doorbell(const struct ivshmem_link *link, struct ivshmem_wai
 				   (int)((ns + NS_PER_MS - 1) / NS_PER_MS));
 }
 
-/* @bell is what the other end's bell was before this end said that it is asleep. */
-static int sleep_by_futex(const struct ivshmem_waiter *waiter, uint32_t bell, int64_t ns)
+static int sleep_by_futex(const struct ivshmem_link *link, const struct ivshmem_waiter *waiter,
+			  uint32_t bell, int64_t ns)
 {
-	struct timespec time = { .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
+	struct ivshmem_futex futexes[MAX_FUTEXES] = { { waiter->other_bell, bell, true } };
+	unsigned int count = 1;
+	int i, err;
 
-	if (!syscall(SYS_futex, waiter->other_bell, FUTEX_WAIT, bell, &time, NULL, 0) ||
-	    errno == ETIMEDOUT || errno == EAGAIN)
-		return 0;
-	return -errno;
+	for (i = 0; link->cancels[i]; i++)
+		futexes[count++] = (struct ivshmem_futex) { &link->cancels[i]->raised, 0, false };
+	err = ivshmem_futex_wait(futexes, count, ns);
+	return err == -ETIMEDOUT ? 0 : err;
 }
 
 /*
@@ -180,5 +198,15 @@ int ivshmem_sleep(const struct ivshmem_link *link, struct ivshmem_waiter *waiter
 {
 	if (link->wakeup == WAKEUP_DOORBELL)
 		return sleep_by_doorbell(link, waiter, ns);
-	return sleep_by_futex(waiter, bell, ns);
+	return sleep_by_futex(link, waiter, bell, ns);
+}
+
+bool ivshmem_link_is_cancelled(const struct ivshmem_link *link)
+{
+	int i;
+
+	for (i = 0; link->cancels[i]; i++)
+		if (ivshmem_is_cancelled(link->cancels[i]))
+			return true;
+	return false;
 }

@@ -45,6 +45,7 @@ enum ivshmem_wakeup {
 /**
  * struct ivshmem_link - How two ends wake each other.
  * @shm: The region.
+ * @cancels: What ends a wait besides, then NULL.
  * @can: Of the WAKE_ flags, what this end can do.
  * @vector: Where this end is rung.
  * @wakeup: How the other end wakes this one.
@@ -55,6 +56,7 @@ enum ivshmem_wakeup {
  */
 struct ivshmem_link {
 	struct ivshmem *shm;
+	struct ivshmem_cancel *cancels[3];
 	uint32_t can;
 	unsigned int vector;
 	enum ivshmem_wakeup wakeup;
@@ -100,9 +102,27 @@ void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
 void ivshmem_waiter_close(struct ivshmem_waiter *waiter);
 void ivshmem_waiter_announce(struct ivshmem_waiter *waiter, enum waiting_state state);
 void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *waiter);
-int ivshmem_wakeup_watch(const struct ivshmem_link *link, int timer);
+int ivshmem_watch(int epoll, int fd, uint32_t events);
+int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link);
 int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer, int timeout_ms);
 int ivshmem_sleep(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 		  uint32_t bell, int64_t ns);
+
+bool ivshmem_link_is_cancelled(const struct ivshmem_link *link);
+
+/*
+ * futex_fd.c: a descriptor that becomes readable when a futex is woken, where the kernel
+ * has that: io_uring waits for futexes from Linux 6.7 on, if it is not forbidden.
+ */
+#define FUTEX_FD_WORDS	2
+
+struct ivshmem_futex_fd;
+
+int ivshmem_futex_fd_open(struct ivshmem_futex_fd **out);
+void ivshmem_futex_fd_close(struct ivshmem_futex_fd *futex_fd);
+int ivshmem_futex_fd_poll_fd(const struct ivshmem_futex_fd *futex_fd);
+int ivshmem_futex_fd_arm(struct ivshmem_futex_fd *futex_fd, unsigned int index,
+			 const uint32_t *word, uint32_t value);
+void ivshmem_futex_fd_take(struct ivshmem_futex_fd *futex_fd);
 
 #endif /* WAKEUP_H */

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OBJECT_H
+#define OBJECT_H
+
+#include "channel.h"
+
+struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_end side,
+					    const char *name, unsigned int flags,
+					    const struct ivshmem_superblock *superblock);
+
+#endif /* OBJECT_H */
