@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -12,6 +13,10 @@
 #include "system/system.h"
 
 #define BUSY_POLL_TRIES	8
+
+#ifndef RWF_NOWAIT	/* musl before 1.2.5 has neither it nor preadv2() */
+#define RWF_NOWAIT	0x00000008
+#endif
 
 /* NULL: a plain region, or one whose interrupts are out of reach. */
 static const struct ivshmem_doorbell *doorbell_of(const struct ivshmem *shm)
@@ -55,6 +60,14 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector)
 	return doorbell_of(shm)->event_fd(shm, vector);
 }
 
+/* Without a position, -1 in both its halves, and without blocking. */
+static ssize_t read_at_once(int fd, void *to, size_t length)
+{
+	struct iovec buffer = { to, length };
+
+	return syscall(SYS_preadv2, fd, &buffer, 1ul, -1l, -1l, RWF_NOWAIT);
+}
+
 /*
  * -EAGAIN: there are none, or another thread was faster. A peer that holds the
  * eventfd, too, may have made it a blocking one again: that must not stop us.
@@ -62,10 +75,9 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector)
 static int take_rings(int fd)
 {
 	uint64_t count;
-	struct iovec buffer = { &count, sizeof(count) };
-	ssize_t length = preadv2(fd, &buffer, 1, -1, RWF_NOWAIT);
+	ssize_t length = read_at_once(fd, &count, sizeof(count));
 
-	if (length < 0 && errno == EOPNOTSUPP)	/* before Linux 5.8 */
+	if (length < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))	/* before Linux 5.8 */
 		length = read(fd, &count, sizeof(count));
 	if (length < 0)
 		return -errno;
