@@ -9,11 +9,13 @@
 
 #include "server.h"
 
+/* Where they can't be had, they are nobody's. */
 int credentials_get(int socket, struct credentials *credentials)
 {
 	struct ucred ucred;
 	socklen_t length = sizeof(ucred);
 
+	*credentials = (struct credentials){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &ucred, &length) < 0)
 		return -errno;
 	credentials->pid = ucred.pid;

@@ -77,7 +77,7 @@ static int prepare_event_fd(int fd)
 /* What ivshmem_protocol_feed() says of the next message, and of which peer. */
 static int take_message(struct ivshmem_connection *connection, unsigned int *peer)
 {
-	struct ivshmem_message message;
+	struct ivshmem_message message = { .fd = -1 };
 	int event;
 
 	event = ivshmem_message_socket_receive(&connection->server, &message);

@@ -20,6 +20,7 @@ uint64_t ivshmem_window_unit(const struct ivshmem *shm)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* A window that can't be had is empty. */
 int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
 		       uint64_t offset, uint64_t size)
 {
@@ -28,6 +29,7 @@ int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
 	uint64_t end = (offset + size + page - 1) / page * page;
 	void *base;
 
+	*window = (struct ivshmem_window){ NULL };
 	if (end - start > SIZE_MAX)
 		return -EFBIG;
 	base = mmap(NULL, end - start, protection(shm), MAP_SHARED, shm->fd, (off_t)start);
