@@ -11,6 +11,8 @@
 # make soak       ten million wake-ups, an hour of random traffic, 20,000 killings
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
 #
+# WERROR=-Werror makes errors of warnings, as the project's own checks do.
+#
 # Every path here is relative, so that the tree may lie in a folder whose name
 # has a space in it.
 
@@ -23,19 +25,26 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
-UDEVDIR ?= /usr/lib/udev
-SYSUSERSDIR ?= /usr/lib/sysusers.d
-SYSTEMDDIR ?= /usr/lib/systemd/system
+
+# Only with one of the system's own prefixes is anything put outside of it unasked:
+# what udev, systemd and the kernel look for. Any other prefix holds all.
+OWN_PREFIX := $(if $(filter-out /usr /usr/local,$(PREFIX:/=)),yes)
+UDEVDIR ?= $(if $(OWN_PREFIX),$(PREFIX),/usr)/lib/udev
+SYSUSERSDIR ?= $(if $(OWN_PREFIX),$(PREFIX),/usr)/lib/sysusers.d
+SYSTEMDDIR ?= $(if $(OWN_PREFIX),$(PREFIX),/usr)/lib/systemd/system
 INSTALL ?= install
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNELRELEASE := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
 
 CFLAGS ?= -O2 -g
+WERROR ?=
+check style check-kernels check-debug: export WERROR = -Werror
+build/asan/% build/tsan/%: WERROR = -Werror
 IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-Iuserspace/include -Iuserspace/lib -Ikmod $(CPPFLAGS)
 IVSHMEM_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes \
-	-Wstrict-prototypes -Wformat=2 -Wno-unused-parameter -Werror \
+	-Wstrict-prototypes -Wformat=2 -Wno-unused-parameter $(WERROR) \
 	-fvisibility=hidden -fPIC -MMD -MP $(CFLAGS)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -58,15 +67,22 @@ build/text/%.o build/cli/%.o build/server/%.o: IVSHMEM_CPPFLAGS += $(CLI_CPPFLAG
 SONAME := libivshmem.so.$(SOVERSION)
 SHARED := build/libivshmem.so.$(VERSION)
 
-userspace: $(SHARED) build/libivshmem.a build/libivshmem.pc build/ivshmem build/ivshmem_id \
-	$(EXAMPLES) man
+# What runs where it was built looks for the library there.
+RUN_HERE = -Wl,-rpath,'$$ORIGIN$(1)'
+
+# The command that is installed. Nothing finds a library in a prefix of one's own, so
+# there the command holds it.
+COMMAND := build/$(if $(OWN_PREFIX),own-prefix,install)/ivshmem
+
+userspace: $(SHARED) build/libivshmem.a build/libivshmem.pc build/ivshmem $(COMMAND) \
+	build/ivshmem_id $(EXAMPLES) man
 
 build/%.o: userspace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) -c -o $@ $<
 
 $(SHARED): $(LIB_OBJ) userspace/lib/libivshmem.map
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs \
+	$(CC) $(IVSHMEM_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs \
 		-Wl,--version-script=userspace/lib/libivshmem.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
 	ln -sf $(@F) build/$(SONAME)
 	ln -sf $(SONAME) build/libivshmem.so
@@ -82,7 +98,15 @@ build/libivshmem.pc: userspace/lib/libivshmem.pc.in FORCE
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
 build/ivshmem: $(CLI_OBJ) $(SHARED)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) -Lbuild -livshmem $(CLI_LIBS)
+	$(CC) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) -Lbuild -livshmem $(CLI_LIBS) $(call RUN_HERE,)
+
+build/install/ivshmem: $(CLI_OBJ) $(SHARED)
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) -Lbuild -livshmem $(CLI_LIBS)
+
+build/own-prefix/ivshmem: $(CLI_OBJ) build/libivshmem.a
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) build/libivshmem.a $(CLI_LIBS) $(LIB_LIBS)
 
 # Linked with the archive: udev runs it also where the library can't be found.
 build/ivshmem_id: udev/ivshmem_id.c build/libivshmem.a
@@ -91,7 +115,7 @@ build/ivshmem_id: udev/ivshmem_id.c build/libivshmem.a
 
 build/examples/%: userspace/examples/%.c $(SHARED)
 	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $< -Lbuild -livshmem
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $< -Lbuild -livshmem $(call RUN_HERE,/..)
 
 man: $(MAN)
 build/man/%: userspace/man/%.scd
@@ -135,14 +159,14 @@ $(MODULE_DIR)/import_dmabuf.ko: $(wildcard tests/vm/import_dmabuf/*) $(KERNEL_CO
 
 # --- install -----------------------------------------------------------------
 
-MODDIR ?= /lib/modules/$(KERNELRELEASE)/updates
+MODDIR ?= $(if $(OWN_PREFIX),$(PREFIX))/lib/modules/$(KERNELRELEASE)/updates
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 
 install: install-userspace install-modules
 
 install-userspace: userspace
 	$(INSTALL) -d $(foreach d,$(INSTALL_DIRS),'$(DESTDIR)$(d)')
-	$(INSTALL) -m 755 build/ivshmem '$(DESTDIR)$(BINDIR)/ivshmem'
+	$(INSTALL) -m 755 $(COMMAND) '$(DESTDIR)$(BINDIR)/ivshmem'
 	$(INSTALL) -m 644 $(SHARED) '$(DESTDIR)$(LIBDIR)/$(notdir $(SHARED))'
 	ln -sf $(notdir $(SHARED)) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libivshmem.so'
@@ -153,18 +177,23 @@ install-userspace: userspace
 	$(INSTALL) -m 644 kmod/uapi/ivshmem.h '$(DESTDIR)$(INCLUDEDIR)/linux/ivshmem.h'
 	$(INSTALL) -m 755 build/ivshmem_id '$(DESTDIR)$(UDEVDIR)/ivshmem_id'
 	$(INSTALL) -m 644 udev/70-ivshmem.rules '$(DESTDIR)$(UDEVDIR)/rules.d/70-ivshmem.rules'
+	sed -i 's|"ivshmem_id |"$(UDEVDIR)/ivshmem_id |' '$(DESTDIR)$(UDEVDIR)/rules.d/70-ivshmem.rules'
 	$(INSTALL) -m 644 udev/ivshmem.sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/ivshmem.conf'
 	$(INSTALL) -m 644 userspace/server/ivshmem-server.sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/ivshmem-server.conf'
 	$(INSTALL) -m 644 userspace/server/ivshmem@.service '$(DESTDIR)$(SYSTEMDDIR)/ivshmem@.service'
+	sed -i 's|^ExecStart=ivshmem |ExecStart=$(BINDIR)/ivshmem |' '$(DESTDIR)$(SYSTEMDDIR)/ivshmem@.service'
 	$(INSTALL) -m 644 userspace/server/ivshmem@.socket '$(DESTDIR)$(SYSTEMDDIR)/ivshmem@.socket'
 	$(INSTALL) -m 644 userspace/cli/completion/ivshmem.bash '$(DESTDIR)$(COMPLETIONDIR)/ivshmem'
 	$(foreach m,$(MAN),$(INSTALL) -m 644 $(m) '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))';)
-	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || ldconfig
+	$(if $(OWN_PREFIX)$(DESTDIR),,@[ "$$(id -u)" != 0 ] || ldconfig)
 
 install-modules: modules
 	$(INSTALL) -d '$(DESTDIR)$(MODDIR)'
 	$(INSTALL) -m 644 $(MODULE) '$(DESTDIR)$(MODDIR)/ivshmem.ko'
-	@[ -n '$(DESTDIR)' ] || depmod $(KERNELRELEASE)
+	$(DEPMOD)
+
+# It looks nowhere else.
+DEPMOD = $(if $(DESTDIR)$(filter-out /lib/modules/% /usr/lib/modules/%,$(MODDIR)),,@[ -z '$(KERNELRELEASE)' ] || depmod $(KERNELRELEASE))
 
 INSTALL_DIRS = $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(INCLUDEDIR)/ivshmem $(UDEVDIR)/rules.d \
 	$(SYSUSERSDIR) $(SYSTEMDDIR) $(COMPLETIONDIR) $(MANDIR)/man1 \
@@ -179,7 +208,16 @@ INSTALLED = $(BINDIR)/ivshmem $(LIBDIR)/$(notdir $(SHARED)) $(LIBDIR)/$(SONAME) 
 
 uninstall:
 	rm -f $(foreach f,$(INSTALLED),'$(DESTDIR)$(f)')
-	@[ -n '$(DESTDIR)' ] || [ -z '$(KERNELRELEASE)' ] || depmod $(KERNELRELEASE)
+	$(DEPMOD)
+	@$(REMOVE_FOLDERS)
+
+# What is empty then: of a prefix of one's own all, of the system's just the library's.
+define REMOVE_FOLDERS
+top='$(DESTDIR)$(if $(OWN_PREFIX),$(PREFIX),$(INCLUDEDIR)/ivshmem)'; top=$${top%/}; \
+for folder in $(foreach d,$(INSTALL_DIRS) $(MODDIR),'$(DESTDIR)$(d)'); do \
+	while [[ $$folder/ == "$$top"/* ]] && rmdir "$$folder" 2>/dev/null; do folder=$${folder%/*}; done; \
+done
+endef
 
 # --- tests -------------------------------------------------------------------
 
@@ -210,7 +248,7 @@ GUEST_PROGRAMS := $(patsubst tests/vm/programs/%.c,build/tests/%,$(wildcard test
 
 build/tests/%: tests/vm/programs/%.c kmod/uapi/ivshmem.h $(SHARED)
 	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) -pthread -o $@ $< -Wl,--as-needed -Lbuild -livshmem
+	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) -pthread -o $@ $< -Wl,--as-needed -Lbuild -livshmem $(call RUN_HERE,/..)
 
 # The library's tests, with the library, under the sanitizers.
 ASAN_OBJ := $(LIB_SRC:userspace/%.c=build/asan/%.o)
@@ -331,7 +369,7 @@ run-style: userspace
 	tests/run tests/style
 
 run-check: build/tests/initramfs build/demo/initramfs $(FUZZERS) $(TSAN_TESTS) $(SERVER_TESTS)
-	tests/run tests/style $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/model/check tests/fuzz/check \
+	tests/run tests/style tests/builds $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/model/check tests/fuzz/check \
 		$(wildcard tests/cli/*.bats) $(SERVER_TESTS) $(wildcard tests/server/*.bats) \
 		tests/demo.bats tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
 

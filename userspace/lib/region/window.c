@@ -29,7 +29,7 @@ int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
 	uint64_t end = (offset + size + page - 1) / page * page;
 	void *base;
 
-	*window = (struct ivshmem_window){ NULL };
+	*window = (struct ivshmem_window){ .base = NULL };
 	if (end - start > SIZE_MAX)
 		return -EFBIG;
 	base = mmap(NULL, end - start, protection(shm), MAP_SHARED, shm->fd, (off_t)start);
