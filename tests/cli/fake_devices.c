@@ -85,7 +85,7 @@ uint64_t ivshmem_device_size(const struct ivshmem_device *device)
 	return strtoull(field(device, 2), NULL, 10);
 }
 
-enum ivshmem_kind ivshmem_device_kind(const struct ivshmem_device *device)
+enum ivshmem_region_kind ivshmem_device_kind(const struct ivshmem_device *device)
 {
 	return strcmp(field(device, 3), "plain") ? IVSHMEM_DOORBELL : IVSHMEM_PLAIN;
 }

@@ -8,7 +8,6 @@ bats_require_minimum_version 1.5.0
 
 tree=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 export IVSHMEM_BUILD=${IVSHMEM_BUILD:-$tree/build}
-export LD_LIBRARY_PATH=$IVSHMEM_BUILD${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export PATH=$IVSHMEM_BUILD:$PATH
 export LC_ALL=C.UTF-8
 

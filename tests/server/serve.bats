@@ -312,7 +312,7 @@ root_only() {
 	start --size 64K
 	# The tree may lie where nobody gets to.
 	cp -L "$IVSHMEM_BUILD/ivshmem" build/libivshmem.so.0 "$dir"
-	LD_LIBRARY_PATH=$dir run -1 --separate-stderr setpriv --reuid 65534 --clear-groups \
+	run -1 --separate-stderr setpriv --reuid 65534 --clear-groups \
 		"$dir/ivshmem" peers --socket "$socket"
 	says "no permission"
 }
@@ -331,7 +331,7 @@ root_only() {
 
 @test "systemd-socket-activate works" {
 	command -v systemd-socket-activate >/dev/null || skip "no systemd-socket-activate"
-	systemd-socket-activate -l "$socket" -E LD_LIBRARY_PATH "$IVSHMEM_BUILD/ivshmem" \
+	systemd-socket-activate -l "$socket" "$IVSHMEM_BUILD/ivshmem" \
 		serve --size 64K 2>>"$dir/log" 3>&- &
 	server=$!
 	servers+=("$server")
@@ -365,7 +365,7 @@ passed() {
 
 @test "a status socket alone is not enough" {
 	command -v systemd-socket-activate >/dev/null || skip "no systemd-socket-activate"
-	systemd-socket-activate --fdname=status -l "$socket" -E LD_LIBRARY_PATH "$IVSHMEM_BUILD/ivshmem" \
+	systemd-socket-activate --fdname=status -l "$socket" "$IVSHMEM_BUILD/ivshmem" \
 		serve --size 64K 2>>"$dir/log" 3>&- &
 	server=$!
 	eventually test -S "$socket"

@@ -8,8 +8,6 @@ cd "$BATS_TEST_DIRNAME/../.." || exit
 . tests/vm/vm.bash
 . tests/vm/entries.bash
 
-export LD_LIBRARY_PATH=build
-
 # region NAME SIZE: QEMU's option for a region backed by $REGIONS/NAME
 region() {
 	printf '%s\n' "memory-backend-file,id=$1,share=on,mem-path=$REGIONS/$1,size=$2"

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.." || exit
 . tests/vm/vm.bash
 
 regions=$(mktemp -d /dev/shm/ivshmem-kselftest.XXXXXX)
-LD_LIBRARY_PATH=build build/ivshmem serve --socket "$regions/socket" --size 8M --vectors 4 2>"$regions/log" &
+build/ivshmem serve --socket "$regions/socket" --size 8M --vectors 4 2>"$regions/log" &
 server=$!
 trap 'vm_kill; kill $server; rm -rf "$regions"' EXIT
 until [[ -S $regions/socket ]]; do sleep 0.05; done

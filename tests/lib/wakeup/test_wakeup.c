@@ -55,9 +55,6 @@ static bool start_server(void)
 		return false;
 	server = fork();
 	if (!server) {
-		strcpy(where, command);
-		*strrchr(where, '/') = '\0';
-		setenv("LD_LIBRARY_PATH", where, 1);
 		execl(command, "ivshmem", "serve", "--socket", in_shm("socket"), "--size",
 		      DOORBELL_SIZE, "--vectors", "2", NULL);
 		_exit(127);
