@@ -59,6 +59,9 @@ LIB_OBJ := $(LIB_SRC:userspace/%.c=build/%.o)
 CLI_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/text/*.c userspace/server/*.c userspace/cli/*.c))
 EXAMPLES := $(patsubst userspace/examples/%.c,build/examples/%,$(wildcard userspace/examples/*.c))
 MAN := $(patsubst userspace/man/%.scd,build/man/%,$(wildcard userspace/man/*.scd))
+# So that man finds a page of section 3 by each of its calls.
+MAN_CALLS := $(shell awk -f userspace/man/calls.awk userspace/man/*.3.scd)
+MAN_LINKS := $(foreach c,$(MAN_CALLS),build/man/$(firstword $(subst :, ,$(c))).3)
 
 LIB_LIBS = $(call pkg,--libs libudev liburing)
 CLI_LIBS = $(call pkg,--libs smartcols json-c libkmod libsystemd)
@@ -117,10 +120,13 @@ build/examples/%: userspace/examples/%.c $(SHARED)
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $< -Lbuild -livshmem $(call RUN_HERE,/..)
 
-man: $(MAN)
+man: $(MAN) $(MAN_LINKS)
 build/man/%: userspace/man/%.scd
 	@mkdir -p $(@D)
 	scdoc <$< >$@
+$(MAN_LINKS): build/man/%.3: $(wildcard userspace/man/*.3.scd)
+	@mkdir -p $(@D)
+	@echo '.so man3/$(patsubst $*:%,%,$(filter $*:%,$(MAN_CALLS))).3' >$@
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
 
@@ -184,7 +190,7 @@ install-userspace: userspace
 	sed -i 's|^ExecStart=ivshmem |ExecStart=$(BINDIR)/ivshmem |' '$(DESTDIR)$(SYSTEMDDIR)/ivshmem@.service'
 	$(INSTALL) -m 644 userspace/server/ivshmem@.socket '$(DESTDIR)$(SYSTEMDDIR)/ivshmem@.socket'
 	$(INSTALL) -m 644 userspace/cli/completion/ivshmem.bash '$(DESTDIR)$(COMPLETIONDIR)/ivshmem'
-	$(foreach m,$(MAN),$(INSTALL) -m 644 $(m) '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))';)
+	set -e; $(foreach m,$(MAN) $(MAN_LINKS),$(INSTALL) -m 644 $(m) '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))';)
 	$(if $(OWN_PREFIX)$(DESTDIR),,@[ "$$(id -u)" != 0 ] || ldconfig)
 
 install-modules: modules
@@ -197,14 +203,14 @@ DEPMOD = $(if $(DESTDIR)$(filter-out /lib/modules/% /usr/lib/modules/%,$(MODDIR)
 
 INSTALL_DIRS = $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(INCLUDEDIR)/ivshmem $(UDEVDIR)/rules.d \
 	$(SYSUSERSDIR) $(SYSTEMDDIR) $(COMPLETIONDIR) $(MANDIR)/man1 \
-	$(MANDIR)/man4 $(MANDIR)/man5 $(MANDIR)/man7
+	$(MANDIR)/man3 $(MANDIR)/man4 $(MANDIR)/man5 $(MANDIR)/man7
 INSTALLED = $(BINDIR)/ivshmem $(LIBDIR)/$(notdir $(SHARED)) $(LIBDIR)/$(SONAME) \
 	$(LIBDIR)/libivshmem.so $(LIBDIR)/libivshmem.a $(LIBDIR)/pkgconfig/libivshmem.pc \
 	$(INCLUDEDIR)/ivshmem.h $(addprefix $(INCLUDEDIR)/,$(patsubst userspace/include/%,%,$(wildcard userspace/include/ivshmem/*.h))) \
 	$(INCLUDEDIR)/linux/ivshmem.h $(UDEVDIR)/ivshmem_id $(UDEVDIR)/rules.d/70-ivshmem.rules \
 	$(SYSUSERSDIR)/ivshmem.conf $(SYSUSERSDIR)/ivshmem-server.conf $(SYSTEMDDIR)/ivshmem@.service $(SYSTEMDDIR)/ivshmem@.socket \
 	$(COMPLETIONDIR)/ivshmem $(MODDIR)/ivshmem.ko \
-	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	$(foreach m,$(MAN) $(MAN_LINKS),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 
 uninstall:
 	rm -f $(foreach f,$(INSTALLED),'$(DESTDIR)$(f)')
