@@ -323,6 +323,12 @@ static void who_nobody_can_wake_looks_again_in_time(void **state)
 	assert_other_succeeds(child);
 }
 
+/* Late enough for the receiver's first, short sleep to be over. */
+static void *send_in_a_moment(void *channel)
+{
+	return (void *)(intptr_t)send_one_after(channel, 5000);
+}
+
 static void *receive_until_cancelled(void *channel)
 {
 	char byte;
@@ -330,12 +336,14 @@ static void *receive_until_cancelled(void *channel)
 	return (void *)(intptr_t)ivshmem_channel_recv(channel, &byte, 1, -1);
 }
 
+static unsigned int vector_to_wait_for = 1;
+
 static void *wait_until_cancelled(void *shm)
 {
 	int rings;
 
 	do {
-		rings = ivshmem_wait(shm, 1, -1);
+		rings = ivshmem_wait(shm, vector_to_wait_for, -1);
 	} while (rings > 0);
 	return (void *)(intptr_t)rings;
 }
@@ -350,6 +358,33 @@ static void *follow_until_cancelled(void *shm)
 		err = ivshmem_peer_next(shm, -1, &change, &peer);
 	} while (!err);
 	return (void *)(intptr_t)err;
+}
+
+/* Who waits for rings of the same vector takes none away from a channel. */
+static void rings_that_another_takes_wake_a_channel(void **state)
+{
+	pthread_t thread;
+	int i, late = 0;
+	void *result;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	assert_int_equal(ivshmem_channel_set_spin(pair.b, 0), 0);
+	vector_to_wait_for = pair.b->link.vector;
+	assert_int_equal(pthread_create(&thread, NULL, wait_until_cancelled, pair.right), 0);
+	for (i = 0; i < 50; i++) {
+		int64_t start = now_ns();
+		pthread_t sender;
+
+		assert_int_equal(pthread_create(&sender, NULL, send_in_a_moment, pair.a), 0);
+		recv_text(pair.b, "x");
+		late += now_ns() - start > LATE_NS / 2;
+		pthread_join(sender, NULL);
+	}
+	assert_in_range(late, 0, 2);
+	assert_int_equal(ivshmem_cancel(pair.right), 0);
+	pthread_join(thread, &result);
+	assert_int_equal((intptr_t)result, -ECANCELED);
 }
 
 /* Of one handle, at the same time: a channel, a vector, and news of peers. */
@@ -738,6 +773,7 @@ int main(void)
 		WAKEUP_TEST(idle_receiver_takes_less_than_a_hundredth_of_a_processor),
 		WAKEUP_TEST(signal_ends_a_sleep_with_eintr),
 		WAKEUP_TEST(who_nobody_can_wake_looks_again_in_time),
+		WAKEUP_TEST(rings_that_another_takes_wake_a_channel),
 		WAKEUP_TEST(cancel_ends_all_that_wait_by_doorbell),
 		WAKEUP_TEST(arm_checks_its_arguments),
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_doorbell),

@@ -3,14 +3,13 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <ivshmem/doorbell.h>
-
 #include "client/client.h"
-#include "region/region.h"
 #include "system/system.h"
+#include "doorbell.h"
 
 #define BUSY_POLL_TRIES	8
 
@@ -58,6 +57,33 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector)
 	if (vector >= (unsigned int)ivshmem_vectors(shm))
 		return -EINVAL;
 	return doorbell_of(shm)->event_fd(shm, vector);
+}
+
+int ivshmem_relay_fd(struct ivshmem *shm)
+{
+	int fd;
+
+	pthread_mutex_lock(&shm->lock);
+	fd = shm->relay_fd;
+	if (fd < 0) {
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (fd < 0)
+			fd = -errno;
+		else
+			__atomic_store_n(&shm->relay_fd, fd, __ATOMIC_SEQ_CST);
+	}
+	pthread_mutex_unlock(&shm->lock);
+	return fd;
+}
+
+/* The counter does not fill up: 2^64 rings are never taken. */
+static void relay(const struct ivshmem *shm)
+{
+	int fd = __atomic_load_n(&shm->relay_fd, __ATOMIC_SEQ_CST);
+	const uint64_t one = 1;
+
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+		return;
 }
 
 /* Without a position, -1 in both its halves, and without blocking. */
@@ -158,6 +184,8 @@ int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms)
 		if (!taken)
 			taken = take_rings(fd);
 	}
+	if (taken > 0)
+		relay(shm);
 	/* What the peer stored before it rang is there. */
 	atomic_thread_fence(memory_order_acquire);
 	return taken;

@@ -33,6 +33,7 @@ int ivshmem_attach(struct ivshmem **out, int fd,
 	shm->readonly = readonly;
 	shm->cancel = IVSHMEM_CANCEL_INIT;
 	pthread_mutex_init(&shm->lock, NULL);
+	shm->relay_fd = -1;
 	shm->lock_fd = -1;
 	shm->look_fd = -1;
 
@@ -67,6 +68,8 @@ void ivshmem_close(struct ivshmem *shm)
 		munmap(shm->data, (size_t)shm->size);
 	if (shm->backend->release)
 		shm->backend->release(shm);
+	if (shm->relay_fd >= 0)
+		close(shm->relay_fd);
 	if (shm->lock_fd >= 0)
 		close(shm->lock_fd);
 	if (shm->look_fd >= 0)

@@ -70,6 +70,7 @@ struct ivshmem {
 	struct ivshmem_connection *connection;	/* of a "unix:" region */
 	struct ivshmem_cancel cancel;	/* of all calls that wait */
 	pthread_mutex_t lock;		/* guards what follows */
+	int relay_fd;			/* -1 until a channel sleeps by doorbell */
 	struct ivshmem_channel *channels;
 	int lock_fd;			/* -1 until a channel needs it */
 	int look_fd;			/* likewise; has no locks, so shows the others' */

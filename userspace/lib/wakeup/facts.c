@@ -3,9 +3,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <ivshmem/doorbell.h>
-
 #include "client/client.h"
+#include "doorbell/doorbell.h"
 #include "wakeup.h"
 
 static bool futex_works(uint32_t *word)

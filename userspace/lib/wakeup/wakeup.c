@@ -4,9 +4,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include <ivshmem/doorbell.h>
-
 #include "client/client.h"
+#include "doorbell/doorbell.h"
 #include "system/system.h"
 #include "wakeup.h"
 
@@ -97,11 +96,14 @@ int ivshmem_watch(int epoll, int fd, uint32_t events)
 int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link)
 {
 	int event_fd = ivshmem_event_fd(link->shm, link->vector);
+	int relay_fd = ivshmem_relay_fd(link->shm);
 	int err;
 
-	if (event_fd < 0)
-		return event_fd;
+	if (event_fd < 0 || relay_fd < 0)
+		return event_fd < 0 ? event_fd : relay_fd;
 	err = ivshmem_watch(epoll, event_fd, EPOLLIN | EPOLLET);
+	if (!err)
+		err = ivshmem_watch(epoll, relay_fd, EPOLLIN | EPOLLET);
 	if (!err && link->shm->backend->side == IVSHMEM_GUEST)
 		err = ivshmem_watch(epoll, link->shm->fd, EPOLLHUP);
 	return err;
