@@ -149,6 +149,34 @@ root_only() {
 	fails "not a power of two" --file "$dir/odd"
 }
 
+@test "--file says why a file can't be looked at" {
+	ln -s loop "$dir/loop"
+	fails "can't be looked at: Too many levels of symbolic links" --file "$dir/loop" --size 64K
+	touch "$dir/file"
+	fails "can't be looked at: Not a directory" --file "$dir/file/region" --size 64K
+	fails "can't be looked at: File name too long" --file "$dir/$(printf 'x%.0s' {1..256})" --size 64K
+}
+
+@test "--file without permission for the folder says so" {
+	root_only
+	chmod 755 "$dir"
+	mkdir -m 700 "$dir/closed"
+	mkdir -m 777 "$dir/open"
+	cp -L "$IVSHMEM_BUILD/ivshmem" build/libivshmem.so.0 "$dir"
+	LD_LIBRARY_PATH=$dir run -1 --separate-stderr setpriv --reuid 65534 --clear-groups \
+		"$dir/ivshmem" serve --socket "$dir/open/s" --size 64K --file "$dir/closed/region"
+	says "can't be looked at: Permission denied"
+}
+
+@test "--file and --shm say that a link leads nowhere" {
+	ln -s absent "$dir/dangling"
+	fails "a symbolic link to a file that is not there" --file "$dir/dangling" --size 64K
+	[ -L "$dir/dangling" ]
+	ln -s absent "/dev/shm/$name"
+	fails "a symbolic link to a file that is not there" --shm "$name" --size 64K
+	[ -L "/dev/shm/$name" ]
+}
+
 @test "--shm refuses a file that exists, and leaves it alone" {
 	ivshmem create --size 64K "/dev/shm/$name"
 	fails "/dev/shm/$name: the file exists" --shm "$name" --size 64K

@@ -121,9 +121,23 @@ err_complain:
 	return -ENOMEM;
 }
 
-static int create_file(struct region *region, const char *path)
+static int explain_create(const struct region *region, const char *path, int error)
 {
 	char text[SIZE_TEXT_MAX];
+	struct stat there;
+
+	if (error != -EEXIST)
+		complain(path, "a file of %s can't be created: %s",
+			 size_text(text, region->size), ivshmem_strerror(error));
+	else if (!lstat(path, &there) && S_ISLNK(there.st_mode))
+		complain(path, "a symbolic link to a file that is not there: make that file, or remove the link");
+	else
+		complain(path, "the file exists: serve it as it is with --file, or remove it");
+	return error;
+}
+
+static int create_file(struct region *region, const char *path)
+{
 	struct ivshmem *shm;
 	int ret;
 
@@ -132,15 +146,8 @@ static int create_file(struct region *region, const char *path)
 		return -ENOENT;
 	}
 	ret = ivshmem_create(&shm, path, region->size, 0600, 0);
-	if (ret == -EEXIST) {
-		complain(path, "the file exists: serve it as it is with --file, or remove it");
-		return ret;
-	}
-	if (ret < 0) {
-		complain(path, "a file of %s can't be created: %s",
-			 size_text(text, region->size), ivshmem_strerror(ret));
-		return ret;
-	}
+	if (ret < 0)
+		return explain_create(region, path, ret);
 	ret = take_fd(region, path, shm, true);
 	ivshmem_close(shm);
 	return ret;
@@ -159,18 +166,11 @@ static int check_file(const char *path, const struct ivshmem *shm, uint64_t want
 	return size_fits_device(path, size) ? 0 : -EINVAL;
 }
 
-static int open_file(struct region *region, const char *path)
+static int open_existing(struct region *region, const char *path)
 {
 	struct ivshmem *shm;
-	struct stat st;
 	int ret;
 
-	if (stat(path, &st) < 0 && errno == ENOENT)
-		return create_file(region, path);
-	if (!S_ISREG(st.st_mode)) {
-		complain(path, "not a regular file: a region lies in a file, best in /dev/shm");
-		return -ENOTSUP;
-	}
 	ret = ivshmem_open(&shm, path, 0);
 	if (ret < 0) {
 		complain(path, "%s", ivshmem_strerror(ret));
@@ -181,6 +181,25 @@ static int open_file(struct region *region, const char *path)
 		ret = take_fd(region, path, shm, false);
 	ivshmem_close(shm);
 	return ret;
+}
+
+static int open_file(struct region *region, const char *path)
+{
+	struct stat st;
+	int error;
+
+	if (stat(path, &st) < 0) {
+		error = errno;
+		if (error == ENOENT)
+			return create_file(region, path);
+		complain(path, "the file can't be looked at: %s", strerror(error));
+		return -error;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		complain(path, "not a regular file: a region lies in a file, best in /dev/shm");
+		return -ENOTSUP;
+	}
+	return open_existing(region, path);
 }
 
 /* After a message where it fails. */
