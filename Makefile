@@ -293,10 +293,15 @@ build/asan/text/%.o build/asan/cli/%.o build/asan/server/%.o: IVSHMEM_CPPFLAGS +
 build/asan/ivshmem: $(ASAN_CLI_OBJ) $(ASAN_OBJ)
 	$(CC) $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
-build/asan/server-tests/%: tests/server/%.c tests/tap.h $(wildcard tests/server/*.h) $(filter build/asan/server/%,$(ASAN_CLI_OBJ)) build/asan/ivshmem
+# An archive, so that a test gets those objects only that it calls.
+build/asan/server.a: $(filter build/asan/server/%,$(ASAN_CLI_OBJ))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+build/asan/server-tests/%: tests/server/%.c tests/tap.h $(wildcard tests/server/*.h) build/asan/server.a build/asan/ivshmem
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) -Iuserspace $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $< \
-		$(filter build/asan/server/ids.o,$(ASAN_CLI_OBJ)) -lcmocka
+		build/asan/server.a -lcmocka $(call pkg,--libs libsystemd)
 
 -include $(ASAN_OBJ:.o=.d) $(TSAN_OBJ:.o=.d) $(ASAN_CLI_OBJ:.o=.d)
 

@@ -35,13 +35,6 @@ static struct sockaddr_un address_of(const char *path)
 	return address;
 }
 
-static char *lock_path(const char *path)
-{
-	char *lock;
-
-	return asprintf(&lock, "%s.lock", path) < 0 ? NULL : lock;
-}
-
 static bool is_still_at(int fd, const char *path)
 {
 	struct stat ours, there;
@@ -91,14 +84,11 @@ static int refuse_lock(const char *path)
 	return -EEXIST;
 }
 
-/* The lock's descriptor, or a negative errno after a message. */
-static int take_lock(const char *path)
+/* The descriptor of @lock, or a negative errno after a message. */
+static int take_lock(const char *path, const char *lock)
 {
-	char *lock = lock_path(path);
 	int fd, ret;
 
-	if (!lock)
-		return explain_lock(path, -1, ENOMEM);
 	for (;;) {
 		fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -106,10 +96,8 @@ static int take_lock(const char *path)
 			break;
 		}
 		if (is_still_at(fd, lock)) {
-			if (is_lock(fd)) {
-				free(lock);
+			if (is_lock(fd))
 				return fd;
-			}
 			ret = refuse_lock(path);
 			break;
 		}
@@ -117,7 +105,6 @@ static int take_lock(const char *path)
 	}
 	if (fd >= 0)
 		close(fd);
-	free(lock);
 	return ret;
 }
 
@@ -126,16 +113,6 @@ static void sign_lock(int lock)
 {
 	if (!ftruncate(lock, 0))
 		dprintf(lock, "%d\n", getpid());
-}
-
-static void release_lock(const char *path, int lock)
-{
-	char *name = lock_path(path);
-
-	if (name)
-		unlink(name);
-	free(name);
-	close(lock);
 }
 
 /* A server of another kind takes no lock, but answers. */
@@ -217,18 +194,28 @@ static int listen_at(const struct endpoint *endpoint)
 	return -EADDRINUSE;
 }
 
+/* All that its end will need, too: that must not fail for want of memory. */
+static int name_endpoint(struct endpoint *endpoint, const char *path)
+{
+	*endpoint = (struct endpoint){ .path = strdup(path), .fd = -1, .lock = -1 };
+	if (endpoint->path && asprintf(&endpoint->lock_path, "%s.lock", path) >= 0)
+		return 0;
+	free(endpoint->path);
+	*endpoint = (struct endpoint){ .fd = -1, .lock = -1 };
+	complain(path, "%s", strerror(ENOMEM));
+	return -ENOMEM;
+}
+
 /* Binds and listens; after a message where it fails. */
 int endpoint_open(struct endpoint *endpoint, const char *path, mode_t mode,
 		  gid_t group)
 {
 	int ret;
 
-	*endpoint = (struct endpoint){ .path = strdup(path), .fd = -1, .lock = -1 };
-	if (!endpoint->path) {
-		complain(path, "%s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	ret = take_lock(path);
+	ret = name_endpoint(endpoint, path);
+	if (ret < 0)
+		return ret;
+	ret = take_lock(path, endpoint->lock_path);
 	if (ret < 0)
 		goto err_close;
 	endpoint->lock = ret;
@@ -287,8 +274,11 @@ void endpoint_close(struct endpoint *endpoint)
 		unlink(endpoint->path);
 	if (endpoint->fd >= 0)
 		close(endpoint->fd);
-	if (endpoint->lock >= 0)
-		release_lock(endpoint->path, endpoint->lock);
+	if (endpoint->lock >= 0) {
+		unlink(endpoint->lock_path);
+		close(endpoint->lock);
+	}
+	free(endpoint->lock_path);
 	free(endpoint->path);
 	*endpoint = (struct endpoint){ .fd = -1, .lock = -1 };
 }

@@ -94,6 +94,7 @@ void region_close(struct region *region);
 /**
  * struct endpoint - A listening socket.
  * @path: Where it is bound.
+ * @lock_path: Where its lock file is; NULL for a socket that systemd passed.
  * @fd: The socket.
  * @lock: The lock file, held; -1 for a socket that systemd passed.
  * @dev: Together with @ino, what was bound at @path.
@@ -101,6 +102,7 @@ void region_close(struct region *region);
  */
 struct endpoint {
 	char *path;
+	char *lock_path;
 	int fd;
 	int lock;
 	dev_t dev;
