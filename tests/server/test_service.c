@@ -75,24 +75,68 @@ static void manager_is_told_how_many_peers_there_are(void **state)
 	assert_true(notified("STOPPING=1"));
 }
 
+static void fill(const char *path)
+{
+	struct sockaddr_un address = address_of(path);
+	int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	while (sendto(notify, "x", 1, 0, (struct sockaddr *)&address, sizeof(address)) == 1)
+		;
+	assert_int_equal(errno, EAGAIN);
+	close(notify);
+}
+
 static void manager_that_does_not_read_holds_nobody_up(void **state)
 {
-	struct sockaddr_un address = address_of(in_dir("notify"));
-	int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct client *client;
 	int i;
 
 	start_server(&(struct start){ .size = "64K" });
-	while (sendto(notify, "x", 1, 0, (struct sockaddr *)&address, sizeof(address)) == 1)
-		;
-	assert_int_equal(errno, EAGAIN);
+	fill(in_dir("notify"));
 	for (i = 0; i < 4; i++) {
 		client = client_join(1, false);
 		client_free(client);
 		usleep(600000);
 	}
 	assert_int_equal(stop_server(SIGTERM), 0);
-	close(notify);
+}
+
+static void await_socket(void)
+{
+	int64_t end = now_ms() + PATIENCE_MS;
+
+	while (!exists(in_dir("s.status")) && now_ms() < end)
+		usleep(2000);
+}
+
+static void manager_that_does_not_read_holds_up_no_start(void **state)
+{
+	struct client *client;
+
+	fill(in_dir("notify"));
+	start_server(&(struct start){ .watchdog_usec = "100000", .may_fail = true });
+	await_socket();
+	client = client_join(1, false);
+	client_free(client);
+	assert_int_equal(stop_server(SIGTERM), 0);
+}
+
+static void manager_that_reads_late_learns_that_the_server_is_ready(void **state)
+{
+	fill(in_dir("notify"));
+	start_server(&(struct start){ .may_fail = true });
+	await_socket();
+	client_free(client_join(1, false));
+	assert_true(notified("READY=1"));
+}
+
+static void watchdog_that_is_no_number_is_named(void **state)
+{
+	start_server(&(struct start){ .watchdog_usec = "abc", .may_fail = true });
+	assert_int_equal(await_server(), 1);
+	assert_log_has("WATCHDOG_USEC='abc'");
+	assert_false(exists(fixture.socket));
+	assert_created_are_removed();
 }
 
 static void watchdog_is_fed(void **state)
@@ -291,6 +335,9 @@ int main(void)
 		TEST(socket_that_was_passed_must_be_the_one_named),
 		TEST(manager_is_told_how_many_peers_there_are),
 		TEST(manager_that_does_not_read_holds_nobody_up),
+		TEST(manager_that_does_not_read_holds_up_no_start),
+		TEST(manager_that_reads_late_learns_that_the_server_is_ready),
+		TEST(watchdog_that_is_no_number_is_named),
 		TEST(watchdog_is_fed),
 		TEST(every_signal_that_ends_it_tidies_up),
 		TEST(live_server_of_another_kind_is_not_replaced),

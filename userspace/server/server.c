@@ -137,8 +137,6 @@ static int start_sources(struct server *server)
 	ret = peers_start(server);
 	if (ret >= 0)
 		ret = accept_start(server, status_on_connection);
-	if (ret >= 0)
-		ret = notify_start(server);
 	if (ret < 0)
 		complain(server->peers_at.path, "%s", strerror(-ret));
 	return ret;
@@ -149,7 +147,9 @@ static int start(struct server *server)
 	int ret;
 
 	ret = limits_apply(server);
-	return ret < 0 ? ret : start_sources(server);
+	if (ret >= 0)
+		ret = start_sources(server);
+	return ret < 0 ? ret : notify_start(server);
 }
 
 static void log_start(const struct server *server)

@@ -263,6 +263,9 @@ void notify_stop(struct server *server);
  * @resume: Timer that switches both on again; off while they are on.
  * @retry: Timer for peers that are stalled; off while there are none.
  * @notify: Timer for the service manager's line; off while that is right.
+ * @watchdog: Timer for the service manager's watchdog, NULL without one.
+ * @watchdog_us: Its interval in microseconds.
+ * @told_ready: The service manager knows that the server is ready, or there is none.
  * @ids: Which are in use.
  * @peers: All of them, in the order in which they joined.
  * @dropped: Those of @peers that the others must be told of.
@@ -283,6 +286,9 @@ struct server {
 	sd_event_source *resume;
 	sd_event_source *retry;
 	sd_event_source *notify;
+	sd_event_source *watchdog;
+	uint64_t watchdog_us;
+	bool told_ready;
 	struct ids ids;
 	struct peer_list peers;
 	struct peer_list dropped;
