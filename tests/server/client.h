@@ -135,4 +135,17 @@ static inline struct client *client_join(unsigned int vectors, bool keep)
 	return client;
 }
 
+/* A peer without a table: its socket. It reads no more than its ID. */
+static inline int passer_join(int *id)
+{
+	int socket = connect_to(fixture.socket), fd;
+	int64_t value;
+
+	assert_int_equal(take(socket, &value, &fd, PATIENCE_MS), 1);
+	assert_int_equal(take(socket, &value, &fd, PATIENCE_MS), 1);
+	assert_in_range(value, 0, IDS - 1);
+	*id = value;
+	return socket;
+}
+
 #endif /* CLIENT_H */

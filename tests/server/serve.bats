@@ -37,6 +37,8 @@ root_only() {
 		misused "--max-peers '$value' is not a number from 1 to 65536" \
 			--socket "$socket" --size 64K --max-peers "$value"
 	done
+	misused "--max-peers-per-user '0' is not a number from 1 to 65536" \
+		--socket "$socket" --size 64K --max-peers-per-user 0
 	for value in 0800 1000 rw "" -1; do
 		misused "--mode '$value' is not a mode" \
 			--socket "$socket" --size 64K --mode "$value"
@@ -303,7 +305,7 @@ root_only() {
 		skip "nobody can't read the build folder"
 	start --size 64K --mode 666 --allow-user nobody
 	run -1 ivshmem info "unix:$socket"
-	eventually log_has "refused: neither its user nor its groups are among those allowed; event=refused uid=0"
+	eventually log_has "refused: neither its user nor its groups are among those allowed (--allow-user, --allow-group); event=refused uid=0"
 	setpriv --reuid 65534 --clear-groups "$IVSHMEM_BUILD/ivshmem" info "unix:$socket"
 	join setpriv --reuid 65534 --clear-groups
 	run -0 ivshmem peers --socket "$socket"

@@ -7,6 +7,7 @@
 
 #define STAY		10
 #define COME		1000
+#define MANY		5000
 #define AT_ONCE		90
 #define VECTORS		2
 
@@ -100,6 +101,42 @@ static void tables_of_those_who_stay_are_true_after_1000_came_and_went(void **st
 		client_free(stayers[i]);
 }
 
+/*
+ * One reads nothing at all meanwhile, another a message now and then, as a program
+ * does that waits for something else.
+ */
+static void who_only_waits_is_kept_and_has_a_true_table_after_5000_came_and_went(void **state)
+{
+	struct client *waiting, *slow;
+	int sockets[20], ids[20], i;
+	unsigned int came;
+
+	memset(here, 0, sizeof(here));
+	start_server(&(struct start){ .args = { "--vectors", "2" } });
+	waiting = come(false);
+	slow = come(false);
+	for (came = 0; came < MANY; came++) {
+		i = came < 20 ? came : random_below(20);
+		if (came >= 20) {
+			close(sockets[i]);
+			here[ids[i]] = NULL;
+		}
+		sockets[i] = passer_join(&ids[i]);
+		here[ids[i]] = waiting;
+		if (!(came % 40))
+			client_take(slow, 0);
+	}
+	assert_knows_all(waiting);
+	assert_knows_all(slow);
+	/* All that it was not told of left no trace. */
+	assert_true(waiting->messages < 300);
+	assert_false(log_has("dropped"));
+	for (i = 0; i < 20; i++)
+		close(sockets[i]);
+	client_free(waiting);
+	client_free(slow);
+}
+
 /* All leave at once: the server tells of one leave while it learns of others. */
 static void all_but_one_leave_at_once(void **state)
 {
@@ -158,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(tables_of_those_who_stay_are_true_after_1000_came_and_went),
+		TEST(who_only_waits_is_kept_and_has_a_true_table_after_5000_came_and_went),
 		TEST(all_but_one_leave_at_once),
 		TEST(tables_are_true_after_a_pause),
 	};

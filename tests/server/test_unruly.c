@@ -13,16 +13,17 @@ static void assert_dropped(struct client *witness, int socket, int id)
 	close(socket);
 }
 
-/* One member of the status of peer @id, or -1 where it is not there. */
+/* One member of the status: of peer @id, or with -1 of the server. -1: not there. */
 static long status_of(int id, const char *member)
 {
 	FILE *stream = fdopen(connect_to(in_dir("s.status")), "r");
-	char line[512], peer[32], *at;
+	char line[512], start[32] = "{\"peers\":", *at;
 	long number = -1;
 
-	snprintf(peer, sizeof(peer), "{\"peer\":%d,", id);
+	if (id >= 0)
+		snprintf(start, sizeof(start), "{\"peer\":%d,", id);
 	while (fgets(line, sizeof(line), stream)) {
-		at = strncmp(line, peer, strlen(peer)) ? NULL : strstr(line, member);
+		at = strncmp(line, start, strlen(start)) ? NULL : strstr(line, member);
 		if (at)
 			number = strtol(at + strlen(member) + 2, NULL, 10);
 	}
@@ -30,27 +31,158 @@ static long status_of(int id, const char *member)
 	return number;
 }
 
-static void client_that_never_reads_is_dropped(void **state)
+/* Peers that come and go; the ID of the last one. */
+static int pass(unsigned int times)
 {
-	struct client *witness, *passer;
-	int lazy, i;
+	int id = -1;
+
+	while (times--)
+		close(passer_join(&id));
+	return id;
+}
+
+/* As many as leave a drop, a queue or a note for each of them no chance. */
+static void client_that_never_reads_is_kept_and_owed_nothing(void **state)
+{
+	struct client *lazy, *last;
 
 	start_server(&(struct start){ .size = "64K" });
-	lazy = connect_to(fixture.socket);
-	witness = client_join(1, false);
-	assert_int_equal(witness->told[0], 1);
-	for (i = 0; i < 5000 && witness->told[0]; i++) {
-		passer = client_join(1, false);
-		client_until_told(witness, passer->id, 1);
-		client_free(passer);
-		if (i == 1500)
-			assert_in_range(status_of(0, "queue"), 1, 100);
-		client_drain(witness);
-	}
-	assert_in_range(i, 4096, 4300);
-	assert_log_has("peer 0 dropped: it does not read");
-	assert_closed(lazy);
-	client_free(witness);
+	lazy = client_new(1, false);
+	assert_int_equal(pass(4500), 4500);
+	last = client_join(1, false);
+	assert_in_range(status_of(0, "queue"), 0, 10);
+	client_until_told(lazy, 4501, 1);
+	assert_in_range(lazy->messages, 4, 16);
+	client_free(last);
+	client_until_told(lazy, 4501, 0);
+	assert_int_equal(client_take(lazy, 0), -1);
+	assert_false(log_has("dropped"));
+	client_free(lazy);
+}
+
+/* The server's steps for so many joins and leaves. */
+static long steps_to_pass(unsigned int times)
+{
+	long before = status_of(-1, "steps");
+
+	pass(times);
+	return status_of(-1, "steps") - before;
+}
+
+static void clients_that_do_not_read_cost_a_join_and_a_leave_nothing(void **state)
+{
+	static int lazy[320];
+	long few, many;
+	int i;
+
+	start_server(&(struct start){ .size = "64K" });
+	for (i = 0; i < 20; i++)
+		lazy[i] = connect_to(fixture.socket);
+	pass(10);
+	few = steps_to_pass(50);
+	for (; i < 320; i++)
+		lazy[i] = connect_to(fixture.socket);
+	pass(10);
+	many = steps_to_pass(50);
+	assert_true(few > 0);
+	/* Nor does it depend on how fast those who come are told what they read. */
+	assert_in_range(many, few / 2, few * 2);
+	for (i = 0; i < 320; i++)
+		close(lazy[i]);
+}
+
+static void who_has_gone_before_its_turn_was_never_a_peer(void **state)
+{
+	struct client *client;
+	int i;
+
+	start_server(&(struct start){ .size = "64K" });
+	kill(fixture.server, SIGSTOP);
+	for (i = 0; i < 200; i++)
+		close(connect_to(fixture.socket));
+	client = client_new(1, false);
+	kill(fixture.server, SIGCONT);
+	client_meet(client);
+	assert_int_equal(client->id, 0);
+	assert_int_equal(client->messages, 4);
+	client_free(client);
+}
+
+/* The kernel tells the server who it was that connected. */
+static struct client *client_of(uid_t uid)
+{
+	struct client *client;
+
+	assert_int_equal(seteuid(uid), 0);
+	client = client_new(1, false);
+	assert_int_equal(seteuid(0), 0);
+	return client;
+}
+
+static void users_take_turns(void **state)
+{
+	int crowd[60];
+	struct client *other;
+	size_t i;
+
+	if (getuid())
+		skip_because("needs root");
+	start_server(&(struct start){ .args = { "--mode", "666" } });
+	kill(fixture.server, SIGSTOP);
+	for (i = 0; i < ARRAY_SIZE(crowd); i++)
+		crowd[i] = connect_to(fixture.socket);
+	other = client_of(NOBODY);
+	kill(fixture.server, SIGCONT);
+	client_meet(other);
+	assert_in_range(other->id, 1, ARRAY_SIZE(crowd) / 2);
+	for (i = 0; i < ARRAY_SIZE(crowd); i++)
+		close(crowd[i]);
+	client_free(other);
+}
+
+static void one_user_leaves_room_for_others(void **state)
+{
+	const struct start start = {
+		.args = { "--mode", "666", "--max-peers", "3", "--max-peers-per-user", "2" },
+	};
+	struct client *a, *b, *refused, *other;
+
+	if (getuid())
+		skip_because("needs root");
+	start_server(&start);
+	a = client_of(NOBODY);
+	b = client_of(NOBODY);
+	refused = client_of(NOBODY);
+	client_meet(a);
+	client_meet(b);
+	assert_closed(refused->socket);
+	assert_log_has("refused: its user has 2 peers, as many as one may have: raise --max-peers-per-user; event=refused uid=65534");
+	other = client_join(1, false);
+	client_free(refused);
+	refused = client_new(1, false);
+	assert_closed(refused->socket);
+	assert_log_has("refused: there are 3 peers, as many as may be: raise --max-peers; event=refused uid=0");
+
+	client_free(a);
+	client_until_told(other, 0, 0);
+	a = client_of(NOBODY);
+	client_meet(a);
+	client_free(a);
+	client_free(b);
+	client_free(other);
+	client_free(refused);
+}
+
+static void one_user_may_have_half_where_nothing_is_said(void **state)
+{
+	start_server(&(struct start){ .args = { "--vectors", "7" }, .nofile = 1024 });
+	assert_int_equal(status_of(-1, "max_peers_per_user"), (status_of(-1, "max_peers") + 1) / 2);
+	assert_int_equal(stop_server(SIGTERM), 0);
+	start_server(&(struct start){ .args = { "--vectors", "1" }, .nofile = 1024 });
+	assert_int_equal(status_of(-1, "max_peers_per_user"), 1024 / 8);
+	assert_int_equal(stop_server(SIGTERM), 0);
+	start_server(&(struct start){ .args = { "--max-peers", "200" }, .nofile = 1024 });
+	assert_int_equal(status_of(-1, "max_peers_per_user"), 200);
 }
 
 static void client_that_sends_is_dropped(void **state)
@@ -159,11 +291,15 @@ static long ticks_of_server(void)
 
 static void refuses_beyond_the_descriptor_limit_and_goes_on(void **state)
 {
+	const struct start start = {
+		.args = { "--vectors", "4", "--max-peers-per-user", "64" },
+		.nofile = 96,
+	};
 	static struct client *clients[64];
 	int count = 0, refused, i;
 	long ticks;
 
-	start_server(&(struct start){ .args = { "--vectors", "4" }, .nofile = 96 });
+	start_server(&start);
 	do {
 		clients[count] = client_new(4, false);
 		if (client_take(clients[count], PATIENCE_MS) == 0)
@@ -217,7 +353,7 @@ static bool nobody_can_run_it(void)
 static void descriptors_wait_while_too_many_are_in_flight(void **state)
 {
 	const struct start start = {
-		.args = { "--mode", "666" },
+		.args = { "--mode", "666", "--max-peers-per-user", "100" },
 		.nofile = 256,
 		.uid = NOBODY,
 	};
@@ -247,7 +383,7 @@ static void descriptors_wait_while_too_many_are_in_flight(void **state)
 static void a_client_has_few_descriptors_in_flight(void **state)
 {
 	const struct start start = {
-		.args = { "--mode", "666", "--vectors", "4" },
+		.args = { "--mode", "666", "--vectors", "4", "--max-peers-per-user", "40" },
 		.nofile = 256,
 		.uid = NOBODY,
 	};
@@ -278,7 +414,7 @@ static void max_peers_is_kept(void **state)
 	refused = connect_to(fixture.socket);
 	assert_closed(refused);
 	close(refused);
-	assert_log_has("refused: there are as many peers as may be (--max-peers); event=refused uid=");
+	assert_log_has("refused: there are 2 peers, as many as may be: raise --max-peers; event=refused uid=");
 
 	client_free(b);
 	client_until_told(a, 1, 1);
@@ -328,7 +464,12 @@ static void file_that_was_truncated_is_not_handed_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(client_that_never_reads_is_dropped),
+		TEST(client_that_never_reads_is_kept_and_owed_nothing),
+		TEST(clients_that_do_not_read_cost_a_join_and_a_leave_nothing),
+		TEST(who_has_gone_before_its_turn_was_never_a_peer),
+		TEST(users_take_turns),
+		TEST(one_user_leaves_room_for_others),
+		TEST(one_user_may_have_half_where_nothing_is_said),
 		TEST(client_that_sends_is_dropped),
 		TEST(descriptors_that_clients_send_are_not_kept),
 		TEST(half_a_goodbye_is_one),

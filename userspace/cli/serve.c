@@ -13,7 +13,7 @@
 
 enum {
 	SOCKET = 256, STATUS_SOCKET, VECTORS, SHM, HUGEPAGES, FILE_PATH, MAX_PEERS,
-	ALLOW_USER, ALLOW_GROUP,
+	MAX_PEERS_PER_USER, ALLOW_USER, ALLOW_GROUP,
 };
 
 static int add_id(unsigned int **ids, size_t *count, unsigned int id)
@@ -113,6 +113,9 @@ static int parse_option(struct server_options *options, int option, bool *mode_g
 	case MAX_PEERS:
 		return parse_integer("serve", "--max-peers", optarg, 1, SERVER_IDS_MAX,
 				     &options->max_peers);
+	case MAX_PEERS_PER_USER:
+		return parse_integer("serve", "--max-peers-per-user", optarg, 1, SERVER_IDS_MAX,
+				     &options->max_peers_of_user);
 	case ALLOW_USER:
 	case ALLOW_GROUP:
 		return add_allowed(&options->access, option, optarg);
@@ -136,6 +139,7 @@ static int parse_options(int argc, char **argv, struct server_options *server)
 		{ "mode", required_argument, NULL, 'm' },
 		{ "group", required_argument, NULL, 'g' },
 		{ "max-peers", required_argument, NULL, MAX_PEERS },
+		{ "max-peers-per-user", required_argument, NULL, MAX_PEERS_PER_USER },
 		{ "allow-user", required_argument, NULL, ALLOW_USER },
 		{ "allow-group", required_argument, NULL, ALLOW_GROUP },
 		{ "help", no_argument, NULL, 'h' },
@@ -181,7 +185,6 @@ static int run(int argc, char **argv)
 		.vectors = 1,
 		.mode = 0600,
 		.group = NO_GROUP,
-		.max_peers = SERVER_IDS_MAX,
 	};
 	int ret, status;
 
@@ -224,6 +227,9 @@ const struct command cmd_serve = {
 		"                            where this is not given; the umask is not applied\n"
 		"  -g, --group NAME          of the sockets\n"
 		"      --max-peers N         1 to 65536, which is also what holds without this\n"
+		"      --max-peers-per-user N\n"
+		"                            how many of them may be one user's; where this is not\n"
+		"                            given, all with --max-peers, else half\n"
 		"      --allow-user NAME     who may connect, by name or number, where it is not\n"
 		"      --allow-group NAME    everybody whom the mode lets; may be repeated\n"
 		"  -h, --help                show this text\n",

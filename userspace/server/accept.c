@@ -2,9 +2,15 @@
 /*
  * Connections, and which of them become peers. One that does not is closed at
  * once, which a client sees as the end of the stream.
+ *
+ * They are taken out of the kernel's backlog as fast as they come, so that there is
+ * room for everybody's. Then users take turns, and each turn makes one peer. Whoever
+ * has gone by then was never a peer, and nobody is told.
  */
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -14,6 +20,21 @@
 #include "server.h"
 
 #define PAUSE_US	100000
+
+/* Connections that are taken, or found to be gone, in one turn. */
+#define BATCH		8
+
+/**
+ * struct connection - Whoever waits for its turn to become a peer.
+ * @next: In struct user's waiting, in the order in which they came.
+ * @socket: The connection.
+ * @credentials: Who it is.
+ */
+struct connection {
+	TAILQ_ENTRY(connection) next;
+	int socket;
+	struct credentials credentials;
+};
 
 static void enable(struct server *server, int state)
 {
@@ -55,47 +76,151 @@ int accept_connection(struct server *server, int listener)
 	return -errno;
 }
 
-/* Why it can't become a peer, or NULL. */
-static const char *objection(const struct server *server, int socket,
-			     const struct credentials *credentials)
+static void refuse(struct server *server, int socket, const struct credentials *credentials,
+		   const char *why)
 {
-	const struct server_options *options = server->options;
+	const struct subject subject = { credentials, -1 };
 
-	if (!access_allowed(&options->access, socket, credentials))
-		return "neither its user nor its groups are among those allowed";
-	if (server->n_peers >= options->max_peers)
-		return "there are as many peers as may be (--max-peers)";
-	if (!limits_allow_peer(server))
-		return "there are no descriptors left for it (ulimit -Hn, LimitNOFILE=)";
-	if (!region_is_whole(&server->region))
-		return "the region's file was truncated";
-	return NULL;
+	log_event(server, LOG_WARNING, "refused", &subject, "refused: %s", why);
+	close(socket);
+}
+
+static bool is_gone(int socket)
+{
+	char byte;
+	ssize_t got = recv(socket, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+
+	return !got || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Why it can't become a peer, in @why. */
+static bool has_objection(struct server *server, int socket,
+			  const struct credentials *credentials, char *why, size_t length)
+{
+	if (!access_allowed(&server->options->access, socket, credentials)) {
+		snprintf(why, length, "neither its user nor its groups are among those allowed (--allow-user, --allow-group)");
+		return true;
+	}
+	return limits_object(server, credentials->uid, why, length);
+}
+
+/* NULL where there is no memory. */
+static struct connection *new_connection(struct server *server, int socket,
+					 const struct credentials *credentials)
+{
+	struct connection *connection = malloc(sizeof(*connection));
+	struct user *user;
+
+	if (!connection)
+		return NULL;
+	user = users_count_in(server, credentials->uid);
+	if (!user) {
+		free(connection);
+		return NULL;
+	}
+	connection->socket = socket;
+	connection->credentials = *credentials;
+	if (TAILQ_EMPTY(&user->waiting))
+		TAILQ_INSERT_TAIL(&server->turns, user, turn);
+	TAILQ_INSERT_TAIL(&user->waiting, connection, next);
+	server->n_waiting++;
+	return connection;
+}
+
+/* Takes over @socket. */
+static void receive(struct server *server, int socket)
+{
+	struct credentials credentials;
+	char why[160];
+
+	server->steps++;
+	if (is_gone(socket) || credentials_get(socket, &credentials) < 0)
+		close(socket);
+	else if (has_objection(server, socket, &credentials, why, sizeof(why)))
+		refuse(server, socket, &credentials, why);
+	else if (!new_connection(server, socket, &credentials))
+		refuse(server, socket, &credentials, strerror(ENOMEM));
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *data)
 {
 	struct server *server = data;
-	struct credentials credentials;
-	const struct subject subject = { &credentials, -1 };
-	const char *why;
-	int ret, socket;
+	int socket, i;
 
-	socket = accept_connection(server, fd);
-	if (socket < 0)
-		return 0;
-	if (credentials_get(socket, &credentials) < 0)
-		goto err_close;
-	why = objection(server, socket, &credentials);
-	if (!why) {
-		ret = peers_join(server, socket, &credentials);
-		if (!ret)
-			return 0;
-		why = strerror(-ret);
+	for (i = 0; i < BATCH; i++) {
+		socket = accept_connection(server, fd);
+		if (socket < 0)
+			break;
+		receive(server, socket);
 	}
-	log_event(server, LOG_WARNING, "refused", &subject, "refused: %s", why);
-err_close:
-	close(socket);
 	return 0;
+}
+
+/* The first one of @user: its socket, which nobody closes any more. */
+static struct connection take_waiting(struct server *server, struct user *user)
+{
+	struct connection *first = TAILQ_FIRST(&user->waiting), taken = *first;
+
+	TAILQ_REMOVE(&user->waiting, first, next);
+	free(first);
+	server->n_waiting--;
+	return taken;
+}
+
+/* Why it did not become a peer, or NULL. */
+static const char *join(struct server *server, struct user *user,
+			const struct connection *connection)
+{
+	int ret;
+
+	if (!region_is_whole(&server->region))
+		return "the region's file was truncated";
+	ret = peers_join(server, connection->socket, &connection->credentials, user);
+	return ret ? strerror(-ret) : NULL;
+}
+
+/* False where it was gone already. */
+static bool admit(struct server *server, struct user *user, struct connection *connection)
+{
+	const char *why = NULL;
+	bool gone = is_gone(connection->socket);
+
+	server->steps++;
+	if (gone)
+		close(connection->socket);
+	else
+		why = join(server, user, connection);
+	if (why)
+		refuse(server, connection->socket, &connection->credentials, why);
+	if (gone || why)
+		users_count_out(server, user);
+	return !gone;
+}
+
+bool accept_pending(const struct server *server)
+{
+	return !TAILQ_EMPTY(&server->turns);
+}
+
+/* The next user's turn: one peer more, and those on the way to it that are gone. */
+void accept_turn(struct server *server)
+{
+	struct user *user = TAILQ_FIRST(&server->turns);
+	struct connection connection;
+	bool more = true, done = false;
+	int i;
+
+	if (!user)
+		return;
+	TAILQ_REMOVE(&server->turns, user, turn);
+	for (i = 0; more && !done && i < BATCH; i++) {
+		connection = take_waiting(server, user);
+		more = !TAILQ_EMPTY(&user->waiting);
+		/* May close the account of a user who has no more. */
+		done = admit(server, user, &connection);
+	}
+	if (more)
+		TAILQ_INSERT_TAIL(&server->turns, user, turn);
 }
 
 /* @on_reader: what to do when somebody connects to the status socket. */
@@ -118,6 +243,16 @@ int accept_start(struct server *server, sd_event_io_handler_t on_reader)
 
 void accept_stop(struct server *server)
 {
+	struct connection connection;
+	struct user *user;
+
+	while ((user = TAILQ_FIRST(&server->turns))) {
+		connection = take_waiting(server, user);
+		close(connection.socket);
+		if (TAILQ_EMPTY(&user->waiting))
+			TAILQ_REMOVE(&server->turns, user, turn);
+		users_count_out(server, user);
+	}
 	server->accept_peers = sd_event_source_disable_unref(server->accept_peers);
 	server->accept_readers = sd_event_source_disable_unref(server->accept_readers);
 	server->resume = sd_event_source_disable_unref(server->resume);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * How many peers this process has descriptors for. What would not fit is
- * refused before anything is opened for it.
+ * How many peers there may be: of all users, of one, and as descriptors go. What
+ * would not fit is refused before anything is opened for it.
  */
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <sys/resource.h>
 
 #include "text/text.h"
@@ -48,6 +49,24 @@ static uint64_t count_open(void)
 	return count - 3;	/* ".", ".." and the folder itself */
 }
 
+/*
+ * Where the command line does not say it: all that --max-peers allows, which counted
+ * them, else half of what there can be. And no more than an eighth of the descriptors:
+ * one that does not read has about six in flight, of which the kernel lets a process
+ * without privilege have no more than it may have open ones.
+ */
+static unsigned int max_peers_of_user(const struct server *server, uint64_t descriptors)
+{
+	const struct server_options *options = server->options;
+	unsigned int max = limits_max_peers(server), half = (max + 1) / 2;
+
+	if (options->max_peers_of_user)
+		return options->max_peers_of_user < max ? options->max_peers_of_user : max;
+	if (options->max_peers)
+		return max;
+	return half <= descriptors / 8 ? half : descriptors / 8 ?: 1;
+}
+
 /* When all that is not a peer's is open. */
 int limits_apply(struct server *server)
 {
@@ -55,7 +74,8 @@ int limits_apply(struct server *server)
 	uint64_t taken = count_open() + RESERVE;
 
 	server->descriptors = limit > taken ? limit - taken : 0;
-	if (limits_allow_peer(server))
+	server->max_peers_of_user = max_peers_of_user(server, limit);
+	if (limits_max_peers(server))
 		return 0;
 	complain(server->peers_at.path,
 		 "the limit of %llu descriptors leaves no room for a peer: raise it (ulimit -Hn, LimitNOFILE=)",
@@ -63,17 +83,34 @@ int limits_apply(struct server *server)
 	return -EMFILE;
 }
 
+static unsigned int wanted(const struct server *server)
+{
+	return server->options->max_peers ?: SERVER_IDS_MAX;
+}
+
 /* How many peers there can be, whatever the reason. */
 unsigned int limits_max_peers(const struct server *server)
 {
 	uint64_t fitting = server->descriptors / descriptors_of_peer(server);
-	unsigned int wanted = server->options->max_peers;
 
-	return fitting < wanted ? fitting : wanted;
+	return fitting < wanted(server) ? fitting : wanted(server);
 }
 
-bool limits_allow_peer(const struct server *server)
+/* Whether a limit is reached, and which, in @why. Who waits for its turn counts. */
+bool limits_object(struct server *server, uid_t uid, char *why, size_t length)
 {
-	return (server->n_peers + 1) * descriptors_of_peer(server) <=
-	       server->descriptors;
+	unsigned int peers = server->n_peers + server->n_waiting;
+	unsigned int of_user = users_connections(server, uid);
+
+	if (peers >= wanted(server))
+		snprintf(why, length, "there are %u peers, as many as may be: raise --max-peers",
+			 peers);
+	else if (peers >= limits_max_peers(server))
+		snprintf(why, length, "there are no descriptors left for it: raise their limit (ulimit -Hn, LimitNOFILE=)");
+	else if (of_user >= server->max_peers_of_user)
+		snprintf(why, length, "its user has %u peers, as many as one may have: raise --max-peers-per-user",
+			 of_user);
+	else
+		return false;
+	return true;
 }

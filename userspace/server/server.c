@@ -23,6 +23,7 @@
 static int watch_signals(struct server *server)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	sd_event_source *source;
 	sigset_t set;
 	size_t i;
 	int ret;
@@ -35,9 +36,13 @@ static int watch_signals(struct server *server)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	for (i = 0; i < ARRAY_SIZE(signals); i++) {
-		ret = sd_event_add_signal(server->event, NULL, signals[i], NULL, NULL);
+		ret = sd_event_add_signal(server->event, &source, signals[i], NULL, NULL);
 		if (ret < 0)
 			return ret;
+		/* Before all that peers do. */
+		sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+		sd_event_source_set_floating(source, true);
+		sd_event_source_unref(source);
 	}
 	return 0;
 }
@@ -134,7 +139,7 @@ static int start_sources(struct server *server)
 {
 	int ret;
 
-	ret = peers_start(server);
+	ret = tell_start(server);
 	if (ret >= 0)
 		ret = accept_start(server, status_on_connection);
 	if (ret < 0)
@@ -152,14 +157,39 @@ static int start(struct server *server)
 	return ret < 0 ? ret : notify_start(server);
 }
 
+/*
+ * After each event a turn: neither clients that come without a pause, nor news for
+ * thousands, keep the other waiting.
+ */
+static int loop(struct server *server)
+{
+	bool pending = false;
+	int ret;
+
+	while (sd_event_get_state(server->event) != SD_EVENT_FINISHED) {
+		ret = sd_event_run(server->event, pending ? 0 : UINT64_MAX);
+		if (ret < 0) {
+			complain(server->peers_at.path, "%s", strerror(-ret));
+			return ret;
+		}
+		peers_turn(server);
+		accept_turn(server);
+		tell_turn(server);
+		peers_turn(server);
+		pending = accept_pending(server) || tell_pending(server);
+	}
+	return 0;
+}
+
 static void log_start(const struct server *server)
 {
 	char size[SIZE_TEXT_MAX];
 
 	log_event(server, LOG_INFO, "started", NULL,
-		  "serving a region of %s to up to %u peers with %u vector%s each",
+		  "serving a region of %s to up to %u peers with %u vector%s each, %u of one user",
 		  size_text(size, server->region.size), limits_max_peers(server),
-		  server->options->vectors, server->options->vectors == 1 ? "" : "s");
+		  server->options->vectors, server->options->vectors == 1 ? "" : "s",
+		  server->max_peers_of_user);
 	if (!server->region.sealed)
 		log_event(server, LOG_NOTICE, "unsealed", NULL,
 			  "the region is a file, which any peer may truncate: without --shm and --file none can");
@@ -186,7 +216,7 @@ static int serve(struct server *server)
 		goto err_stop;
 
 	log_start(server);
-	ret = sd_event_loop(server->event);
+	ret = loop(server);
 	log_event(server, LOG_INFO, "stopped", NULL, "stopped");
 
 err_stop:
@@ -194,6 +224,7 @@ err_stop:
 	accept_stop(server);
 	status_stop(server);
 	peers_stop(server);
+	tell_stop(server);
 	region_close(&server->region);
 err_close_endpoints:
 	endpoint_close(&server->status_at);
@@ -209,8 +240,9 @@ static void init(struct server *server, const struct server_options *options)
 	server->status_at.fd = -1;
 	server->peers_at.lock = -1;
 	server->status_at.lock = -1;
-	TAILQ_INIT(&server->peers);
-	TAILQ_INIT(&server->dropped);
+	news_init(server);
+	waits_init(server);
+	TAILQ_INIT(&server->turns);
 	TAILQ_INIT(&server->readers);
 }
 

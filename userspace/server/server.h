@@ -3,8 +3,8 @@
  * The ivshmem server: hands a region and its peers' eventfds to whoever
  * connects to its socket, as docs/specs/ivshmem-spec.rst of QEMU tells.
  *
- * One thread, one event loop. Nothing in it waits for a client: what a client
- * does not take at once stands in a queue of its own.
+ * One thread, one event loop. Nothing in it waits for a client. What a client is
+ * still to be told is not queued for it, but follows from who is there: news.c.
  */
 
 #ifndef IVSHMEM_SERVER_H
@@ -61,7 +61,8 @@ enum backing {
  * @name: The file's name or path, where the backing has one.
  * @mode: Permissions of the sockets.
  * @group: Group of the sockets, or NO_GROUP.
- * @max_peers: How many peers there may be at a time.
+ * @max_peers: How many peers there may be at a time; 0: as many as there are IDs.
+ * @max_peers_of_user: How many of them may be one user's; 0: see limits.c.
  * @access: Who may connect.
  */
 struct server_options {
@@ -74,6 +75,7 @@ struct server_options {
 	mode_t mode;
 	gid_t group;
 	unsigned int max_peers;
+	unsigned int max_peers_of_user;
 	struct access access;
 };
 
@@ -127,84 +129,180 @@ struct ids {
 int ids_take(struct ids *ids);
 void ids_give_back(struct ids *ids, unsigned int id);
 
-/* queue.c */
-struct peer;
-
-enum message_kind {
-	MESSAGE_VERSION,
-	MESSAGE_ID,	/* the receiver's own */
-	MESSAGE_REGION,
-	MESSAGE_JOINED,	/* one message on the wire for each vector of @peer */
-	MESSAGE_LEFT,
-};
-
-struct message {
-	enum message_kind kind;
-	unsigned int id;
-	struct peer *peer;	/* MESSAGE_JOINED only: always one that is there */
-};
+/* leaves.c */
+#define LEAVES_PIECE	4096	/* IDs that lie together */
+#define LEAVES_PIECES	(SERVER_IDS_MAX / LEAVES_PIECE)
 
 /**
- * struct queue - What a client has not taken yet.
- * @ring: Room for @room messages, a power of two; NULL while empty.
- * @head: Index of the first one.
- * @length: How many there are.
- * @vector: How many vectors of the first one were sent.
+ * struct leaves - A set of IDs.
+ * @count: How many are in it.
+ * @has_single: @single is one of them.
+ * @single: The one that was added while the set was empty.
+ * @pieces: A bit for each of the others, NULL where none of a piece is in the set.
  */
-struct queue {
-	struct message *ring;
-	size_t room;
-	size_t head;
-	size_t length;
-	unsigned int vector;
+struct leaves {
+	unsigned int count;
+	bool has_single;
+	unsigned int single;
+	uint64_t *pieces[LEAVES_PIECES];
 };
 
-struct message *queue_first(const struct queue *queue);
-int queue_push(struct queue *queue, struct message message);
-void queue_pop(struct queue *queue);
-bool queue_forget(struct queue *queue, const struct peer *peer);
-void queue_clear(struct queue *queue);
+int leaves_add(struct leaves *leaves, unsigned int id);
+int leaves_first(const struct leaves *leaves);
+void leaves_remove(struct leaves *leaves, unsigned int id);
+void leaves_clear(struct leaves *leaves);
+
+/* user.c */
+struct server;
+struct peer;
+struct connection;
+TAILQ_HEAD(connection_list, connection);
+
+/**
+ * struct user - Whoever has connections.
+ * @same_bucket: In struct server's users.
+ * @turn: In struct server's turns, while anybody is in @waiting.
+ * @uid: The user's ID.
+ * @connections: How many are open: peers, and those in @waiting.
+ * @waiting: Connections that are to become peers.
+ */
+struct user {
+	LIST_ENTRY(user) same_bucket;
+	TAILQ_ENTRY(user) turn;
+	uid_t uid;
+	unsigned int connections;
+	struct connection_list waiting;
+};
+
+#define USER_BUCKETS	1024
+
+LIST_HEAD(user_list, user);
+TAILQ_HEAD(turn_list, user);
+
+unsigned int users_connections(struct server *server, uid_t uid);
+struct user *users_count_in(struct server *server, uid_t uid);
+void users_count_out(struct server *server, struct user *user);
+
+/* waits.c */
+
+/* What a client waits for. */
+enum wait {
+	WAIT_NEWS,	/* it knows all */
+	WAIT_TURN,	/* to be told */
+	WAIT_ROOM,	/* in its socket */
+	WAIT_TIME,	/* the kernel refused a message for a reason that no event ends */
+	WAIT_END,	/* it must go, or has gone */
+};
+
+#define WAITS		(WAIT_END + 1)
+
+void waits_init(struct server *server);
+void waits_join(struct peer *client);
+void waits_leave(struct peer *client);
+void waits_for(struct peer *client, enum wait wait);
+void waits_to_end(struct peer *client, const char *why);
+void waits_over(struct peer *client);
+void waits_over_for_all(struct server *server);
+
+/* news.c */
+TAILQ_HEAD(peer_list, peer);
+
+/**
+ * struct place - A point in the order in which peers joined.
+ * @occupied: In struct server's places, while anybody is in @clients.
+ * @clients: Who knows all peers up to here, and none behind.
+ * @number: Of the join; 0 is the place before the first one.
+ * @rank: For news_count(): how many of those who are there stand up to here.
+ */
+struct place {
+	TAILQ_ENTRY(place) occupied;
+	struct peer_list clients;
+	uint64_t number;
+	unsigned int rank;
+};
+
+TAILQ_HEAD(place_list, place);
+
+enum news {
+	NEWS_INTRODUCTION,	/* version, the client's own ID, region */
+	NEWS_VECTOR,		/* one vector of a peer, which joined with the first one */
+	NEWS_LEAVE,
+};
+
+#define NEWS_INTRODUCTIONS	3
+
+/* What goes over the wire, and what it is about. */
+struct message {
+	enum news kind;
+	int64_t value;
+	int fd;			/* -1: none */
+	struct peer *peer;	/* NEWS_VECTOR only */
+};
+
+void news_init(struct server *server);
+void news_joined(struct peer *peer);
+void news_left(struct peer *peer);
+bool news_next(const struct peer *client, struct message *message);
+void news_told(struct peer *client, const struct message *message);
+void news_count(struct server *server);
+
+/* tell.c */
+
+int tell_start(struct server *server);
+void tell_now(struct peer *client);
+bool tell_pending(const struct server *server);
+void tell_turn(struct server *server);
+void tell_stop(struct server *server);
 
 /* peer.c */
-struct server;
 
 /**
  * struct peer - A client, and what the others know it by.
  * @all: In struct server's peers, in the order in which they joined.
- * @dropped: In struct server's dropped.
+ * @beside: In the clients of @knows.
+ * @turn: In struct server's list of those who wait for the same as it.
+ * @place: For those who know it.
  * @server: The server.
+ * @user: Whose it is.
  * @id: Its ID.
  * @socket: The connection.
  * @io: The event source of @socket.
  * @credentials: Who it was when it connected.
  * @since: When that was: microseconds since 1970.
- * @queue: What it has not taken yet.
- * @missed: Messages that were queued since it last took one.
- * @is_dropped: No longer served; on @dropped until the others are told.
- * @stalled: The kernel refused a message for a reason that no event ends.
+ * @introduced: How much of its introduction it was sent, up to NEWS_INTRODUCTIONS.
+ * @knows: The last one it was told of; all who are there and joined before, too.
+ * @vectors_told: How many vectors of that last one it was told.
+ * @leaves: Who left of those it was told of, and it is to be told.
+ * @untold: Set by news_count(): how much it is still to be told.
+ * @wait: What it waits for.
+ * @end: Why it must go, NULL where it went by itself: with WAIT_END only.
  * @vectors: Eventfds, as many as the server has vectors.
  */
 struct peer {
 	TAILQ_ENTRY(peer) all;
-	TAILQ_ENTRY(peer) dropped;
+	TAILQ_ENTRY(peer) beside;
+	TAILQ_ENTRY(peer) turn;
+	struct place place;
 	struct server *server;
+	struct user *user;
 	unsigned int id;
 	int socket;
 	sd_event_source *io;
 	struct credentials credentials;
 	uint64_t since;
-	struct queue queue;
-	unsigned int missed;
-	bool is_dropped;
-	bool stalled;
+	unsigned int introduced;
+	struct place *knows;
+	unsigned int vectors_told;
+	struct leaves leaves;
+	unsigned int untold;
+	enum wait wait;
+	const char *end;
 	int vectors[];
 };
 
-TAILQ_HEAD(peer_list, peer);
-
-int peers_start(struct server *server);
 int peers_join(struct server *server, int socket,
-	       const struct credentials *credentials);
+	       const struct credentials *credentials, struct user *user);
+void peers_turn(struct server *server);
 void peers_stop(struct server *server);
 
 /* wire.c */
@@ -237,11 +335,13 @@ void log_event(const struct server *server, int priority, const char *event,
 /* limits.c */
 int limits_apply(struct server *server);
 unsigned int limits_max_peers(const struct server *server);
-bool limits_allow_peer(const struct server *server);
+bool limits_object(struct server *server, uid_t uid, char *why, size_t length);
 
 /* accept.c */
 int accept_start(struct server *server, sd_event_io_handler_t on_reader);
 int accept_connection(struct server *server, int listener);
+bool accept_pending(const struct server *server);
+void accept_turn(struct server *server);
 void accept_stop(struct server *server);
 
 /* notify.c */
@@ -268,11 +368,20 @@ void notify_stop(struct server *server);
  * @told_ready: The service manager knows that the server is ready, or there is none.
  * @ids: Which are in use.
  * @peers: All of them, in the order in which they joined.
- * @dropped: Those of @peers that the others must be told of.
  * @n_peers: How many are in @peers.
+ * @joins: How many there have been.
+ * @start: The place before the first peer.
+ * @places: Those that clients stand at, in their order, and @start.
+ * @waits: The peers, by what they wait for as clients.
+ * @users: Who has connections, by user ID.
+ * @turns: Those of @users whose connections wait to become peers.
+ * @n_waiting: How many connections that are.
  * @descriptors: How many the peers may have, all together.
+ * @max_peers_of_user: How many peers one user may have.
  * @readers: Whoever reads from @status_at.
  * @n_readers: How many are in @readers.
+ * @steps: What was done for clients so far, in messages, notes and looks at a client:
+ *	a measure of work that does not depend on the machine.
  * @to_journal: stderr is the journal.
  */
 struct server {
@@ -291,11 +400,19 @@ struct server {
 	bool told_ready;
 	struct ids ids;
 	struct peer_list peers;
-	struct peer_list dropped;
 	unsigned int n_peers;
+	uint64_t joins;
+	struct place start;
+	struct place_list places;
+	struct peer_list waits[WAITS];
+	struct user_list users[USER_BUCKETS];
+	struct turn_list turns;
+	unsigned int n_waiting;
 	uint64_t descriptors;
+	unsigned int max_peers_of_user;
 	struct status_list readers;
 	unsigned int n_readers;
+	uint64_t steps;
 	bool to_journal;
 };
 

@@ -44,23 +44,25 @@ static void free_reader(struct status_reader *reader)
 
 static void print_peer(FILE *stream, const struct peer *peer)
 {
-	fprintf(stream, "{\"peer\":%u,\"uid\":%u,\"gid\":%u,\"pid\":%d,\"vectors\":%u,\"queue\":%zu,\"since\":%llu}\n",
+	fprintf(stream, "{\"peer\":%u,\"uid\":%u,\"gid\":%u,\"pid\":%d,\"vectors\":%u,\"queue\":%u,\"since\":%llu}\n",
 		peer->id, peer->credentials.uid, peer->credentials.gid,
 		peer->credentials.pid, peer->server->options->vectors,
-		peer->queue.length, (unsigned long long)peer->since);
+		peer->untold, (unsigned long long)peer->since);
 }
 
 static int take_snapshot(struct status_reader *reader)
 {
-	const struct server *server = reader->server;
+	struct server *server = reader->server;
 	FILE *stream = open_memstream(&reader->text, &reader->length);
 	const struct peer *peer;
 
 	if (!stream)
 		return -errno;
-	fprintf(stream, "{\"peers\":%u,\"max_peers\":%u,\"vectors\":%u,\"size\":%llu}\n",
-		server->n_peers, limits_max_peers(server), server->options->vectors,
-		(unsigned long long)server->region.size);
+	fprintf(stream, "{\"peers\":%u,\"max_peers\":%u,\"max_peers_per_user\":%u,\"vectors\":%u,\"size\":%llu,\"steps\":%llu}\n",
+		server->n_peers, limits_max_peers(server), server->max_peers_of_user,
+		server->options->vectors, (unsigned long long)server->region.size,
+		(unsigned long long)server->steps);
+	news_count(server);
 	TAILQ_FOREACH(peer, &server->peers, all)
 		print_peer(stream, peer);
 	return fclose(stream) ? -ENOMEM : 0;

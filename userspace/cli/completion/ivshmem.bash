@@ -29,7 +29,7 @@ _ivshmem() {
 		return
 		;;
 	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --count | -c | --timeout | -t | --vectors | \
-		--max-peers | --shm | --label | --channels | --name | --time | --spin)
+		--max-peers | --max-peers-per-user | --shm | --label | --channels | --name | --time | --spin)
 		return
 		;;
 	esac
@@ -47,7 +47,7 @@ _ivshmem() {
 	wait) options+=' --timeout --count' ;;
 	serve)
 		options+=' --socket --status-socket --size --vectors --hugepages --shm --file'
-		options+=' --mode --group --max-peers --allow-user --allow-group'
+		options+=' --mode --group --max-peers --max-peers-per-user --allow-user --allow-group'
 		;;
 	peers) options+=' --socket --status-socket --json' ;;
 	qemu) options+=' --size --id --acpi-index --doorbell --socket --vectors' ;;

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sends each client its news, as far as it takes them.
+ *
+ * What has happened is told a slice at a time, between events, so that nobody waits
+ * for a long round of it. A client whose socket is full is left alone until it has
+ * taken something: it costs nothing meanwhile.
+ */
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "server.h"
+
+/* Messages to one client, before it is the turn of others. */
+#define BATCH		64
+
+/* Messages to all, before it is the turn of events. */
+#define SLICE		32
+
+/* Until the next try where the kernel refused a message. */
+#define RETRY_US	20000
+
+static void watch(struct peer *client, bool for_room)
+{
+	sd_event_source_set_io_events(client->io, EPOLLIN | (for_room ? EPOLLOUT : 0));
+}
+
+static void stall(struct peer *client)
+{
+	struct server *server = client->server;
+
+	/* The socket says that it has room, so time has to tell. */
+	watch(client, false);
+	waits_for(client, WAIT_TIME);
+	sd_event_source_set_time_relative(server->retry, RETRY_US);
+	sd_event_source_set_enabled(server->retry, SD_EVENT_ONESHOT);
+}
+
+static void wait_for_room(struct peer *client)
+{
+	watch(client, true);
+	waits_for(client, WAIT_ROOM);
+}
+
+static void rest(struct peer *client)
+{
+	watch(client, false);
+	waits_for(client, WAIT_NEWS);
+}
+
+/* At most so many messages; how many there were, in @sent. -ENODATA: it knows all. */
+static int send_some(struct peer *client, unsigned int most, unsigned int *sent)
+{
+	struct message message;
+	int ret = 0;
+
+	for (*sent = 0; !ret && *sent < most; ++*sent) {
+		if (!news_next(client, &message))
+			return -ENODATA;
+		client->server->steps++;
+		ret = wire_send(client->socket, message.value, message.fd);
+		if (!ret)
+			news_told(client, &message);
+	}
+	return ret;
+}
+
+/* Returns how many messages went out. */
+static unsigned int tell_some(struct peer *client, unsigned int most)
+{
+	unsigned int sent = 0;
+
+	switch (send_some(client, most, &sent)) {
+	case -ENODATA:
+		rest(client);
+		break;
+	case 0:
+		waits_for(client, WAIT_TURN);
+		break;
+	case -EAGAIN:
+		wait_for_room(client);
+		break;
+	case -ETOOMANYREFS:
+	case -ENOBUFS:
+	case -ENOMEM:
+		stall(client);
+		break;
+	case -EPIPE:
+	case -ECONNRESET:
+		waits_to_end(client, NULL);
+		break;
+	default:
+		waits_to_end(client, "sending to it failed");
+	}
+	return sent;
+}
+
+/* What it takes now. */
+void tell_now(struct peer *client)
+{
+	tell_some(client, BATCH);
+}
+
+bool tell_pending(const struct server *server)
+{
+	return !TAILQ_EMPTY(&server->waits[WAIT_TURN]);
+}
+
+/* One slice of what is to be told. */
+void tell_turn(struct server *server)
+{
+	unsigned int sent = 0;
+	struct peer *client;
+
+	while (sent < SLICE && (client = TAILQ_FIRST(&server->waits[WAIT_TURN])))
+		sent += 1 + tell_some(client, SLICE - sent);
+}
+
+/* Another try for those whom the kernel refused a message. */
+static int on_retry(sd_event_source *source, uint64_t now, void *data)
+{
+	struct server *server = data;
+	struct peer *client;
+
+	while ((client = TAILQ_FIRST(&server->waits[WAIT_TIME])))
+		waits_for(client, WAIT_TURN);
+	return 0;
+}
+
+int tell_start(struct server *server)
+{
+	int ret;
+
+	ret = sd_event_add_time_relative(server->event, &server->retry,
+					 CLOCK_MONOTONIC, 0, RETRY_US / 4, on_retry, server);
+	if (ret < 0)
+		return ret;
+	return sd_event_source_set_enabled(server->retry, SD_EVENT_OFF);
+}
+
+void tell_stop(struct server *server)
+{
+	server->retry = sd_event_source_disable_unref(server->retry);
+}
