@@ -61,6 +61,10 @@ function joins(    n, levels, i) {
 		per_peer("server's time for a leave, " levels[i] " peers", "leave/" levels[i] "/time", levels[i])
 	power("a join's time grows, 10 to 100 peers", "join/10/time", "join/100/time")
 	power("a join's time grows, 100 to 1000 peers", "join/100/time", "join/1000/time", "≤ 1.25")
+	print "the same while 4000 peers never read, and one process connects and closes in a loop"
+	row("a join, mean of 20", "attack/4000/join", "ns", 0)
+	row("a join, longest of 20, goal 100 ms", "attack/4000/longest", "ns", 0)
+	row("server's RSS for each that never reads", "attack/4000/rss", "bytes", 0)
 }
 
 # A row whose ratio is the figure for each peer.

@@ -8,13 +8,19 @@
  * vector for each peer, so a join tells each peer one message, and the newcomer
  * one of each; that it is neither more nor less is checked.
  *
- * Use: joins ROUNDS {PEERS SOCKET PID}...
+ * One more server may be under attack: its peers never read, and a process connects
+ * and closes in a loop while others join.
+ *
+ * Use: joins ROUNDS {PEERS SOCKET PID}... [attack PEERS SOCKET PID]
  * Prints once a round, PEERS being how many are there:
  *   join/PEERS/rate	joins a second, one after the other, each until the
  *			newcomer knows all
  *   join/PEERS/time	the server's processor time for one, nanoseconds
  *   leave/PEERS/time	the same for a peer that leaves
  *   peer/PEERS/rss, /pss, /fds	the server's for each peer, memory in bytes
+ *   attack/PEERS/join		the mean time of a join under attack, nanoseconds
+ *   attack/PEERS/longest	that of the longest one
+ *   attack/PEERS/rss		memory for each of the peers that never read, bytes
  */
 
 #include <ctype.h>
@@ -22,11 +28,14 @@
 #include <endian.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "bench.h"
 
@@ -38,6 +47,7 @@
 #define JOINS_TOTAL	20000
 #define JOINS_MIN	20
 #define JOINS_MAX	500
+#define JOINS_ATTACKED	20
 
 struct use {
 	unsigned long rss, pss, fds;
@@ -296,6 +306,79 @@ static void measure_use(const struct level *level)
 	report_use(level, "fds", before->fds, now.fds);
 }
 
+/* They are asked for nothing but to be there. */
+static void gather_attackers(struct level *level)
+{
+	unsigned int i;
+
+	settle(level);
+	level->before = get_use(level);
+	level->crowd = calloc(level->peers, sizeof(*level->crowd));
+	if (!level->crowd)
+		err(1, "calloc");
+	for (i = 0; i < level->peers; i++)
+		level->crowd[i] = connect_to(level);
+	settle(level);
+}
+
+static void connect_and_close(const struct level *level)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		close(connect_to(level));
+}
+
+/* A newcomer must know all attackers, and may know of those that come and go. */
+static void join_attacked(const struct level *level)
+{
+	struct newcomer peer = { .fds = calloc(2 * level->peers, sizeof(int)) };
+	int64_t value;
+	int fd;
+
+	if (!peer.fds)
+		err(1, "calloc");
+	peer.socket = connect_to(level);
+	receive(peer.socket, &fd);
+	peer.id = receive(peer.socket, &fd);
+	receive(peer.socket, &peer.region);
+	do {
+		value = receive(peer.socket, &fd);
+		if (fd >= 0 && peer.count == 2 * level->peers)
+			errx(1, "the newcomer was told of more peers than there are");
+		if (fd >= 0)
+			peer.fds[peer.count++] = fd;
+	} while (value != peer.id);
+	if (peer.count <= level->peers)
+		errx(1, "the newcomer was told of %u peers", peer.count - 1);
+	leave(&peer);
+}
+
+static void measure_attack(const struct level *level)
+{
+	uint64_t start, took, total = 0, longest = 0;
+	pid_t attacker;
+	unsigned int i;
+
+	attacker = fork();
+	if (attacker < 0)
+		err(1, "fork");
+	if (!attacker)
+		connect_and_close(level);
+	for (i = 0; i < JOINS_ATTACKED; i++) {
+		start = now_ns();
+		join_attacked(level);
+		took = now_ns() - start;
+		total += took;
+		longest = took > longest ? took : longest;
+	}
+	kill(attacker, SIGKILL);
+	waitpid(attacker, NULL, 0);
+	printf("attack/%u/join %lu\n", level->peers, (unsigned long)(total / JOINS_ATTACKED));
+	printf("attack/%u/longest %lu\n", level->peers, (unsigned long)longest);
+	printf("attack/%u/rss %.2f\n", level->peers,
+	       1024.0 * (get_use(level).rss - level->before.rss) / level->peers);
+}
+
 static void raise_limit(void)
 {
 	struct rlimit limit;
@@ -330,10 +413,13 @@ static void parse_level(struct level *level, char **argv)
 int main(int argc, char **argv)
 {
 	struct level levels[LEVELS_MAX] = { 0 };
-	unsigned int rounds, count = (argc - 2) / 3, i;
+	bool attack = argc > 5 && !strcmp(argv[argc - 4], "attack");
+	unsigned int rounds, count = (argc - 2 - attack) / 3, i;
+	struct level attacked = { 0 };
 
-	if (argc < 5 || (argc - 2) % 3 || count > LEVELS_MAX)
-		errx(2, "use: joins ROUNDS {PEERS SOCKET PID}...");
+	if (argc < 5 || (argc - 2 - attack) % 3 || count > LEVELS_MAX)
+		errx(2, "use: joins ROUNDS {PEERS SOCKET PID}... [attack PEERS SOCKET PID]");
+	count -= attack;
 	rounds = parse(argv[1]);
 	alarm(ROUND_LIMIT_S * (rounds + 1));
 	raise_limit();
@@ -341,10 +427,17 @@ int main(int argc, char **argv)
 		parse_level(&levels[i], argv + 2 + 3 * i);
 		gather_crowd(&levels[i]);
 	}
-	while (rounds--)
+	if (attack) {
+		parse_level(&attacked, argv + argc - 3);
+		gather_attackers(&attacked);
+	}
+	while (rounds--) {
 		for (i = 0; i < count; i++) {
 			measure_joins(&levels[i]);
 			measure_use(&levels[i]);
 		}
+		if (attack)
+			measure_attack(&attacked);
+	}
 	return 0;
 }
