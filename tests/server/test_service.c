@@ -216,25 +216,37 @@ static void log_that_nobody_reads_stops_nobody(void **state)
 	assert_int_equal(unlink(in_dir("log")), 0);
 }
 
-/* In a mount namespace of its own, with a journal of its own. */
-static int check_journal(void)
+/* In a mount namespace of its own: the journal's socket, or a negative exit status. */
+static int own_journal(void)
 {
-	char message[4096], stream[64];
-	struct stat st;
-	ssize_t length;
-	int journal, log;
-
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("journal", "/run", "tmpfs", 0, NULL))
-		return 77;
+		return -77;
 	if (mkdir("/run/systemd", 0755) || mkdir("/run/systemd/journal", 0755))
-		return 78;
-	journal = listen_at("/run/systemd/journal/socket", SOCK_DGRAM);
-	log = log_fd();
-	fstat(log, &st);
+		return -78;
+	return listen_at("/run/systemd/journal/socket", SOCK_DGRAM);
+}
+
+static void start_with_journal(void)
+{
+	struct stat st;
+	char stream[64];
+
+	fstat(log_fd(), &st);
 	snprintf(stream, sizeof(stream), "%lu:%lu", (unsigned long)st.st_dev,
 		 (unsigned long)st.st_ino);
 	start_server(&(struct start){ .journal_stream = stream });
+}
+
+static int check_journal(void)
+{
+	char message[4096];
+	ssize_t length;
+	int journal = own_journal();
+
+	if (journal < 0)
+		return -journal;
+	start_with_journal();
 	client_free(client_join(1, false));
 	do {
 		length = recv(journal, message, sizeof(message) - 1, 0);
@@ -248,7 +260,20 @@ static int check_journal(void)
 	       strstr(message, "\nPRIORITY=6\n") && strstr(message, "IVSHMEM_SOCKET=/") ? 0 : 81;
 }
 
-static void journal_gets_fields_of_their_own(void **state)
+static int check_stuck_journal(void)
+{
+	int journal = own_journal(), i;
+
+	if (journal < 0)
+		return -journal;
+	start_with_journal();
+	fill("/run/systemd/journal/socket");
+	for (i = 0; i < 20; i++)
+		client_free(client_join(1, false));
+	return stop_server(SIGTERM) ? 80 : 0;
+}
+
+static void in_a_namespace(void **state, int (*check)(void))
 {
 	int status = 0;
 	pid_t child;
@@ -257,13 +282,25 @@ static void journal_gets_fields_of_their_own(void **state)
 		skip_because("needs root");
 	child = fork();
 	if (!child)
-		_exit(check_journal());
+		_exit(check());
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77)
 		skip_because("no mount namespace can be made here");
 	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void journal_gets_fields_of_their_own(void **state)
+{
+	in_a_namespace(state, check_journal);
 	assert_false(log_has("joined"));
+}
+
+/* The lines go to stderr, which has room. */
+static void journal_that_does_not_read_stops_nobody(void **state)
+{
+	in_a_namespace(state, check_stuck_journal);
+	assert_log_has("joined");
 }
 
 /* --- what 'ivshmem peers' makes of answers --- */
@@ -345,6 +382,7 @@ int main(void)
 		TEST(another_that_took_the_path_meanwhile_is_left),
 		TEST(log_that_nobody_reads_stops_nobody),
 		TEST(journal_gets_fields_of_their_own),
+		TEST(journal_that_does_not_read_stops_nobody),
 		TEST(peers_takes_whole_answers_only),
 		TEST(peers_has_bounds_for_an_answer),
 	};

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
  * The log: to the journal with fields where stderr is the journal, else as
- * lines on stderr that carry the same fields as NAME=VALUE.
+ * lines on stderr that carry the same fields as NAME=VALUE. Whoever reads them may be
+ * stuck, and is not waited for.
  */
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -28,6 +32,23 @@ struct fields {
 	int count;
 };
 
+/*
+ * Beside the one that sd_journal_sendv(3) has, and which can't be asked whether the
+ * journal reads. -1 where there is no journal.
+ */
+static int connect_to_journal(void)
+{
+	const struct sockaddr_un address = {
+		.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket",
+	};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || !connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
 void log_open(struct server *server)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -37,6 +58,22 @@ void log_open(struct server *server)
 	server->to_journal = stream && !fstat(STDERR_FILENO, &st) &&
 			     sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
 			     st.st_dev == device && st.st_ino == inode;
+	if (server->to_journal)
+		server->journal = connect_to_journal();
+}
+
+void log_close(struct server *server)
+{
+	if (server->journal >= 0)
+		close(server->journal);
+	server->journal = -1;
+}
+
+static bool has_room(int fd)
+{
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+
+	return poll(&room, 1, 0) > 0 && room.revents & POLLOUT;
 }
 
 __attribute__((format(printf, 2, 3)))
@@ -57,6 +94,8 @@ static int to_journal(const struct server *server, int priority,
 {
 	struct fields fields = { .count = 0 };
 
+	if (server->journal >= 0 && !has_room(server->journal))
+		return -EAGAIN;
 	add_field(&fields, "MESSAGE=%s: %s", server->peers_at.path, message);
 	add_field(&fields, "PRIORITY=%d", priority);
 	add_field(&fields, "SYSLOG_IDENTIFIER=ivshmem");
@@ -72,15 +111,14 @@ static int to_journal(const struct server *server, int priority,
 	return sd_journal_sendv(fields.iov, fields.count);
 }
 
-/* A line is lost rather than waited for: whoever reads stderr may be stuck. */
+/* A line is lost rather than waited for. */
 static void to_stderr(const struct server *server, const char *event,
 		      const struct subject *subject, const char *message)
 {
-	struct pollfd stderr_room = { .fd = STDERR_FILENO, .events = POLLOUT };
 	const struct credentials *who;
 	char peer[32] = "";
 
-	if (poll(&stderr_room, 1, 0) <= 0 || !(stderr_room.revents & POLLOUT))
+	if (!has_room(STDERR_FILENO))
 		return;
 	if (!subject) {
 		dprintf(STDERR_FILENO, "ivshmem: %s: %s; event=%s\n",

@@ -226,6 +226,7 @@ err_stop:
 	peers_stop(server);
 	tell_stop(server);
 	region_close(&server->region);
+	log_close(server);
 err_close_endpoints:
 	endpoint_close(&server->status_at);
 	endpoint_close(&server->peers_at);
@@ -236,6 +237,7 @@ static void init(struct server *server, const struct server_options *options)
 {
 	server->options = options;
 	server->region.fd = -1;
+	server->journal = -1;
 	server->peers_at.fd = -1;
 	server->status_at.fd = -1;
 	server->peers_at.lock = -1;

@@ -328,6 +328,7 @@ struct subject {
 };
 
 void log_open(struct server *server);
+void log_close(struct server *server);
 void log_event(const struct server *server, int priority, const char *event,
 	       const struct subject *subject, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -383,6 +384,7 @@ void notify_stop(struct server *server);
  * @steps: What was done for clients so far, in messages, notes and looks at a client:
  *	a measure of work that does not depend on the machine.
  * @to_journal: stderr is the journal.
+ * @journal: Connected to the journal, to see whether it reads; -1: not.
  */
 struct server {
 	const struct server_options *options;
@@ -414,6 +416,7 @@ struct server {
 	unsigned int n_readers;
 	uint64_t steps;
 	bool to_journal;
+	int journal;
 };
 
 int server_run(const struct server_options *options);
