@@ -6,7 +6,7 @@ static const int own[] = {
 	-ENODATA, -ELOOP, -EFBIG, -EEXIST, -EMSGSIZE, -ENOSPC, -ENOMEM, -EBUSY,
 	-ESTALE, -ENOSYS, -ETIMEDOUT, -ENOBUFS, -ENXIO, -ECONNREFUSED, -ECONNRESET,
 	-EPROTO, -EAGAIN, -ENOMEDIUM, -EMEDIUMTYPE, -EPROTONOSUPPORT, -EUCLEAN,
-	-ENOTEMPTY, -EPIPE, -ENOTCONN,
+	-ENOTEMPTY, -EPIPE, -ENOTCONN, -ECANCELED,
 };
 
 static void documented_errors_have_texts_of_their_own(void **state)
@@ -87,6 +87,83 @@ static void any_number_has_a_text(void **state)
 	assert_non_null(ivshmem_strerror(INT_MIN));
 }
 
+/* --- in the words of what was being done --- */
+
+#define TASKS	(IVSHMEM_TASK_RECEIVE + 1)
+
+static void explanations_are_one_line_without_full_stop(void **state)
+{
+	const char *text;
+	int task, err;
+
+	for (task = -1; task <= TASKS; task++)
+		for (err = 0; err > -200; err--) {
+			text = ivshmem_explain((enum ivshmem_task)task, err);
+			assert_true(strlen(text) > 0);
+			assert_null(strchr(text, '\n'));
+			assert_int_not_equal(text[strlen(text) - 1], '.');
+		}
+}
+
+/* The same number, of calls that fail for another reason. */
+static void explanation_depends_on_the_task(void **state)
+{
+	static const struct {
+		int error;
+		enum ivshmem_task one, other;
+	} cases[] = {
+		{ -ESTALE, IVSHMEM_TASK_MAP, IVSHMEM_TASK_CHANNEL_RECONNECT },
+		{ -EBUSY, IVSHMEM_TASK_MAP, IVSHMEM_TASK_CHANNEL_OPEN },
+		{ -EBUSY, IVSHMEM_TASK_CHANNEL_OPEN, IVSHMEM_TASK_CHANNEL_RECONNECT },
+		{ -EBUSY, IVSHMEM_TASK_SEND, IVSHMEM_TASK_CHANNEL_OPEN },
+		{ -EMSGSIZE, IVSHMEM_TASK_CREATE, IVSHMEM_TASK_SEND },
+		{ -EMSGSIZE, IVSHMEM_TASK_SEND, IVSHMEM_TASK_RECEIVE },
+		{ -ENOSPC, IVSHMEM_TASK_CREATE, IVSHMEM_TASK_CHANNEL_OPEN },
+		{ -ENOSPC, IVSHMEM_TASK_RING, IVSHMEM_TASK_FORMAT },
+		{ -ECONNRESET, IVSHMEM_TASK_OPEN, IVSHMEM_TASK_RECEIVE },
+		{ -ECONNRESET, IVSHMEM_TASK_RING, IVSHMEM_TASK_SEND },
+		{ -EINVAL, IVSHMEM_TASK_OPEN, IVSHMEM_TASK_CHANNEL_OPEN },
+		{ -EPROTO, IVSHMEM_TASK_OPEN, IVSHMEM_TASK_RECEIVE },
+		{ -EEXIST, IVSHMEM_TASK_CREATE, IVSHMEM_TASK_FORMAT },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_string_not_equal(ivshmem_explain(cases[i].one, cases[i].error),
+					ivshmem_explain(cases[i].other, cases[i].error));
+}
+
+/* Nobody is told to make a file anew because a channel has to be opened again. */
+static void advice_fits_the_object(void **state)
+{
+	int task;
+
+	for (task = IVSHMEM_TASK_CHANNEL_OPEN; task < TASKS; task++) {
+		const char *stale = ivshmem_explain(task, -ESTALE);
+
+		if (task <= IVSHMEM_TASK_CHANNEL_RECONNECT)
+			assert_null(strstr(stale, "file"));
+		else
+			assert_null(strstr(ivshmem_explain(task, -ECONNRESET), "server"));
+		if (task != IVSHMEM_TASK_RECEIVE)
+			assert_null(strstr(ivshmem_explain(task, -EBUSY), "resource2"));
+	}
+	assert_null(strstr(ivshmem_explain(IVSHMEM_TASK_OPEN, -ECONNRESET), "channel"));
+	assert_null(strstr(ivshmem_explain(IVSHMEM_TASK_CREATE, -ENOSPC), "channel"));
+	assert_null(strstr(ivshmem_explain(IVSHMEM_TASK_CREATE, -EMSGSIZE), "message"));
+	assert_non_null(strstr(ivshmem_explain(IVSHMEM_TASK_CHANNEL_OPEN, -ENOMEDIUM),
+			       "ivshmem format"));
+}
+
+static void explanation_without_words_of_its_own_is_the_general_one(void **state)
+{
+	assert_string_equal(ivshmem_explain(IVSHMEM_TASK_SEND, -ENOTDIR), strerror(ENOTDIR));
+	assert_string_equal(ivshmem_explain(IVSHMEM_TASK_RECEIVE, -ECANCELED),
+			    ivshmem_strerror(-ECANCELED));
+	assert_string_equal(ivshmem_explain((enum ivshmem_task)4711, -EBUSY),
+			    ivshmem_strerror(-EBUSY));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +175,10 @@ int main(void)
 		TEST(errors_of_files_and_channels_tell_of_both),
 		TEST(other_errors_have_the_systems_text),
 		TEST(any_number_has_a_text),
+		TEST(explanations_are_one_line_without_full_stop),
+		TEST(explanation_depends_on_the_task),
+		TEST(advice_fits_the_object),
+		TEST(explanation_without_words_of_its_own_is_the_general_one),
 	};
 
 	return run("strerror", tests, ARRAY_SIZE(tests));
