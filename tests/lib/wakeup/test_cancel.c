@@ -308,7 +308,8 @@ static int count_late_on_an_old_kernel(void *unused)
 	};
 	struct sock_fprog filter = { ARRAY_SIZE(code), code };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
 		return 200;
 	return count_late(unused);
 }

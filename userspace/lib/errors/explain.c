@@ -15,16 +15,17 @@ static const char *explain_format(int error)
 {
 	switch (error) {
 	case -ENOMEDIUM:
-		return "the region is not formatted: 'ivshmem format' lays it out for channels, once, "
-		       "on either side";
+		return "the region is not formatted: 'ivshmem format' lays it out for channels, "
+		       "once, on either side";
 	case -EMEDIUMTYPE:
 		return "the region is not formatted, and holds something else: if that may go, "
 		       "'ivshmem format --force' lays it out for channels";
 	case -EPROTONOSUPPORT:
-		return "the region was formatted by a newer version of libivshmem: update this side";
+		return "the region was formatted by a newer version of libivshmem: update this "
+		       "side";
 	case -EUCLEAN:
-		return "the format of the region is damaged: end the programs that use it, then make "
-		       "it anew by 'ivshmem format --force'";
+		return "the format of the region is damaged: end the programs that use it, then "
+		       "make it anew by 'ivshmem format --force'";
 	default:
 		return NOT_SPECIFIC;
 	}
@@ -37,28 +38,29 @@ static const char *explain_open(int error)
 		return "this is no region: its size is not a multiple of the page size, or on "
 		       "hugetlbfs of the huge page size";
 	case -ENOENT:
-		return "there is no such file or device: 'ivshmem create' makes a file on the host, "
-		       "'ivshmem list' shows the devices of a guest";
+		return "there is no such file or device: 'ivshmem create' makes a file on the "
+		       "host, 'ivshmem list' shows the devices of a guest";
 	case -ENODEV:
-		return "the module does not serve this device, or it is being removed: 'ivshmem list' "
-		       "shows why; try 'modprobe ivshmem'";
+		return "the module does not serve this device, or it is being removed: 'ivshmem "
+		       "list' shows why; try 'modprobe ivshmem'";
 	case -EACCES:
-		return "no permission: in a guest join the group 'ivshmem'; on the host see the owner "
-		       "and mode of the file or socket, and those of its folders";
+		return "no permission: in a guest join the group 'ivshmem'; on the host see the "
+		       "owner and mode of the file or socket, and those of its folders";
 	case -EPERM:
-		return "not permitted: a resource2 needs root and no kernel lockdown, a file must not "
-		       "be sealed or immutable";
+		return "not permitted: a resource2 needs root and no kernel lockdown, a file must "
+		       "not be sealed or immutable";
 	case -ENOTSUP:
-		return "this is neither a regular file, nor a device of ivshmem, nor a resource2; a "
-		       "server's socket is opened as unix:PATH";
+		return "this is neither a regular file, nor a device of ivshmem, nor a resource2; "
+		       "a server's socket is opened as unix:PATH";
 	case -ECONNRESET:
-		return "the server refused this peer, or ended: it has as many peers as it takes, or "
-		       "does not take this user; its log says which";
+		return "the server refused this peer, or ended: it has as many peers as it takes, "
+		       "or does not take this user; its log says which";
 	case -EPROTO:
-		return "whoever serves this socket does not keep to the protocol: is it an ivshmem "
-		       "server, of QEMU 2.5 or later?";
+		return "whoever serves this socket does not keep to the protocol: is it an "
+		       "ivshmem server, of QEMU 2.5 or later?";
 	case -ETIMEDOUT:
-		return "the server did not introduce this peer in time: is it stopped, or very busy?";
+		return "the server did not introduce this peer in time: is it stopped, or very "
+		       "busy?";
 	case -EMFILE:
 		return "this program has no descriptors left: raise its limit (ulimit -n)";
 	default:
@@ -70,21 +72,22 @@ static const char *explain_create(int error)
 {
 	switch (error) {
 	case -EINVAL:
-		return "a region's size is a power of two, and at least a page (on hugetlbfs, a huge "
-		       "page); QEMU takes nothing else";
+		return "a region's size is a power of two, and at least a page (on hugetlbfs, a "
+		       "huge page); QEMU takes nothing else";
 	case -ENOENT:
 		return "the folder of this path does not exist";
 	case -EACCES:
 	case -EPERM:
 		return "no permission to make a file here: see the owner and mode of the folder";
 	case -EEXIST:
-		return "there is a file already: open it as it is, or remove it once nobody uses it";
+		return "there is a file already: open it as it is, or remove it once nobody uses "
+		       "it";
 	case -EMSGSIZE:
-		return "the file is there at another size: ask for that size, or remove it once nobody "
-		       "uses it";
+		return "the file is there at another size: ask for that size, or remove it once "
+		       "nobody uses it";
 	case -ENOSPC:
-		return "there is no room on this filesystem: free some, make the region smaller, or "
-		       "remount it with a larger size=";
+		return "there is no room on this filesystem: free some, make the region smaller, "
+		       "or remount it with a larger size=";
 	case -ENOMEM:
 		return "there is not enough memory: for huge pages raise vm.nr_hugepages";
 	default:
@@ -98,18 +101,18 @@ static const char *explain_map(int error)
 	case -EINVAL:
 		return "the region is not mapped";
 	case -EBUSY:
-		return "the region is mapped already; or a driver has this resource2: open the driver's "
-		       "/dev/ivshmemN in its place";
+		return "the region is mapped already; or a driver has this resource2: open the "
+		       "driver's /dev/ivshmemN in its place";
 	case -ENODEV:
 		return "the device is gone: close the region";
 	case -ENOTSUP:
 		return "files of this filesystem can't be mapped: put the file into /dev/shm";
 	case -ESTALE:
-		return "the file was truncated, or replaced by another: end the programs that use it, "
-		       "and open the region again";
+		return "the file was truncated, or replaced by another: end the programs that use "
+		       "it, and open the region again";
 	case -ECONNRESET:
-		return "the connection to the server has ended: the memory and the peers known so far "
-		       "still work; open the region again for others";
+		return "the connection to the server has ended: the memory and the peers known so "
+		       "far still work; open the region again for others";
 	default:
 		return NOT_SPECIFIC;
 	}
@@ -119,19 +122,20 @@ static const char *explain_ring(int error)
 {
 	switch (error) {
 	case -EINVAL:
-		return "there is no such vector: 'ivshmem info' shows how many there are, counted from 0";
+		return "there is no such vector: 'ivshmem info' shows how many there are, counted "
+		       "from 0";
 	case -ENOTSUP:
 		return "the region has no interrupts: they need a doorbell device, or a server";
 	case -ENXIO:
-		return "there is no such peer, or it has no such vector: 'ivshmem peers' shows who is "
-		       "there";
+		return "there is no such peer, or it has no such vector: 'ivshmem peers' shows "
+		       "who is there";
 	case -ENOSPC:
 		return "the vector has too many eventfds: end programs that wait for it";
 	case -ENODEV:
 		return "the device is gone: close the region";
 	case -ECONNRESET:
-		return "the connection to the server has ended: peers known so far still ring each "
-		       "other; open the region again for others";
+		return "the connection to the server has ended: peers known so far still ring "
+		       "each other; open the region again for others";
 	case -EACCES:
 		return "who has opened the region for reading only can't ring others";
 	default:
@@ -143,19 +147,19 @@ static const char *explain_laying_out(int error)
 {
 	switch (error) {
 	case -EINVAL:
-		return "a label has up to 63 letters, digits and '-_.+', no dot in front; a region has "
-		       "1 to 4096 channels";
+		return "a label has up to 63 letters, digits and '-_.+', no dot in front; a "
+		       "region has 1 to 4096 channels";
 	case -EACCES:
 		return "the region was opened for reading only";
 	case -EEXIST:
-		return "the region is formatted already: use it, or, once nobody uses it, lay it out "
-		       "anew (IVSHMEM_FORMAT_FORCE, 'ivshmem format --force')";
+		return "the region is formatted already: use it, or, once nobody uses it, lay it "
+		       "out anew (IVSHMEM_FORMAT_FORCE, 'ivshmem format --force')";
 	case -ENOTEMPTY:
 		return "the region holds something already: if that may go, say so "
 		       "(IVSHMEM_FORMAT_FORCE, 'ivshmem format --force')";
 	case -ENOSPC:
-		return "the region is too small for so many channels, or its filesystem is full: ask "
-		       "for fewer, or free some room";
+		return "the region is too small for so many channels, or its filesystem is full: "
+		       "ask for fewer, or free some room";
 	default:
 		return explain_map(error);
 	}
@@ -169,14 +173,15 @@ static const char *explain_channel_open(int error)
 	case -EACCES:
 		return "the region was opened for reading only";
 	case -EBUSY:
-		return "another program has this end: 'ivshmem info' shows which; if it can't be alive, "
-		       "take its place (IVSHMEM_CHANNEL_TAKE_OVER, --take-over)";
+		return "another program has this end: 'ivshmem info' shows which; if it can't be "
+		       "alive, take its place (IVSHMEM_CHANNEL_TAKE_OVER, --take-over)";
 	case -ENOSPC:
-		return "all channels of the region are in use, or its filesystem is full: 'ivshmem info' "
-		       "shows who has them; 'ivshmem format --channels N' makes room for more";
+		return "all channels of the region are in use, or its filesystem is full: "
+		       "'ivshmem info' shows who has them; 'ivshmem format --channels N' makes "
+		       "room for more";
 	case -ENOTSUP:
-		return "the channels' rings are no multiple of this machine's page size: format the "
-		       "region with fewer channels";
+		return "the channels' rings are no multiple of this machine's page size: format "
+		       "the region with fewer channels";
 	case -ETIMEDOUT:
 		return "the other side did not come in time: 'ivshmem info' shows who is there";
 	case -ENODEV:
@@ -206,7 +211,8 @@ static const char *explain_transfer(int error)
 	case -EPIPE:
 		return "the other side has closed the channel";
 	case -ECONNRESET:
-		return "the other side is dead or was replaced, or this end was taken over: reconnect";
+		return "the other side is dead or was replaced, or this end was taken over: "
+		       "reconnect";
 	case -ENOTCONN:
 		return "the other side was lost before, or is not there yet: reconnect";
 	case -EPROTO:
@@ -225,8 +231,8 @@ static const char *explain_send(int error)
 	case -ETIMEDOUT:
 		return "there was no room in time: the other side does not receive";
 	case -EMSGSIZE:
-		return "the message is too long: at most half a ring less 8 bytes; format the region "
-		       "with fewer channels for longer ones";
+		return "the message is too long: at most half a ring less 8 bytes; format the "
+		       "region with fewer channels for longer ones";
 	case -EBUSY:
 		return "a reserved message is open: commit it first, or cancel it";
 	default:
@@ -241,8 +247,8 @@ static const char *explain_receive(int error)
 	case -ETIMEDOUT:
 		return "no message came in time";
 	case -EMSGSIZE:
-		return "the message is longer than the buffer: it stays until it is taken by a larger "
-		       "one, or in place";
+		return "the message is longer than the buffer: it stays until it is taken by a "
+		       "larger one, or in place";
 	default:
 		return explain_transfer(error);
 	}

@@ -48,10 +48,10 @@ static long wait_for_all(const struct ivshmem_futex *futexes, unsigned int count
 
 static long wait_for_one(const struct ivshmem_futex *futex, int64_t ns)
 {
+	int operation = FUTEX_WAIT | (futex->shared ? 0 : FUTEX_PRIVATE_FLAG);
 	struct timespec time = to_timespec(ns);
 
-	return syscall(SYS_futex, futex->word, FUTEX_WAIT | (futex->shared ? 0 : FUTEX_PRIVATE_FLAG),
-		       futex->value, &time, NULL, 0);
+	return syscall(SYS_futex, futex->word, operation, futex->value, &time, NULL, 0);
 }
 
 /*
