@@ -5,6 +5,8 @@
  * Before a first sleep, which is short, the drowsy time ends early while both ends are on
  * one processor: the other end does not run then, and what it stored before is visible.
  * Where it is said to be may be old; then a message can be late by that sleep.
+ *
+ * How long to spin is the channel's, at first SPIN_US of channel.c.
  */
 #include <errno.h>
 #include <limits.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT
+/*
+ * What a server's messages mean, and which are not allowed. What follows then is decided
+ * in connection.c.
+ */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -36,6 +36,7 @@
 #define FIRST_SLEEP_NS		1000000ll
 #define LATER_SLEEP_NS		1000000000ll
 
+/* Of a new one, channel/loop.c and channel/channel.c have to know, and format.h its flag. */
 enum ivshmem_wakeup {
 	WAKEUP_BACKOFF,
 	WAKEUP_FUTEX,
