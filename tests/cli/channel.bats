@@ -91,14 +91,17 @@ exchange() {
 	formatted
 	mkfifo "$dir/fifo"
 	timeout 30 ivshmem send "$region" x <"$dir/fifo" &
+	sender=$!
 	exec 8>"$dir/fifo"
-	timeout 30 ivshmem recv "$region" x >"$dir/out" &
+	timeout 30 ivshmem recv "$region" x >"$dir/out" 8>&- &
+	receiver=$!
 	echo first >&8
 	eventually grep -qx first "$dir/out"
 	echo second >&8
 	eventually grep -qx second "$dir/out"
 	exec 8>&-
-	wait
+	wait $sender
+	wait $receiver
 	[ "$(cat "$dir/out")" = $'first\nsecond' ]
 }
 
@@ -275,7 +278,8 @@ exchange() {
 	ivshmem send "$region" x <"$dir/fifo" 3>&- &
 	sender=$!
 	exec 8>"$dir/fifo"
-	timeout 30 ivshmem recv "$region" x >"$dir/out" 3>&- &
+	timeout 30 ivshmem recv "$region" x >"$dir/out" 3>&- 8>&- &
+	receiver=$!
 	seq 1 7 >&8
 	eventually grep -qx 7 "$dir/out"
 	run -0 bash -c 'ivshmem info --json "$region" | jq -c ".channels[0] | .name, .creator, .connector.state"'
@@ -286,7 +290,8 @@ exchange() {
 	grep -qE "^x +creator +attached +$sender +7\$" <<<"$output"
 	grep -qE "^channels +1 of 2 *\$" <<<"$output"
 	exec 8>&-
-	wait
+	wait $sender
+	wait $receiver
 }
 
 @test "an unformatted region says how to format it" {
