@@ -58,14 +58,29 @@ static void bind(void)
 	fail_msg("%s did not get a node", address);
 }
 
-/* Takes what others left behind: an interrupt that nobody saw waits for the first. */
-static void drain(struct ivshmem *shm)
+static bool take_all(struct ivshmem *shm)
 {
 	unsigned int vector;
+	bool any = false;
 
 	for (vector = 0; vector < vectors; vector++)
-		while (ivshmem_wait(shm, vector, 20) > 0)
-			;
+		while (ivshmem_wait(shm, vector, 0) > 0)
+			any = true;
+	return any;
+}
+
+/*
+ * Takes what others left behind: an interrupt that nobody saw waits for the first. The
+ * vectors, which may be hundreds, have one calm moment after it in common.
+ */
+static void drain(struct ivshmem *shm)
+{
+	int calm = 0;
+
+	while (calm < 2) {
+		calm = take_all(shm) ? 0 : calm + 1;
+		poll(NULL, 0, 20);
+	}
 }
 
 static struct ivshmem *open_doorbell(void)

@@ -2,8 +2,11 @@
 /* What a peer does once it was introduced: ring, wait, and follow the table. */
 #include "fake_server.h"
 
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <time.h>
+
+#define LATE_MS	20000	/* on a busy machine what is at once may take long */
 
 static int64_t now_ms(void)
 {
@@ -35,7 +38,7 @@ static void assert_next(struct ivshmem *shm, enum ivshmem_peer_change change, un
 	enum ivshmem_peer_change seen = 99;
 	unsigned int peer = 99999;
 
-	assert_int_equal(ivshmem_peer_next(shm, 1000, &seen, &peer), 0);
+	assert_int_equal(ivshmem_peer_next(shm, LATE_MS, &seen, &peer), 0);
 	assert_int_equal(seen, change);
 	assert_int_equal(peer, id);
 }
@@ -197,10 +200,10 @@ static void wait_ends_in_time(void **state)
 	int64_t start = now_ms();
 
 	assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
-	assert_in_range(now_ms() - start, 0, 50);
+	assert_in_range(now_ms() - start, 0, LATE_MS);
 	start = now_ms();
 	assert_int_equal(ivshmem_wait(shm, 0, 100), -ETIMEDOUT);
-	assert_in_range(now_ms() - start, 99, 1000);
+	assert_in_range(now_ms() - start, 99, LATE_MS);
 	ivshmem_close(shm);
 }
 
@@ -223,7 +226,7 @@ static void wait_is_woken_by_a_ring(void **state)
 	shm = join(0);
 	assert_int_equal(pthread_create(&thread, NULL, ring_later, &event), 0);
 	assert_int_equal(ivshmem_wait(shm, 0, -1), 1);
-	assert_in_range(now_ms() - start, 50, 1000);
+	assert_in_range(now_ms() - start, 50, LATE_MS);
 	pthread_join(thread, NULL);
 	ivshmem_close(shm);
 }
@@ -276,20 +279,36 @@ static void busy_poll_takes_a_ring(void **state)
 	ivshmem_close(shm);
 }
 
-/* And then sleeps: as long as there is nothing, the processor is not used. */
+/* How often the thread has slept. */
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+/*
+ * And then sleeps: as long as there is nothing, the processor is not used. A guest
+ * counts as used what its host took away meanwhile, so the bounds are far apart.
+ */
 static void busy_poll_lasts_as_long_as_set(void **state)
 {
 	struct ivshmem *shm = join_alone(1);
 	int64_t start = now_ms(), used = processor_ms();
+	long slept = sleeps();
 
 	assert_int_equal(ivshmem_set_busy_poll(shm, 100000), 0);
 	assert_int_equal(ivshmem_wait(shm, 0, 600), -ETIMEDOUT);
-	assert_in_range(now_ms() - start, 599, 20000);
-	assert_in_range(processor_ms() - used, 10, 200);
+	assert_in_range(now_ms() - start, 599, LATE_MS);
+	assert_in_range(processor_ms() - used, 1, 400);
+	assert_in_range(sleeps(), slept + 1, LONG_MAX);
 	assert_int_equal(ivshmem_set_busy_poll(shm, 0), 0);
 	used = processor_ms();
-	assert_int_equal(ivshmem_wait(shm, 0, 100), -ETIMEDOUT);
-	assert_in_range(processor_ms() - used, 0, 5);
+	slept = sleeps();
+	assert_int_equal(ivshmem_wait(shm, 0, 600), -ETIMEDOUT);
+	assert_in_range(processor_ms() - used, 0, 300);
+	assert_in_range(sleeps(), slept + 1, LONG_MAX);
 	ivshmem_close(shm);
 }
 
@@ -300,7 +319,7 @@ static void busy_poll_is_never_longer_than_the_timeout(void **state)
 
 	assert_int_equal(ivshmem_set_busy_poll(shm, UINT_MAX), 0);
 	assert_int_equal(ivshmem_wait(shm, 0, 100), -ETIMEDOUT);
-	assert_in_range(now_ms() - start, 99, 1000);
+	assert_in_range(now_ms() - start, 99, LATE_MS);
 	ivshmem_close(shm);
 }
 
@@ -567,7 +586,7 @@ static void next_waits_for_a_join(void **state)
 	unsigned int peer;
 
 	assert_next_fails(shm, 100, -ETIMEDOUT);
-	assert_in_range(now_ms() - start, 99, 1000);
+	assert_in_range(now_ms() - start, 99, LATE_MS);
 	tell(4, make_event());
 	assert_int_equal(ivshmem_peer_next(shm, -1, &change, &peer), 0);
 	ivshmem_close(shm);
@@ -598,7 +617,7 @@ static void next_without_free_descriptor_loses_nothing(void **state)
 
 static void assert_ended(struct ivshmem *shm, int err)
 {
-	assert_next_fails(shm, 1000, err);
+	assert_next_fails(shm, LATE_MS, err);
 	assert_next_fails(shm, 0, err);
 	assert_next_fails(shm, -1, err);
 	assert_int_equal(ivshmem_peer_fd(shm), err);
