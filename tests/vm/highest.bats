@@ -55,7 +55,7 @@ check_contents() {
 @test "OVMF, 64 MiB above 64 TiB, under an uncached MTRR: bare page frames, write-back" {
 	[ -e /usr/share/ovmf/OVMF.fd ] || skip 'no OVMF here'
 	rm -f "$REGIONS/a"
-	VM_MACHINE=q35 vm_start -bios /usr/share/ovmf/OVMF.fd -cpu qemu64,phys-bits=48,+pdpe1gb \
+	VM_MACHINE=q35 VM_FIRMWARE=/usr/share/ovmf/OVMF.fd vm_start -cpu qemu64,phys-bits=48,+pdpe1gb \
 		-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=67108864 \
 		-object "$(region a 64M)" -device ivshmem-plain,memdev=a,addr=4
 	guest 'grep -q "base=0x[4-9a-f]00000000000 .*uncachable" /proc/mtrr'
@@ -67,7 +67,7 @@ check_contents() {
 @test "OVMF, 64 MiB above 4 GiB, under an uncached MTRR: pages, write-back, 2 MiB" {
 	[ -e /usr/share/ovmf/OVMF.fd ] || skip 'no OVMF here'
 	rm -f "$REGIONS/a"
-	VM_MACHINE=q35 vm_start -bios /usr/share/ovmf/OVMF.fd \
+	VM_MACHINE=q35 VM_FIRMWARE=/usr/share/ovmf/OVMF.fd vm_start \
 		-object "$(region a 64M)" -device ivshmem-plain,memdev=a,addr=4
 	guest 'grep -q "base=0xe000000000 .*uncachable" /proc/mtrr'
 	[ "$(guest "cat /sys/bus/pci/devices/$DEVICE/ivshmem/ivshmem*/mapping")" = pages ]

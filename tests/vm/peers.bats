@@ -64,9 +64,10 @@ ask() {
 	jq -e '[.. | objects | select(has("vectors"))] | length == 2' <<<"$output"
 }
 
-# start_flood PEER: rings it without end, from the host. Its end is stop_flood.
+# start_flood PEER: rings it without end, from the host, with what the guests leave it of
+# the processors. Its end is stop_flood.
 start_flood() {
-	build/ivshmem notify --count 2000000000 "unix:$REGIONS/server" "$1" 0 3>&- 2>/dev/null &
+	nice build/ivshmem notify --count 2000000000 "unix:$REGIONS/server" "$1" 0 3>&- 2>/dev/null &
 	flood=$!
 	sleep 0.2
 }

@@ -4,8 +4,10 @@
 
 load helper
 
+# A guest that wakes up is reset, and QEMU loads what is no image anew then, over the
+# kernel that sleeps.
 boot() {
-	VM_MEMORY=1024 vm_start -global PIIX4_PM.disable_s3=0 \
+	VM_MEMORY=1024 VM_KERNEL=$(vm_kernel) vm_start -global PIIX4_PM.disable_s3=0 \
 		-object "$(region a 4M)" -device ivshmem-plain,memdev=a,addr=4 \
 		-drive "if=none,id=kernel,format=raw,readonly=on,file=$(vm_kernel)" -device virtio-blk-pci,drive=kernel,serial=kernel \
 		-drive "if=none,id=initrd,format=raw,readonly=on,file=$(vm_initramfs)" -device virtio-blk-pci,drive=initrd,serial=initrd
@@ -17,15 +19,19 @@ use_mapping() {
 		until [ -e /run/ready ]; do sleep 0.1; done; rm /run/ready'
 }
 
+is_suspended() {
+	[ "$(qmp query-status | jq -r .status)" = suspended ]
+}
+
+has_new_kernel() {
+	[ "$(grep -c 'Starting systemd-udevd' "$VM_DIR/console")" -ge 2 ]
+}
+
 @test "a mapping in use survives suspend to RAM and resume" {
 	use_mapping
 	printf 'before the sleep' | dd of="$REGIONS/a" bs=1 seek=8192 conv=notrunc status=none
 	guest '(sleep 0.5; echo mem >/sys/power/state) >/dev/null 2>&1 &'
-	for _ in {1..100}; do
-		sleep 0.1
-		[ "$(qmp query-status | jq -r .status)" != suspended ] || break
-	done
-	[ "$(qmp query-status | jq -r .status)" = suspended ]
+	within 10 is_suspended
 	first=$(head -c 1 "$REGIONS/a" | od -An -tu1)
 	sleep 0.3
 	[ "$(head -c 1 "$REGIONS/a" | od -An -tu1)" = "$first" ]
@@ -42,10 +48,7 @@ use_mapping() {
 		for disk in /sys/block/vd*; do cat /dev/${disk##*/} >/tmp/$(cat $disk/serial); done
 		sleep 600 </dev/ivshmem0 >/dev/null 2>&1 &
 		(sleep 0.2; /tests/kexec /tmp/kernel /tmp/initrd "console=ttyS0 loglevel=5 panic=-1 panic_on_warn=1") >/dev/console 2>&1 &'
-	for _ in {1..600}; do
-		sleep 0.1
-		[ "$(grep -c 'Starting systemd-udevd' "$VM_DIR/console")" -lt 2 ] || break
-	done
+	within 60 has_new_kernel
 	sleep 2
 	guest '! test -e /run/first-kernel && test -c /dev/ivshmem0'
 	[ "$(guest 'sha256sum </dev/ivshmem0')" = "$expected" ]
@@ -54,10 +57,6 @@ use_mapping() {
 @test "reboot with a mapping in use ends well" {
 	use_mapping
 	guest '(sleep 0.2; reboot -f) >/dev/null 2>&1 &'
-	for _ in {1..100}; do
-		sleep 0.1
-		vm_alive || break
-	done
-	! vm_alive
+	within 10 vm_gone
 	! vm_complaints "$VM_DIR/console"
 }

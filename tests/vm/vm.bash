@@ -4,9 +4,10 @@
 # Boots guests and talks with them. Sourced; the working folder is the tree's.
 #
 #   vm_start [QEMU-OPTION...]   boot; VM_MACHINE, VM_MEMORY, VM_CPUS, VM_FIRMWARE,
-#                               VM_APPEND and VM_INITRD choose
+#                               VM_APPEND, VM_KERNEL and VM_INITRD choose
 #   guest SCRIPT                run a shell script in the guest: its output, its status
 #   guest_within SECONDS SCRIPT the same with another time limit than 60 s
+#   within SECONDS COMMAND...   until a command succeeds; fails where that takes longer
 #   qmp COMMAND [ARGUMENTS]     a QMP command, arguments in JSON: its result in JSON
 #   hmp COMMAND                 a command of QEMU's human monitor: its output
 #   vm_stop                     power off; fails where the kernel complained
@@ -40,6 +41,17 @@ vm_kernel() {
 	echo "$(tests/vm/guest-kernel fetch)/boot/vmlinuz-$(tests/vm/guest-kernel release)"
 }
 
+# The file that QEMU boots: OVMF and other processors want the image itself.
+vm_boot_image() {
+	if [[ -n ${VM_KERNEL-} ]]; then
+		echo "$VM_KERNEL"
+	elif [[ -n ${VM_FIRMWARE-} || ${QEMU##*/} == *-aarch64 ]]; then
+		vm_kernel
+	else
+		tests/vm/guest-kernel image
+	fi
+}
+
 vm_initramfs() {
 	echo "${VM_INITRD:-build/tests/initramfs}"
 }
@@ -70,7 +82,7 @@ vm_start() {
 		-machine "${VM_MACHINE:-$vm_machine}" -accel "$accel" \
 		-cpu "$([[ $accel == kvm ]] && echo host || echo "$vm_cpu")" \
 		-m "${VM_MEMORY:-512}" -smp "${VM_CPUS:-1}" \
-		-kernel "$(vm_kernel)" \
+		-kernel "$(vm_boot_image)" \
 		-initrd "$(vm_initramfs)" \
 		-append "console=$vm_console loglevel=5 panic=-1 panic_on_warn=1 oops=panic ${VM_APPEND-}" \
 		${VM_FIRMWARE:+-bios "$VM_FIRMWARE"} \
@@ -89,6 +101,19 @@ vm_start() {
 
 vm_alive() {
 	kill -0 "$(<"$VM_DIR/pid")" 2>/dev/null
+}
+
+within() {
+	local deadline=$((SECONDS + $1 * VM_PATIENCE))
+	shift
+	until "$@"; do
+		((SECONDS <= deadline)) || return 1
+		sleep 0.1
+	done
+}
+
+vm_gone() {
+	! vm_alive
 }
 
 # One line from a FIFO that QEMU writes, within $2 seconds.
@@ -186,11 +211,7 @@ vm_stop() {
 	fi
 	guest 'dmesg' >"$VM_DIR/dmesg" || status=1
 	printf '%s\n' "$(base64 -w0 <<<'poweroff -f')" 1<>"$VM_DIR/control.in"
-	for _ in {1..100}; do
-		vm_alive || break
-		sleep 0.1
-	done
-	if vm_alive; then
+	if ! within 10 vm_gone; then
 		vm_say "the guest does not power off"
 		status=1
 	fi
