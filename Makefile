@@ -98,7 +98,7 @@ build/libivshmem.a: $(LIB_OBJ)
 build/libivshmem.pc: userspace/lib/libivshmem.pc.in FORCE
 	@mkdir -p build
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@.$$$$ && mv $@.$$$$ $@
 
 build/ivshmem: $(CLI_OBJ) $(SHARED)
 	$(CC) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) -Lbuild -livshmem $(CLI_LIBS) $(call RUN_HERE,)
@@ -227,25 +227,29 @@ endef
 
 # --- tests -------------------------------------------------------------------
 
-# kselftest's harness comes from the distribution's kernel sources.
+# What the tests take of the kernel's sources, in one pass over the archive.
+KERNEL_SCRIPTS := build/kernel-scripts
+KERNEL_SOURCES = $(lastword $(sort $(wildcard /usr/src/linux-source-*.tar.xz)))
+SELFTESTS := $(KERNEL_SCRIPTS)/tools/testing/selftests
+
 KSELFTEST_CFLAGS := -O1 -g -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror \
-	-Wno-unused-parameter -Wno-sign-compare -Wno-nonnull -isystem build/kselftest -Ikmod -Itests/vm -static
+	-Wno-unused-parameter -Wno-sign-compare -Wno-nonnull -isystem $(SELFTESTS) -Ikmod -Itests/vm -static
 KSELFTESTS := $(patsubst tests/kselftest/%.c,build/kselftest/bin/%,$(wildcard tests/kselftest/*.c))
 KSELFTESTS_32 := $(addsuffix -32,$(filter-out %/removal %/pin %/huge,$(KSELFTESTS)))
 
-build/kselftest/kselftest_harness.h:
-	@mkdir -p $(@D)
-	tar -xOf $(lastword $(sort $(wildcard /usr/src/linux-source-*.tar.xz))) --wildcards \
-		--occurrence=1 '*/tools/testing/selftests/kselftest.h' >build/kselftest/kselftest.h
-	tar -xOf $(lastword $(sort $(wildcard /usr/src/linux-source-*.tar.xz))) --wildcards \
-		--occurrence=1 '*/tools/testing/selftests/kselftest_harness.h' >$@.part
-	mv $@.part $@
+$(SELFTESTS)/kselftest_harness.h:
+	rm -rf $(KERNEL_SCRIPTS) $(KERNEL_SCRIPTS).part
+	mkdir -p $(KERNEL_SCRIPTS).part
+	tar -xmf $(KERNEL_SOURCES) -C $(KERNEL_SCRIPTS).part --strip-components=1 --wildcards --occurrence=1 \
+		'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' '*/scripts/const_structs.checkpatch' '*/scripts/kernel-doc' \
+		'*/tools/testing/selftests/kselftest.h' '*/tools/testing/selftests/kselftest_harness.h'
+	mv $(KERNEL_SCRIPTS).part $(KERNEL_SCRIPTS)
 
-build/kselftest/bin/%: tests/kselftest/%.c tests/kselftest/region.h tests/vm/import_dmabuf/import_dmabuf.h kmod/uapi/ivshmem.h build/kselftest/kselftest_harness.h
+build/kselftest/bin/%: tests/kselftest/%.c tests/kselftest/region.h tests/vm/import_dmabuf/import_dmabuf.h kmod/uapi/ivshmem.h $(SELFTESTS)/kselftest_harness.h
 	@mkdir -p $(@D)
 	$(CC) $(KSELFTEST_CFLAGS) -o $@ $<
 
-build/kselftest/bin/%-32: tests/kselftest/%.c tests/kselftest/region.h tests/vm/import_dmabuf/import_dmabuf.h kmod/uapi/ivshmem.h build/kselftest/kselftest_harness.h
+build/kselftest/bin/%-32: tests/kselftest/%.c tests/kselftest/region.h tests/vm/import_dmabuf/import_dmabuf.h kmod/uapi/ivshmem.h $(SELFTESTS)/kselftest_harness.h
 	@mkdir -p $(@D)
 	$(CC) -m32 $(KSELFTEST_CFLAGS) -o $@ $<
 
@@ -343,7 +347,7 @@ GUEST_INITRAMFS ?= build/tests/initramfs
 $(GUEST_INITRAMFS): userspace $(MODULE) $(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) \
 		$(GUEST_PROGRAMS) $(LIB_TESTS) tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
 	@mkdir -p $(@D)
-	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
+	+tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
 		$(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) $(GUEST_PROGRAMS) $(LIB_TESTS) $(EXAMPLES)
 
 # What a target needs is installed first; the rest runs in a make of its own,
@@ -355,8 +359,14 @@ demo:
 	@$(GUEST_MAKE) -s build/demo/initramfs
 	@tests/demo
 
+# What is built for the tests is built by as many compilers as there are processors,
+# unless make was told a number. One test more than that runs at once, since many wait.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+CHECK_JOBS ?= $(shell echo $$(($$(nproc) + 1)))
+
 check:
 	@tests/setup check
+	@$(GUEST_MAKE) $(JOBS) build-check
 	@$(GUEST_MAKE) run-check
 
 bench:
@@ -376,17 +386,29 @@ style:
 	@tests/setup style
 	@$(GUEST_MAKE) run-style
 
-run-style: userspace
+run-style: userspace $(SELFTESTS)/kselftest_harness.h
 	tests/run tests/style
 
-run-check: build/tests/initramfs build/demo/initramfs $(FUZZERS) $(TSAN_TESTS) $(SERVER_TESTS)
-	tests/run tests/style tests/builds $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/model/check tests/fuzz/check \
-		$(wildcard tests/cli/*.bats) $(SERVER_TESTS) $(wildcard tests/server/*.bats) \
-		tests/demo.bats tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
+build-check: build/tests/initramfs build/demo/initramfs $(FUZZERS) $(TSAN_TESTS) $(SERVER_TESTS) $(SELFTESTS)/kselftest_harness.h
+
+# Make takes these for a passing need, and would make them anew each time.
+.SECONDARY: $(TSAN_OBJ)
+
+# Long ones first, so that the last to end is a short one. Guests are given time, as they
+# share the processors. The tests see nothing of how make was called.
+TESTS = tests/style tests/builds $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/model/check tests/fuzz/check \
+	$(wildcard tests/cli/*.bats) $(SERVER_TESTS) $(wildcard tests/server/*.bats) \
+	tests/demo.bats tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
+LONG_TESTS = $(foreach name,vm/kselftest.sh vm/peers.bats vm/removal.bats vm/device.bats vm/power.bats \
+	vm/unplug.bats vm/highest.bats tests/style tests/builds test_join,$(filter %$(name),$(TESTS)))
+
+run-check: build-check
+	VM_PATIENCE=$${VM_PATIENCE:-4} env -u MAKEFLAGS -u MFLAGS \
+		tests/run -j $(CHECK_JOBS) $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(TESTS))
 
 build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init
 	@mkdir -p $(@D)
-	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(EXAMPLES)
+	+tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(EXAMPLES)
 
 BENCH := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
 
@@ -395,7 +417,7 @@ build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) build/libivshmem.a
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -static -o $@ $< build/libivshmem.a -luring
 
 build/bench/initramfs: userspace $(MODULE) $(BENCH) tests/vm/initramfs tests/vm/init
-	tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(BENCH)
+	+tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(BENCH)
 
 clean:
 	find build -mindepth 1 -maxdepth 1 ! -name guest ! -name kernel-scripts -exec rm -rf {} + 2>/dev/null || true
@@ -404,4 +426,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug bench style run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug bench style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE

@@ -78,9 +78,9 @@ arm64_prepare() {
 arm64_build() {
 	local -x ROOT_BUILD=$PWD/$GUEST_BUILD
 	local cross=(KDIR="/usr/src/linux-headers-$release" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
-	mkdir -p "$ROOT_BUILD/kselftest"
-	make -s build/kselftest/kselftest_harness.h userspace >"$out/rest.log" 2>&1 &&
-		cp -u build/kselftest/*.h "$ROOT_BUILD/kselftest" &&
+	make -s build/kernel-scripts/tools/testing/selftests/kselftest_harness.h userspace >"$out/rest.log" 2>&1 &&
+		mkdir -p "$ROOT_BUILD/kernel-scripts" &&
+		cp -ru build/kernel-scripts/tools "$ROOT_BUILD/kernel-scripts" &&
 		root_enter "$suite" make "${cross[@]}" modules guest-modules >"$out/build.log" 2>&1 &&
 		root_enter "$suite" env GUEST_ROOT=/opt/arm64 GUEST_KERNEL="/srv/$release" \
 			PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig \
