@@ -48,6 +48,9 @@ IVSHMEM_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes \
 	-fvisibility=hidden -fPIC -MMD -MP $(CFLAGS)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
+# What a script or a macro makes has no part in the jobs of this make, and is not to ask.
+NO_JOBS = MAKEFLAGS="$$(sed -E ':a; s/(^| )(-j[0-9]*|--jobserver-[^ ]*)( |$$)/ /; ta' <<<"$$MAKEFLAGS")"
+
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 
 all: userspace modules
@@ -143,7 +146,7 @@ define kbuild
 	@[ -n '$(KERNELRELEASE)' ] || { echo "ivshmem: no kernel headers in $(KDIR): install those of your kernel (Debian: apt install linux-headers-$$(uname -r)), or name others with KDIR=" >&2; exit 1; }
 	@mkdir -p $(@D)
 	@stage=$$(mktemp -d) && trap 'rm -rf "$$stage"' EXIT && cp -r $(1) "$$stage/module" && set -o pipefail && \
-	$(MAKE) -C '$(KDIR)' M="$$stage/module" $(MODULE_FLAGS) modules 2>&1 | sed "s|$$stage/module|$(1)|g" && \
+	$(NO_JOBS) $(MAKE) -C '$(KDIR)' M="$$stage/module" $(MODULE_FLAGS) modules 2>&1 | sed "s|$$stage/module|$(1)|g" && \
 	cp "$$stage"/module/*.ko $(@D)
 endef
 
@@ -347,7 +350,7 @@ GUEST_INITRAMFS ?= build/tests/initramfs
 $(GUEST_INITRAMFS): userspace $(MODULE) $(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) \
 		$(GUEST_PROGRAMS) $(LIB_TESTS) tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
 	@mkdir -p $(@D)
-	+tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
+	$(NO_JOBS) tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
 		$(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) $(GUEST_PROGRAMS) $(LIB_TESTS) $(EXAMPLES)
 
 # What a target needs is installed first; the rest runs in a make of its own,
@@ -408,7 +411,7 @@ run-check: build-check
 
 build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init
 	@mkdir -p $(@D)
-	+tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(EXAMPLES)
+	$(NO_JOBS) tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(EXAMPLES)
 
 BENCH := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
 
@@ -417,7 +420,7 @@ build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) build/libivshmem.a
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -static -o $@ $< build/libivshmem.a -luring
 
 build/bench/initramfs: userspace $(MODULE) $(BENCH) tests/vm/initramfs tests/vm/init
-	+tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(BENCH)
+	$(NO_JOBS) tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(BENCH)
 
 clean:
 	find build -mindepth 1 -maxdepth 1 ! -name guest ! -name kernel-scripts -exec rm -rf {} + 2>/dev/null || true
