@@ -83,7 +83,7 @@ TEST_F(doorbell, ring_signals_the_vector_and_no_other)
 	}
 	for (i = 0; i < VECTORS; i++) {
 		ASSERT_EQ(0, ring(self->fd, self->peer, i));
-		EXPECT_EQ(1, taken(events[i], 5000));
+		EXPECT_EQ(1, taken(events[i], 30000));
 		for (j = 0; j < VECTORS; j++)
 			EXPECT_EQ(0, taken(events[j], 5));
 	}
@@ -117,12 +117,12 @@ TEST_F(doorbell, every_eventfd_of_every_file_is_signalled)
 
 	ASSERT_LE(0, c);
 	ASSERT_EQ(0, ring(self->fd, self->peer, 1));
-	EXPECT_EQ(1, taken(a, 5000));
-	EXPECT_EQ(1, taken(b, 5000));
-	EXPECT_EQ(1, taken(c, 5000));
+	EXPECT_EQ(1, taken(a, 30000));
+	EXPECT_EQ(1, taken(b, 30000));
+	EXPECT_EQ(1, taken(c, 30000));
 	close(other);
 	ASSERT_EQ(0, ring(self->fd, self->peer, 1));
-	EXPECT_EQ(1, taken(a, 5000));
+	EXPECT_EQ(1, taken(a, 30000));
 	EXPECT_EQ(0, taken(c, 20));
 	close(a);
 	close(b);
@@ -137,9 +137,9 @@ TEST_F(doorbell, one_eventfd_serves_several_vectors)
 	usleep(20000);
 	taken(event, 0);
 	ASSERT_EQ(0, ring(self->fd, self->peer, 0));
-	ASSERT_EQ(1, taken(event, 5000));
+	ASSERT_EQ(1, taken(event, 30000));
 	ASSERT_EQ(0, ring(self->fd, self->peer, 3));
-	ASSERT_EQ(1, taken(event, 5000));
+	ASSERT_EQ(1, taken(event, 30000));
 	close(event);
 }
 
@@ -175,7 +175,7 @@ TEST_F(doorbell, bind_twice_fails_eexist)
 
 	EXPECT_ERRNO(EEXIST, set(self->fd, 0, event, 0));
 	ASSERT_EQ(0, ring(self->fd, self->peer, 0));
-	EXPECT_EQ(1, taken(event, 5000));
+	EXPECT_EQ(1, taken(event, 30000));
 	close(event);
 }
 
@@ -224,7 +224,7 @@ TEST_F(doorbell, unbind_ends_the_signals)
 
 	ASSERT_EQ(0, set(self->fd, 0, a, IVSHMEM_EVENTFD_UNBIND));
 	ASSERT_EQ(0, ring(self->fd, self->peer, 0));
-	EXPECT_EQ(1, taken(b, 5000));
+	EXPECT_EQ(1, taken(b, 30000));
 	EXPECT_EQ(0, taken(a, 20));
 	EXPECT_EQ(0, set(self->fd, 0, -1, IVSHMEM_EVENTFD_UNBIND));
 	ASSERT_EQ(0, ring(self->fd, self->peer, 0));

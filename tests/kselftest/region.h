@@ -24,6 +24,10 @@
 #include "kselftest_harness.h"
 #include "uapi/ivshmem.h"
 
+/* A guest on a busy machine is slow. Who started the program has its own limit. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	240
+
 #define NODE	"/dev/ivshmem0"
 #define SYSFS	"/sys/class/ivshmem/ivshmem0/"
 #define PAGE	4096

@@ -165,7 +165,7 @@ TEST_F(bound, unbind_wakes_poll)
 	pid_t pid = unbind_later();
 	int status;
 
-	EXPECT_EQ(1, poll(&poll_fd, 1, 10000));
+	EXPECT_EQ(1, poll(&poll_fd, 1, 30000));
 	EXPECT_EQ(POLLHUP | POLLERR, poll_fd.revents);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
@@ -180,7 +180,7 @@ TEST_F(bound, unbind_wakes_edge_triggered_epoll)
 
 	ASSERT_EQ(0, epoll_ctl(fd, EPOLL_CTL_ADD, self->fd, &event));
 	pid = unbind_later();
-	ASSERT_EQ(1, epoll_wait(fd, &event, 1, 10000));
+	ASSERT_EQ(1, epoll_wait(fd, &event, 1, 30000));
 	EXPECT_EQ((uint32_t)(EPOLLHUP | EPOLLERR), event.events);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	close(fd);
@@ -199,7 +199,7 @@ TEST_F(bound, unbind_wakes_every_exclusive_waiter)
 
 			fd = epoll_create1(EPOLL_CLOEXEC);
 			epoll_ctl(fd, EPOLL_CTL_ADD, self->fd, &event);
-			_exit(epoll_wait(fd, &event, 1, 5000) == 1 ? 0 : 1);
+			_exit(epoll_wait(fd, &event, 1, 30000) == 1 ? 0 : 1);
 		}
 	}
 	usleep(100 * 1000);
@@ -289,7 +289,7 @@ TEST_F(bound, reader_that_waits_in_a_page_fault_does_not_hold_up_unbind)
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	EXPECT_EQ(0, unbind());
 	clock_gettime(CLOCK_MONOTONIC, &after);
-	EXPECT_GT(5, after.tv_sec - before.tv_sec);
+	EXPECT_GT(60, after.tv_sec - before.tv_sec);
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
