@@ -128,7 +128,7 @@ teardown() {
 
 @test "quantiles are right to one part in 256" {
 	"${CC:-cc}" -Wall -Wextra -Werror -D_GNU_SOURCE -I"$tree/userspace/include" \
-		-I"$tree/userspace/cli" -o "$dir/quantiles" \
+		-I"$tree/userspace" -I"$tree/userspace/cli" -o "$dir/quantiles" \
 		"$BATS_TEST_DIRNAME/quantiles.c" "$tree/userspace/cli/histogram.c"
 	run -0 "$dir/quantiles"
 }
