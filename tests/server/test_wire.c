@@ -204,6 +204,24 @@ static void vectors_256_come_in_order(void **state)
 	expect_silence(b);
 }
 
+/* O_APPEND, for clients that want to know. */
+static void last_vector_of_each_peer_is_marked(void **state)
+{
+	int a, b, i, has[1 + 3 + 3];
+
+	start_server(&(struct start){ .args = { "--vectors", "3" } });
+	a = connect_to(fixture.socket);
+	EXPECT(a, has, VERSION, ID(0), REGION, VECTOR(0), VECTOR(0), VECTOR(0));
+	b = connect_to(fixture.socket);
+	EXPECT(b, has, VERSION, ID(1), REGION, VECTOR(0), VECTOR(0), VECTOR(0),
+	       VECTOR(1), VECTOR(1), VECTOR(1));
+	for (i = 1; i <= 6; i++) {
+		assert_int_equal(!!(fcntl(has[i], F_GETFL) & O_APPEND), i % 3 == 0);
+		assert_true(fcntl(has[i], F_GETFL) & O_NONBLOCK);
+		assert_rings(has[i], has[i]);
+	}
+}
+
 /* The peers of a server that ends go on among themselves. */
 static void server_that_ends_says_no_goodbyes(void **state)
 {
@@ -233,6 +251,7 @@ int main(void)
 		TEST(region_of_8_gib_is_whole_and_shared),
 		TEST(no_client_can_resize_or_unseal_the_region),
 		TEST(vectors_256_come_in_order),
+		TEST(last_vector_of_each_peer_is_marked),
 		TEST(server_that_ends_says_no_goodbyes),
 	};
 

@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -110,16 +111,21 @@ static struct peer *new_peer(struct server *server,
 	return peer;
 }
 
+/*
+ * The protocol has no way to say which vector is a peer's last. O_APPEND means nothing
+ * to an eventfd, so it marks that one for the library, which then need not wait for
+ * another. QEMU does not look at it.
+ */
 static int open_vectors(struct peer *peer)
 {
-	unsigned int i;
+	unsigned int vectors = peer->server->options->vectors, i;
 
-	for (i = 0; i < peer->server->options->vectors; i++) {
+	for (i = 0; i < vectors; i++) {
 		peer->vectors[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		if (peer->vectors[i] < 0)
 			return -errno;
 	}
-	return 0;
+	return fcntl(peer->vectors[vectors - 1], F_SETFL, O_NONBLOCK | O_APPEND) < 0 ? -errno : 0;
 }
 
 /*
