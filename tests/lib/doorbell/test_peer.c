@@ -468,23 +468,24 @@ static void joined_peer_has_all_its_vectors(void **state)
 	tell_all();
 	assert_next(shm, IVSHMEM_PEER_JOINED, 4);
 	assert_int_equal(ivshmem_peer_vectors(shm, 4), 3);
-	assert_int_equal(ivshmem_peer_vectors(shm, 5), -ENXIO);
 	assert_next(shm, IVSHMEM_PEER_JOINED, 5);
 	assert_int_equal(ivshmem_peer_vectors(shm, 5), 3);
 	ivshmem_close(shm);
 }
 
-/* Its leave looks like one more vector, but for the descriptor. */
+/* Its leave looks like one more vector, but for the descriptor, and so does another's join. */
 static void joined_peer_with_fewer_vectors_may_leave_at_once(void **state)
 {
 	struct ivshmem *shm = join_alone(3);
 
 	say_vectors(4, 2);
 	say(4, NO_FD);
+	say_vectors(4, 1);
 	tell_all();
 	assert_next(shm, IVSHMEM_PEER_JOINED, 4);
-	assert_int_equal(ivshmem_peer_vectors(shm, 4), 2);
 	assert_next(shm, IVSHMEM_PEER_LEFT, 4);
+	assert_next(shm, IVSHMEM_PEER_JOINED, 4);
+	assert_int_equal(ivshmem_peer_vectors(shm, 4), 1);
 	assert_next_fails(shm, 0, -ETIMEDOUT);
 	ivshmem_close(shm);
 }
@@ -638,7 +639,7 @@ static void assert_all_else_works(struct ivshmem *shm, int event)
 	assert_int_equal(rings_of(event), 1);
 	assert_int_equal(ivshmem_notify(shm, ME, 0), 0);
 	assert_int_equal(ivshmem_wait(shm, 0, 0), 1);
-	assert_int_equal(ivshmem_check(shm), 0);
+	assert_int_equal(ivshmem_check(shm), -ECONNRESET);
 	assert_int_equal(ivshmem_map(shm), 0);
 	memset(ivshmem_data(shm), 1, ivshmem_size(shm));
 	assert_int_equal(ivshmem_sync(shm), 0);
@@ -760,11 +761,318 @@ static void shrunken_region_fails_estale(void **state)
 	shm = join(0);
 	assert_int_equal(ivshmem_map(shm), 0);
 	hang_up();
-	assert_int_equal(ivshmem_check(shm), 0);
+	assert_int_equal(ivshmem_check(shm), -ECONNRESET);
 	assert_int_equal(ftruncate(region, MIB / 2), 0);
 	assert_int_equal(ivshmem_check(shm), -ESTALE);
 	assert_int_equal(ivshmem_sync(shm), -ESTALE);
 	ivshmem_close(shm);
+}
+
+static void check_tells_that_the_server_has_ended(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+
+	assert_int_equal(ivshmem_check(shm), 0);
+	hang_up();
+	assert_int_equal(ivshmem_check(shm), -ECONNRESET);
+	assert_int_equal(ivshmem_check(shm), -ECONNRESET);
+	ivshmem_close(shm);
+}
+
+static void end_is_told_once_on_each_vector(void **state)
+{
+	struct ivshmem *shm = join_alone(2);
+	unsigned int vector;
+
+	assert_int_equal(ivshmem_notify(shm, ME, 0), 0);
+	hang_up();
+	assert_int_equal(ivshmem_wait(shm, 0, -1), 1);	/* a ring comes first */
+	for (vector = 0; vector < 2; vector++) {
+		assert_int_equal(ivshmem_wait(shm, vector, -1), -ECONNRESET);
+		assert_int_equal(ivshmem_wait(shm, vector, 10), -ETIMEDOUT);
+		assert_int_equal(ivshmem_notify(shm, ME, vector), 0);
+		assert_int_equal(ivshmem_wait(shm, vector, -1), 1);
+	}
+	ivshmem_close(shm);
+}
+
+static void end_is_told_to_who_looks_only(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+
+	assert_int_equal(ivshmem_set_busy_poll(shm, 1000), 0);
+	hang_up();
+	assert_int_equal(ivshmem_wait(shm, 0, 0), -ECONNRESET);
+	assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+	ivshmem_close(shm);
+}
+
+static void *wait_for_vector_0(void *shm)
+{
+	return (void *)(intptr_t)ivshmem_wait(shm, 0, -1);
+}
+
+static void end_wakes_who_sleeps(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	pthread_t thread;
+	void *result;
+
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_vector_0, shm), 0);
+	poll(NULL, 0, 20);
+	alarm(10);
+	hang_up();
+	pthread_join(thread, &result);
+	alarm(0);
+	assert_int_equal((intptr_t)result, -ECONNRESET);
+	ivshmem_close(shm);
+}
+
+/* A wait has heard it all. Who polls is told nevertheless, and then has no more to do. */
+static void end_that_a_wait_has_heard_is_told_after_the_news(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	int news = ivshmem_peer_fd(shm);
+
+	say_vectors(4, 1);
+	tell_all();
+	hang_up();
+	assert_int_equal(ivshmem_wait(shm, 0, -1), -ECONNRESET);
+	assert_int_equal(ivshmem_peer_fd(shm), news);
+	assert_true(is_readable(news));
+	assert_next(shm, IVSHMEM_PEER_JOINED, 4);
+	assert_true(is_readable(news));
+	assert_ended(shm, -ECONNRESET);
+	assert_false(is_readable(news));
+	ivshmem_close(shm);
+}
+
+/* --- what comes while nobody asks for it --- */
+
+static void wait_takes_what_the_server_says(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+
+	tell(4, make_event());
+	assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+	assert_peers(shm, (uint16_t[]){ 4 }, 1);
+	tell(5, make_event());
+	assert_int_equal(ivshmem_notify(shm, ME, 0), 0);
+	assert_int_equal(ivshmem_wait(shm, 0, 0), 1);
+	assert_peers(shm, (uint16_t[]){ 4, 5 }, 2);
+	assert_next(shm, IVSHMEM_PEER_JOINED, 4);
+	assert_next(shm, IVSHMEM_PEER_JOINED, 5);
+	ivshmem_close(shm);
+}
+
+static void busy_poll_takes_what_the_server_says(void **state)
+{
+	int event = make_event();
+	struct ivshmem *shm;
+
+	say_hello(make_region(MIB));
+	say(ME, event);
+	shm = join(0);
+	assert_int_equal(ivshmem_set_busy_poll(shm, 1000), 0);
+	ring(event, 1);
+	tell(4, make_event());
+	assert_int_equal(ivshmem_wait(shm, 0, 0), 1);
+	assert_peers(shm, (uint16_t[]){ 4 }, 1);
+	ivshmem_close(shm);
+}
+
+static void notify_reaches_who_has_just_joined(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	int event = make_event();
+
+	tell(4, event);
+	assert_int_equal(ivshmem_notify(shm, 4, 0), 0);
+	assert_int_equal(rings_of(event), 1);
+	tell(4, NO_FD);
+	assert_int_equal(ivshmem_notify(shm, 4, 0), -ENXIO);
+	assert_next_fails(shm, 0, -ETIMEDOUT);
+	ivshmem_close(shm);
+}
+
+/* As many messages as no socket holds: the server would wait for ever. */
+static void sleeper_keeps_up_with_the_server(void **state)
+{
+	const struct timeval patience = { .tv_sec = 20 };
+	int event = make_event(), me = make_event(), i;
+	struct ivshmem *shm;
+	pthread_t thread;
+	void *result;
+
+	say_hello(make_region(MIB));
+	say(ME, me);
+	shm = join(0);
+	assert_int_equal(setsockopt(server.client, SOL_SOCKET, SO_SNDTIMEO, &patience,
+				    sizeof(patience)), 0);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_vector_0, shm), 0);
+	for (i = 0; i < 5000; i++) {
+		tell(4, event);
+		tell(4, NO_FD);
+	}
+	ring(me, 1);
+	pthread_join(thread, &result);
+	assert_int_equal((intptr_t)result, 1);
+	assert_next_fails(shm, 0, -ETIMEDOUT);
+	assert_peers(shm, NULL, 0);
+	ivshmem_close(shm);
+}
+
+/* Nor does a wait for news turn round and round. */
+static void who_came_and_went_unseen_leaves_no_news(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	int64_t used;
+
+	say_vectors(4, 1);
+	say(4, NO_FD);
+	tell_all();
+	assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+	assert_false(is_readable(ivshmem_peer_fd(shm)));
+	used = processor_ms();
+	assert_next_fails(shm, 300, -ETIMEDOUT);
+	assert_in_range(processor_ms() - used, 0, 100);
+	ivshmem_close(shm);
+}
+
+static void news_that_wait_keep_their_order(void **state)
+{
+	int i, round, event = make_event();
+	struct ivshmem *shm;
+
+	say_hello(make_region(MIB));
+	say(3, event);
+	say(9, event);
+	say_vectors(ME, 1);
+	shm = join(0);
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 3; i++) {	/* whom nobody is told of but the last */
+			tell(3, NO_FD);
+			assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+			tell(3, event);
+			assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+		}
+		tell(65535, event);
+		tell(9, NO_FD);
+		tell(0, event);
+		tell(65535, NO_FD);
+		tell(9, event);
+		assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+		assert_next(shm, IVSHMEM_PEER_LEFT, 3);
+		assert_next(shm, IVSHMEM_PEER_JOINED, 3);
+		assert_next(shm, IVSHMEM_PEER_LEFT, 9);
+		assert_next(shm, IVSHMEM_PEER_JOINED, 0);
+		tell(0, NO_FD);
+		assert_next(shm, IVSHMEM_PEER_JOINED, 9);
+		assert_next(shm, IVSHMEM_PEER_LEFT, 0);
+		assert_next_fails(shm, 0, -ETIMEDOUT);
+	}
+	ivshmem_close(shm);
+}
+
+static void wait_without_free_descriptor_sleeps_and_loses_nothing(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	struct rlimit old, limit;
+	int64_t used;
+	int spare;
+
+	assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);	/* opens what it needs */
+	tell(4, make_event());
+	spare = dup(0);
+	close(spare);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	limit = old;
+	limit.rlim_cur = (rlim_t)spare;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	used = processor_ms();
+	assert_int_equal(ivshmem_wait(shm, 0, 500), -ETIMEDOUT);
+	used = processor_ms() - used;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_in_range(used, 0, 100);
+	assert_int_equal(ivshmem_wait(shm, 0, 500), -ETIMEDOUT);
+	assert_peers(shm, (uint16_t[]){ 4 }, 1);
+	assert_next(shm, IVSHMEM_PEER_JOINED, 4);
+	ivshmem_close(shm);
+}
+
+struct crowd {
+	struct ivshmem *shm;
+	bool is_over;
+};
+
+static bool goes_on(struct crowd *crowd)
+{
+	return !__atomic_load_n(&crowd->is_over, __ATOMIC_RELAXED);
+}
+
+static void *follow_peers(void *data)
+{
+	enum ivshmem_peer_change change;
+	struct crowd *crowd = data;
+	unsigned int peer;
+
+	while (goes_on(crowd))
+		if (ivshmem_peer_next(crowd->shm, 10, &change, &peer) == -EPROTO)
+			return NULL;
+	return data;
+}
+
+static void *wait_for_rings(void *data)
+{
+	struct crowd *crowd = data;
+
+	while (goes_on(crowd))
+		if (ivshmem_wait(crowd->shm, 0, 10) == -ECONNRESET)
+			return NULL;
+	return data;
+}
+
+static void *look_at_peers(void *data)
+{
+	struct crowd *crowd = data;
+	uint16_t ids[8];
+
+	while (goes_on(crowd)) {
+		ivshmem_notify(crowd->shm, 4, 0);
+		ivshmem_peer_vectors(crowd->shm, 4);
+		if (ivshmem_peers(crowd->shm, ids, ARRAY_SIZE(ids)) > 1 ||
+		    ivshmem_vectors(crowd->shm) < 1 ||
+		    ivshmem_event_fd(crowd->shm, 0) < 0 || ivshmem_peer_fd(crowd->shm) < 0 ||
+		    ivshmem_check(crowd->shm))
+			return NULL;
+	}
+	return data;
+}
+
+/* For ThreadSanitizer. */
+static void all_calls_go_together(void **state)
+{
+	static void *(*const bodies[])(void *) = { follow_peers, wait_for_rings, look_at_peers };
+	struct crowd crowd = { .shm = join_alone(1) };
+	pthread_t threads[ARRAY_SIZE(bodies)];
+	int i, event = make_event();
+	void *result;
+
+	for (i = 0; i < (int)ARRAY_SIZE(bodies); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, bodies[i], &crowd), 0);
+	for (i = 0; i < 1000; i++) {
+		tell(4, event);
+		tell(4, event);
+		tell(4, NO_FD);
+		if (i % 10 == 0)
+			tell(ME, event);
+	}
+	__atomic_store_n(&crowd.is_over, true, __ATOMIC_RELAXED);
+	for (i = 0; i < (int)ARRAY_SIZE(bodies); i++) {
+		pthread_join(threads[i], &result);
+		assert_ptr_equal(result, &crowd);
+	}
+	ivshmem_close(crowd.shm);
 }
 
 /* --- many --- */
@@ -891,6 +1199,19 @@ int main(void)
 		PEER_TEST(last_words_of_a_server_are_heard),
 		PEER_TEST(last_join_of_a_server_is_heard),
 		PEER_TEST(server_that_breaks_the_protocol_takes_nothing_along),
+		PEER_TEST(check_tells_that_the_server_has_ended),
+		PEER_TEST(end_is_told_once_on_each_vector),
+		PEER_TEST(end_is_told_to_who_looks_only),
+		PEER_TEST(end_wakes_who_sleeps),
+		PEER_TEST(end_that_a_wait_has_heard_is_told_after_the_news),
+		PEER_TEST(wait_takes_what_the_server_says),
+		PEER_TEST(busy_poll_takes_what_the_server_says),
+		PEER_TEST(notify_reaches_who_has_just_joined),
+		PEER_TEST(sleeper_keeps_up_with_the_server),
+		PEER_TEST(who_came_and_went_unseen_leaves_no_news),
+		PEER_TEST(news_that_wait_keep_their_order),
+		PEER_TEST(wait_without_free_descriptor_sleeps_and_loses_nothing),
+		PEER_TEST(all_calls_go_together),
 		PEER_TEST(shrunken_region_fails_estale),
 		PEER_TEST(thousand_peers_join_and_leave),
 		PEER_TEST(plain_region_fails_enotsup),

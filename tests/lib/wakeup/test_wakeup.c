@@ -6,12 +6,14 @@
  */
 #include "channels.h"
 
+#include "client/client.h"
 #include "format/superblock.h"
 #include "system/system.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 
 #define LATE_NS		900000000ll	/* a sleep that nobody ended takes a second */
 #define DOORBELL_SIZE	"256K"
@@ -163,6 +165,80 @@ static void sleepers_on_doorbells_are_woken_by_each_message(void **state)
 	assert_string_equal(ivshmem_channel_wakeup(pair.a), "doorbell");
 	assert_string_equal(ivshmem_channel_wakeup(pair.b), "doorbell");
 	assert_wakes(number_of("SOAK_MESSAGES", 20000) / 4);
+}
+
+/* As the server does with one that breaks its rules: the others are told that it has left. */
+static void drop_right(void)
+{
+	assert_int_equal(shutdown(pair.right->connection->server.socket, SHUT_RDWR), 0);
+	while (ivshmem_peer_vectors(pair.left, (unsigned int)ivshmem_peer_id(pair.right)) > 0)
+		assert_int_equal(ivshmem_check(pair.left), 0);
+}
+
+#define DROPPED_MESSAGES	20
+
+/* Each once the one before was answered. */
+static void *send_some(void *channel)
+{
+	ssize_t length = 1;
+	char byte;
+	int i;
+
+	for (i = 0; i < DROPPED_MESSAGES && length == 1; i++) {
+		usleep(20000);
+		length = ivshmem_channel_send(channel, "x", 1, PATIENCE_MS) ?:
+			 ivshmem_channel_recv(channel, &byte, 1, PATIENCE_MS);
+	}
+	return (void *)(intptr_t)length;
+}
+
+/* Nobody can ring it: it would get each message a second late. */
+static void receiver_that_was_dropped_looks_again_in_time(void **state)
+{
+	int64_t start = now_ms();
+	pthread_t thread;
+	void *result;
+	int i;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	drop_right();
+	assert_int_equal(pthread_create(&thread, NULL, send_some, pair.a), 0);
+	for (i = 0; i < DROPPED_MESSAGES; i++) {
+		recv_text(pair.b, "x");
+		send_text(pair.b, "y");
+	}
+	pthread_join(thread, &result);
+	assert_int_equal((intptr_t)result, 1);
+	assert_true(now_ms() - start < DROPPED_MESSAGES * 500);
+}
+
+static void server_that_is_killed_takes_no_wake_up_along(void **state)
+{
+	if (!start_server())
+		skip_because("no command to serve");
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	server = 0;
+	assert_wakes(500);
+	assert_int_equal(ivshmem_check(pair.left), -ECONNRESET);
+	assert_int_equal(ivshmem_check(pair.right), -ECONNRESET);
+}
+
+static void sleeping_receiver_takes_what_the_server_says(void **state)
+{
+	struct ivshmem *third;
+	char where[PATH_MAX + 8];
+
+	if (!start_server())
+		skip_because("no command to serve");
+	snprintf(where, sizeof(where), "unix:%s", in_shm("socket"));
+	third = open_region(where, 0);
+	assert_recv_fails(pair.b, 10, -ETIMEDOUT);
+	assert_int_equal(ivshmem_peers(pair.right, NULL, 0), 2);
+	ivshmem_close(third);
+	assert_recv_fails(pair.b, 10, -ETIMEDOUT);
+	assert_int_equal(ivshmem_peers(pair.right, NULL, 0), 1);
 }
 
 static int send_one_after(struct ivshmem_channel *channel, useconds_t us)
@@ -508,6 +584,27 @@ static void armed_loop_is_woken_by_a_message_by_timer(void **state)
 	check_armed_loop_is_woken_by_a_message(state, BY_TIMER);
 }
 
+static void loop_that_was_dropped_looks_again_in_time(void **state)
+{
+	int64_t start = now_ms();
+	pthread_t thread;
+	void *result;
+	int i;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	drop_right();
+	assert_int_equal(pthread_create(&thread, NULL, send_some, pair.a), 0);
+	for (i = 0; i < DROPPED_MESSAGES; i++) {
+		assert_int_equal(arm_until_ready(pair.b, IVSHMEM_CAN_RECV), IVSHMEM_CAN_RECV);
+		recv_text(pair.b, "x");
+		send_text(pair.b, "y");
+	}
+	pthread_join(thread, &result);
+	assert_int_equal((intptr_t)result, 1);
+	assert_true(now_ms() - start < DROPPED_MESSAGES * 500);
+}
+
 static void *receive_soon(void *channel)
 {
 	usleep(200000);
@@ -768,6 +865,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WAKEUP_TEST(sleepers_on_futexes_are_woken_by_each_message),
 		WAKEUP_TEST(sleepers_on_doorbells_are_woken_by_each_message),
+		WAKEUP_TEST(receiver_that_was_dropped_looks_again_in_time),
+		WAKEUP_TEST(server_that_is_killed_takes_no_wake_up_along),
+		WAKEUP_TEST(sleeping_receiver_takes_what_the_server_says),
 		WAKEUP_TEST(who_slept_for_long_is_woken_at_once),
 		WAKEUP_TEST(who_waits_for_room_is_woken),
 		WAKEUP_TEST(idle_receiver_takes_less_than_a_hundredth_of_a_processor),
@@ -779,6 +879,7 @@ int main(void)
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_doorbell),
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_futex),
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_timer),
+		WAKEUP_TEST(loop_that_was_dropped_looks_again_in_time),
 		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_doorbell),
 		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_futex),
 		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_timer),

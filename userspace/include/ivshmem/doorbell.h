@@ -7,6 +7,19 @@
  * What is guaranteed: after a ring, the rung vector is signalled at least once,
  * and stores made before the ring are visible to whoever takes it. Rings may be
  * merged: a count tells that there was at least one, not how many.
+ *
+ * The server of a "unix:" region tells who comes and who goes. The library takes what
+ * it says whenever it waits for a ring, rings, or asks for news, and keeps the news for
+ * ivshmem_peer_next(). A program that sleeps in a poll(2) of its own should have
+ * ivshmem_peer_fd() in it, besides its ivshmem_event_fd().
+ *
+ * When the connection to the server has ended, because the server ended, was killed, or
+ * dropped this peer, the memory, the peers in the table and the own vectors go on
+ * working. But nobody new can ring this end; and where only this peer was dropped, the
+ * others were told that it has left, and can't ring it either. So it is told:
+ * ivshmem_wait() returns -ECONNRESET once for each vector, and waits on when it is
+ * called again; ivshmem_check() says -ECONNRESET from then on; channels no longer trust
+ * in rings, and look for messages themselves. To be a peer again, open the region anew.
  */
 #ifndef IVSHMEM_DOORBELL_H
 #define IVSHMEM_DOORBELL_H
@@ -86,9 +99,10 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector);
  * Context: Any thread; two threads may wait for different vectors, once
  * ivshmem_event_fd() was called for each of them.
  * Return: The number of rings taken (at least 1, at most INT_MAX); -ETIMEDOUT;
- * -EINTR (a signal came); -ECANCELED (by ivshmem_cancel()); -EINVAL (NULL, or no such
- * vector); -ENOTSUP (a plain region); -ENODEV (the device is gone); the errors of
- * ivshmem_event_fd().
+ * -EINTR (a signal came); -ECANCELED (by ivshmem_cancel()); -ECONNRESET (the connection
+ * to the server has ended; once for each vector, after all rings that came before: the
+ * next call waits on); -EINVAL (NULL, or no such vector); -ENOTSUP (a plain region);
+ * -ENODEV (the device is gone); the errors of ivshmem_event_fd().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -126,10 +140,10 @@ enum ivshmem_peer_change {
  * @ids: Filled with their IDs, ascending; may be NULL if @max is 0.
  * @max: Room in @ids.
  *
- * The table follows the server's messages as they are taken by
- * ivshmem_peer_next(), or by a channel that rings its other end.
+ * As far as the library has taken the server's messages, so it may know more than
+ * ivshmem_peer_next() has told.
  *
- * Context: Any thread, but not at the same time as these.
+ * Context: Any thread.
  * Return: The number of peers, which may be more than @max; -EINVAL (NULL);
  * -ENOTSUP (a guest's device, which cannot tell, or a plain region).
  * Since: 0.1
@@ -141,6 +155,7 @@ int ivshmem_peers(const struct ivshmem *shm, uint16_t *ids, size_t max);
  * @shm: Open handle of a "unix:" region.
  * @peer: ID of the peer.
  *
+ * Context: Any thread.
  * Return: The count, at least 1; -ENXIO (no such peer); -EINVAL; -ENOTSUP (as
  * for ivshmem_peers()).
  * Since: 0.1
@@ -151,8 +166,13 @@ int ivshmem_peer_vectors(const struct ivshmem *shm, unsigned int peer);
  * ivshmem_peer_fd() - Descriptor for poll(2): readable when the server has news.
  * @shm: Open handle of a "unix:" region.
  *
+ * It stays the same, and readable until ivshmem_peer_next() has told all news, and the
+ * end of the connection.
+ *
+ * Context: Any thread.
  * Return: A file descriptor, owned by the handle; -EINVAL (NULL); -ENOTSUP;
- * -ECONNRESET or -EPROTO (the connection has ended, see ivshmem_peer_next()).
+ * -ECONNRESET or -EPROTO (the connection has ended, see ivshmem_peer_next(), and there
+ * are no news from before).
  * Since: 0.1
  */
 int ivshmem_peer_fd(const struct ivshmem *shm);
@@ -164,13 +184,10 @@ int ivshmem_peer_fd(const struct ivshmem *shm);
  * @change: Set to what happened.
  * @peer: Set to the ID of the peer.
  *
- * When the connection to the server has ended, the memory, the peers in the
- * table and the own vectors go on working; nobody joins or leaves any more.
- * The peers that were there at ivshmem_open() are in the table, and give no
- * event.
+ * The peers that were there at ivshmem_open() are in the table, and give no event. Who
+ * joined and left again before anybody asked gives none, either.
  *
- * Context: One thread at a time, and none in ivshmem_peers() or
- * ivshmem_peer_vectors() meanwhile.
+ * Context: Any thread; each change is told to one of them.
  * Return: 0; -ETIMEDOUT; -EINTR; -ECANCELED; -EINVAL (NULL); -ENOTSUP; -ECONNRESET (the
  * server closed the connection); -EPROTO (it sent what the protocol does not
  * allow, and the connection was closed); -ENOMEM, -EMFILE.

@@ -59,7 +59,7 @@ enum ivshmem_region_kind {
  * neither created nor resized. A symbolic link at the end of @where is not
  * followed when it lies in a sticky directory that everybody may write to
  * (/dev/shm, /tmp) and belongs neither to the caller nor to the directory's
- * owner. A server has 5 seconds to introduce this peer.
+ * owner. A server has 5 seconds to introduce this peer, with at least one vector.
  *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, or a size that is
@@ -73,8 +73,8 @@ enum ivshmem_region_kind {
  * yet); -ELOOP (an untrusted symbolic link); -EFBIG (more than this program's
  * address space holds); -ENOSYS (/proc is not mounted); -ENOMEM, -EMFILE,
  * -ENFILE; any other error of open(2). For a server also -ECONNREFUSED (none
- * listens there), -ECONNRESET (it refused this peer), -ETIMEDOUT (it is silent),
- * -EPROTO (it sent what the protocol does not allow).
+ * listens there), -ECONNRESET (it refused this peer), -ETIMEDOUT (it is silent,
+ * or gave this peer no vector), -EPROTO (it sent what the protocol does not allow).
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -202,7 +202,8 @@ int ivshmem_sync(struct ivshmem *shm);
  *
  * Return: 0; -EINVAL (NULL); -ENODEV (the device is gone: close the handle);
  * -ESTALE (somebody truncated the backing file: touching the pages beyond
- * its new end raises SIGBUS).
+ * its new end raises SIGBUS); -ECONNRESET (the region is whole, but the connection to its
+ * server has ended, see doorbell.h: open it anew to be a peer of the next one).
  * Since: 0.1
  */
 int ivshmem_check(const struct ivshmem *shm);

@@ -240,7 +240,7 @@ static unsigned int arm(struct ivshmem_channel *channel, unsigned int events, ui
 	ready = fall_asleep(channel, events, record);
 	if (ready)
 		return ready;
-	woken = wakeup == WAKEUP_DOORBELL ||
+	woken = (wakeup == WAKEUP_DOORBELL && ivshmem_link_is_sure(&channel->link)) ||
 		(wakeup == WAKEUP_FUTEX && channel->loop.futex &&
 		 !arm_futexes(channel, events, bells));
 	if (woken)

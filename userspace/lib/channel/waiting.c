@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "client/client.h"
 #include "system/system.h"
 #include "session.h"
 #include "waiting.h"
@@ -54,6 +55,8 @@ void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waite
 	if (now - waiter->life_seen < LIFE_NS)
 		return;
 	waiter->life_seen = now;
+	if (channel->shm->connection)
+		ivshmem_connection_hear(channel->shm->connection);
 	if (ivshmem_end_is_dead(channel->other, channel->slot, !channel->side,
 				channel->shm->look_fd))
 		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
@@ -135,6 +138,15 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	return ready;
 }
 
+/* Who may not be rung looks as often as who can't be. */
+static int64_t later_sleep(const struct ivshmem_channel *channel)
+{
+	int64_t pause = channel->backoff_us * NS_PER_US;
+
+	return ivshmem_link_is_sure(&channel->link) || pause > LATER_SLEEP_NS ?
+	       LATER_SLEEP_NS : pause;
+}
+
 static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		       ivshmem_ready_fn is_ready, uint64_t need, int64_t deadline)
 {
@@ -152,7 +164,7 @@ static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *w
 		else
 			ready = sleep_once(channel, waiter, is_ready, need,
 					   left < longest ? left : longest);
-		longest = LATER_SLEEP_NS;
+		longest = later_sleep(channel);
 		if (!ready)
 			ivshmem_look_for_life(channel, waiter, ivshmem_now());
 		if (!ready || ready == -ETIMEDOUT || ready == -EINTR || ready == -ECANCELED)

@@ -7,54 +7,57 @@
 #define CLIENT_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "system/system.h"
 
+#include "backlog.h"
 #include "message_socket.h"
 #include "protocol.h"
 
 /**
- * struct ivshmem_news - What ivshmem_peer_next() has yet to tell.
- * @event: A peer joined or left.
- * @peer: Its ID.
- */
-struct ivshmem_news {
-	enum ivshmem_protocol_event event;
-	unsigned int peer;
-};
-
-/**
  * struct ivshmem_connection - The server behind a "unix:" region.
- * @server: Its socket.
+ * @lock: Guards all of it but descriptors, which stay as they are until the end.
+ * @server: Its socket. It stays open when the connection has ended, so that who
+ *	polls it in another thread sees that.
  * @protocol: What came over it.
  * @path: Where that is, free of symbolic links.
- * @ended: Why there is no socket any more, a negative errno; or 0.
- * @lock: Guards all of it where channels ring peers from any thread.
- * @backlog: News that came while a peer was rung.
- * @backlog_count: How many.
- * @backlog_fd: An eventfd, readable while there are some.
- * @news_fd: An epoll(7) descriptor over the socket and @backlog_fd.
+ * @ended: Why nothing more comes, a negative errno; or 0.
+ * @told: Where a wait for this vector has told that the connection has ended.
+ * @deaf_until: Until when the server is not listened to, since there was no room
+ *	for its descriptors.
+ * @backlog: News that came while nobody asked for them.
+ * @news_fd: An epoll(7) descriptor over the socket and the backlog.
  */
 struct ivshmem_connection {
+	pthread_mutex_t lock;
 	struct ivshmem_message_socket server;
 	struct ivshmem_protocol protocol;
 	char *path;
 	int ended;
-	pthread_mutex_t lock;
-	struct ivshmem_news *backlog;
-	size_t backlog_count;
-	int backlog_fd;
+	bool told[IVSHMEM_MAX_VECTORS];
+	int64_t deaf_until;
+	struct ivshmem_backlog backlog;
 	int news_fd;
 };
 
+/* join.c */
 int ivshmem_connection_open(struct ivshmem_connection **out, const char *path);
-void ivshmem_connection_close(struct ivshmem_connection *connection);
-int ivshmem_connection_take(struct ivshmem_connection *connection, int64_t deadline,
-			    unsigned int *peer);
-void ivshmem_connection_complete(struct ivshmem_connection *connection, unsigned int peer);
 
+/* connection.c: for join.c */
+int ivshmem_connection_init(struct ivshmem_connection *connection, int socket);
+int ivshmem_connection_take(struct ivshmem_connection *connection, unsigned int *peer);
+int ivshmem_connection_wait(const struct ivshmem_connection *connection, int64_t deadline);
+
+/* connection.c: for all */
+void ivshmem_connection_close(struct ivshmem_connection *connection);
 int ivshmem_connection_next(struct ivshmem_connection *connection, int64_t deadline,
 			    struct ivshmem_cancel *cancel, unsigned int *peer);
-void ivshmem_connection_refresh(struct ivshmem_connection *connection);
+int ivshmem_connection_news_fd(struct ivshmem_connection *connection);
+void ivshmem_connection_hear(struct ivshmem_connection *connection);
+bool ivshmem_connection_has_ended(struct ivshmem_connection *connection);
+int ivshmem_connection_listen(struct ivshmem_connection *connection, unsigned int vector,
+			      int64_t *until);
+int ivshmem_connection_tell_end(struct ivshmem_connection *connection, unsigned int vector);
 
 #endif /* CLIENT_H */

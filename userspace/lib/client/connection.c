@@ -1,63 +1,87 @@
 // SPDX-License-Identifier: MIT
+/*
+ * What comes from the server: taken, and put off for who asks. Whatever of the library
+ * waits or rings takes it, so a program need not ask for news.
+ */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "system/system.h"
 #include "client.h"
 
-#define INTRODUCTION_MS	5000
-#define CONNECT_PAUSE_NS	(10 * NS_PER_MS)
-
-/*
- * The protocol has no mark for "that was all", so silence is taken for it: for so
- * many waits where this peer has no vector yet, where it has fewer than another,
- * and where it is likely to have all. Several short waits, not one long one: a
- * machine that stood still meanwhile is no silent server.
- */
-#define SILENCE_WAIT_MS		5
-#define SILENCE_NO_VECTOR	200
-#define SILENCE_FEW_VECTORS	50
-#define SILENCE			10
-
 /* How long the further vectors of a peer that has joined are waited for. */
 #define COMPLETE_MS	25
 
 /* A server that never stops talking does not keep a peer from being rung. */
-#define REFRESH_MESSAGES	4096
+#define HEAR_MESSAGES	4096
+
+/* Until the next try where there is no room for a descriptor. */
+#define DEAF_MS		100
+
+/* --- beginning and end --- */
 
 static void release_fd(int fd)
 {
 	close(fd);
 }
 
+static int watch(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Takes @socket over. Where it fails, ivshmem_connection_close() is in order, too. */
+int ivshmem_connection_init(struct ivshmem_connection *connection, int socket)
+{
+	int err;
+
+	pthread_mutex_init(&connection->lock, NULL);
+	ivshmem_message_socket_init(&connection->server, socket);
+	ivshmem_protocol_init(&connection->protocol, release_fd);
+	connection->news_fd = epoll_create1(EPOLL_CLOEXEC);
+	err = connection->news_fd < 0 ? -errno : 0;
+	err = ivshmem_backlog_init(&connection->backlog) ?: err;
+	if (!err)
+		err = watch(connection->news_fd, socket);
+	return err ?: watch(connection->news_fd, connection->backlog.fd);
+}
+
 void ivshmem_connection_close(struct ivshmem_connection *connection)
 {
 	ivshmem_message_socket_close(&connection->server);
 	ivshmem_protocol_free(&connection->protocol);
-	if (connection->backlog_fd >= 0)
-		close(connection->backlog_fd);
+	ivshmem_backlog_free(&connection->backlog);
 	if (connection->news_fd >= 0)
 		close(connection->news_fd);
 	pthread_mutex_destroy(&connection->lock);
-	free(connection->backlog);
 	free(connection->path);
 	free(connection);
 }
 
+/* The server sees that this peer has left; who polls the socket, that it has ended. */
+static void end(struct ivshmem_connection *connection, int err)
+{
+	connection->ended = err;
+	shutdown(connection->server.socket, SHUT_RDWR);
+}
+
+/* --- messages --- */
+
 /*
  * Whoever sent it may be hostile: a write to a pipe or a socket could raise
  * SIGPIPE, one to a file could fill a disk.
+ *
+ * "ivshmem serve" marks the last of a peer's eventfds with O_APPEND, which means
+ * nothing to an eventfd: the protocol has no other way to say that these were all.
  */
-static int prepare_event_fd(int fd)
+static int prepare_event_fd(int fd, bool *is_last)
 {
 	int flags, err;
 	char *path;
@@ -71,279 +95,170 @@ static int prepare_event_fd(int fd)
 	if (!is)
 		return -EPROTO;
 	flags = fcntl(fd, F_GETFL);
+	*is_last = flags & O_APPEND;
 	return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
-/* What ivshmem_protocol_feed() says of the next message, and of which peer. */
-static int take_message(struct ivshmem_connection *connection, unsigned int *peer)
+/* What ivshmem_protocol_feed() says of it. */
+static int take_in(struct ivshmem_protocol *protocol, const struct ivshmem_message *message)
 {
-	struct ivshmem_message message = { .fd = -1 };
+	bool is_last = false;
+	int event = 0;
+
+	if (message->fd >= 0 && message->value != IVSHMEM_PROTOCOL_REGION)
+		event = prepare_event_fd(message->fd, &is_last);
+	if (!event)
+		event = ivshmem_protocol_feed(protocol, message->value, message->fd);
+	if (event < 0 && message->fd >= 0)
+		close(message->fd);
+	if (event >= 0 && is_last)
+		ivshmem_protocol_complete(protocol, (uint16_t)message->value);
+	return event;
+}
+
+/*
+ * The next message: an enum ivshmem_protocol_event, about @peer. -EAGAIN: it has not
+ * come; -EMFILE: there is no room for its descriptor, it stays in the socket. Any
+ * other error leaves the table behind the server's, and ends the connection.
+ */
+int ivshmem_connection_take(struct ivshmem_connection *connection, unsigned int *peer)
+{
+	struct ivshmem_message message;
 	int event;
 
+	if (connection->ended)
+		return connection->ended;
 	event = ivshmem_message_socket_receive(&connection->server, &message);
-	if (event < 0)
+	if (event == -EAGAIN || event == -EMFILE)
 		return event;
-	if (message.fd >= 0 && message.value != IVSHMEM_PROTOCOL_REGION)
-		event = prepare_event_fd(message.fd);
 	if (!event)
-		event = ivshmem_protocol_feed(&connection->protocol, message.value, message.fd);
-	if (event < 0 && message.fd >= 0)
-		close(message.fd);
-	if (event >= 0)
+		event = take_in(&connection->protocol, &message);
+	if (event < 0)
+		end(connection, event);
+	else
 		*peer = (unsigned int)message.value;
 	return event;
 }
 
-static int wait_for_bytes(const struct ivshmem_connection *connection, int64_t deadline)
+/* Until there are bytes, or the end. */
+int ivshmem_connection_wait(const struct ivshmem_connection *connection, int64_t deadline)
 {
 	struct pollfd poller = { .fd = connection->server.socket, .events = POLLIN };
 
 	return ivshmem_poll_until(&poller, 1, deadline);
 }
 
-static bool is_passing(int err)
+/* Brings the table of peers up to date; ivshmem_peer_next() tells the news later. */
+void ivshmem_connection_hear(struct ivshmem_connection *connection)
 {
-	return err == -ETIMEDOUT || err == -EINTR || err == -EMFILE;
+	unsigned int peer;
+	int i, event = 0;
+
+	if (ivshmem_connection_wait(connection, 0))
+		return;
+	pthread_mutex_lock(&connection->lock);
+	for (i = 0; i < HEAR_MESSAGES && event >= 0; i++) {
+		event = ivshmem_connection_take(connection, &peer);
+		if (event > IVSHMEM_EVENT_NONE)
+			ivshmem_backlog_add(&connection->backlog, event, peer);
+	}
+	if (event == -EMFILE)
+		connection->deaf_until = ivshmem_deadline(DEAF_MS);
+	pthread_mutex_unlock(&connection->lock);
 }
 
-/*
- * The next message by then: an enum ivshmem_protocol_event, about @peer. An
- * error that leaves the table behind the server's ends the connection.
- */
-int ivshmem_connection_take(struct ivshmem_connection *connection, int64_t deadline,
-			    unsigned int *peer)
-{
-	int event = connection->ended;
+/* --- for who waits --- */
 
-	if (event)
-		return event;
-	while ((event = take_message(connection, peer)) == -EAGAIN) {
-		event = wait_for_bytes(connection, deadline);
-		if (event)
-			break;
+/*
+ * The socket, where a wait for this vector polls it: readable when there is something
+ * to hear, and until the end was told there. Else -1; where that is for a while only,
+ * *@until becomes its end.
+ */
+int ivshmem_connection_listen(struct ivshmem_connection *connection, unsigned int vector,
+			      int64_t *until)
+{
+	int fd = connection->server.socket;
+
+	pthread_mutex_lock(&connection->lock);
+	if (connection->ended) {
+		if (connection->told[vector])
+			fd = -1;
+	} else if (!ivshmem_deadline_passed(connection->deaf_until)) {
+		fd = -1;
+		if (connection->deaf_until < *until)
+			*until = connection->deaf_until;
 	}
-	if (event < 0 && !is_passing(event)) {
-		connection->ended = event;
-		ivshmem_message_socket_close(&connection->server);
+	pthread_mutex_unlock(&connection->lock);
+	return fd;
+}
+
+/* -ECONNRESET once for each vector after the connection has ended, else 0. */
+int ivshmem_connection_tell_end(struct ivshmem_connection *connection, unsigned int vector)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&connection->lock);
+	if (connection->ended && !connection->told[vector]) {
+		connection->told[vector] = true;
+		err = -ECONNRESET;
 	}
-	return event;
+	pthread_mutex_unlock(&connection->lock);
+	return err;
+}
+
+/* As far as was heard. */
+bool ivshmem_connection_has_ended(struct ivshmem_connection *connection)
+{
+	bool has_ended;
+
+	pthread_mutex_lock(&connection->lock);
+	has_ended = connection->ended;
+	pthread_mutex_unlock(&connection->lock);
+	return has_ended;
+}
+
+/* --- for who asks --- */
+
+/* All vectors of a peer come in one go: once there is other news, these were all. */
+static bool lacks_vectors(struct ivshmem_connection *connection, unsigned int id)
+{
+	const struct ivshmem_protocol *protocol = &connection->protocol;
+	const struct ivshmem_peer *peer;
+	bool lacks;
+
+	pthread_mutex_lock(&connection->lock);
+	peer = ivshmem_protocol_find(protocol, id);
+	lacks = peer && !peer->is_complete && peer->vectors < protocol->self.vectors &&
+		!connection->ended && ivshmem_deadline_passed(connection->deaf_until) &&
+		ivshmem_backlog_is_empty(&connection->backlog);
+	pthread_mutex_unlock(&connection->lock);
+	return lacks;
 }
 
 /*
  * A peer can be rung at its first vector, but whoever is told of it expects all
  * that it has: most likely as many as this end.
  */
-void ivshmem_connection_complete(struct ivshmem_connection *connection, unsigned int peer)
+static void complete(struct ivshmem_connection *connection, unsigned int peer)
 {
-	const struct ivshmem_protocol *protocol = &connection->protocol;
 	int64_t deadline = ivshmem_deadline(COMPLETE_MS);
 
-	while (ivshmem_protocol_find(protocol, peer)->vectors < protocol->self.vectors) {
-		if (wait_for_bytes(connection, deadline) ||
-		    !ivshmem_message_socket_next_is(&connection->server, peer) ||
-		    ivshmem_connection_take(connection, deadline, &peer) < 0)
-			break;
-	}
+	while (lacks_vectors(connection, peer) && !ivshmem_connection_wait(connection, deadline))
+		ivshmem_connection_hear(connection);
 }
 
-static int silence_needed(const struct ivshmem_protocol *protocol)
-{
-	size_t i;
-
-	if (protocol->state < IVSHMEM_AWAIT_PEERS)
-		return INT_MAX;
-	if (!protocol->self.vectors)
-		return SILENCE_NO_VECTOR;
-	for (i = 0; i < protocol->count; i++)
-		if (protocol->peers[i].vectors > protocol->self.vectors)
-			return SILENCE_FEW_VECTORS;
-	return SILENCE;
-}
-
-/* Own vectors come last: with one of them here, the server may go. */
-static int introduction_ended(const struct ivshmem_protocol *protocol, int err)
-{
-	if (err == -ETIMEDOUT && protocol->state == IVSHMEM_AWAIT_PEERS)
-		return 0;
-	return err == -ECONNRESET && protocol->self.vectors ? 0 : err;
-}
-
-static int introduce(struct ivshmem_connection *connection, int64_t deadline)
-{
-	const struct ivshmem_protocol *protocol = &connection->protocol;
-	unsigned int peer;
-	int silence = 0;
-	int err = 0;
-
-	while (!ivshmem_deadline_passed(deadline)) {
-		err = ivshmem_connection_take(connection, ivshmem_deadline(SILENCE_WAIT_MS),
-					      &peer);
-		if (err >= 0)
-			silence = 0;
-		else if (err == -ETIMEDOUT && ++silence >= silence_needed(protocol))
-			break;
-		else if (err != -ETIMEDOUT && err != -EINTR)
-			break;
-	}
-	return introduction_ended(protocol, err < 0 && err != -EINTR ? err : -ETIMEDOUT);
-}
-
-/* A server that is busy accepting others has a full queue for a while. */
-static int connect_until(int fd, const struct sockaddr_un *address, int64_t deadline)
-{
-	const struct timespec pause = { .tv_nsec = CONNECT_PAUSE_NS };
-
-	while (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
-		if (errno == ENOENT)	/* no /proc */
-			return -ENOSYS;
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
-		if (ivshmem_deadline_passed(deadline))
-			return -ETIMEDOUT;
-		nanosleep(&pause, NULL);
-	}
-	return 0;
-}
-
-/*
- * By way of /proc: a link that ivshmem_open() does not trust is not followed, and
- * the path may be longer than a socket's address.
- */
-static int connect_to(const char *path, int64_t deadline, char **resolved)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int path_fd, fd, err;
-
-	path_fd = ivshmem_path_resolve(path);
-	if (path_fd < 0)
-		return path_fd;
-	ivshmem_path_link(path_fd, address.sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) {
-		err = -errno;
-		goto err_close_path;
-	}
-	err = connect_until(fd, &address, deadline);
-	if (!err)
-		err = ivshmem_path_of(path_fd, resolved);
-	if (err)
-		goto err_close_fd;
-	close(path_fd);
-	return fd;
-
-err_close_fd:
-	close(fd);
-err_close_path:
-	close(path_fd);
-	return err;
-}
-
-static int watch(int epoll, int fd)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-
-	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
-static int open_news(struct ivshmem_connection *connection)
-{
-	int err = 0;
-
-	connection->backlog_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	connection->news_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (connection->backlog_fd < 0 || connection->news_fd < 0)
-		return -errno;
-	if (connection->server.socket >= 0)
-		err = watch(connection->news_fd, connection->server.socket);
-	return err ?: watch(connection->news_fd, connection->backlog_fd);
-}
-
-int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
-{
-	int64_t deadline = ivshmem_deadline(INTRODUCTION_MS);
-	struct ivshmem_connection *connection;
-	int fd, err;
-
-	connection = calloc(1, sizeof(*connection));
-	if (!connection)
-		return -ENOMEM;
-	pthread_mutex_init(&connection->lock, NULL);
-	fd = connect_to(path, deadline, &connection->path);
-	ivshmem_message_socket_init(&connection->server, fd);
-	ivshmem_protocol_init(&connection->protocol, release_fd);
-	err = open_news(connection);
-	if (!err)
-		err = fd < 0 ? fd : introduce(connection, deadline);
-	if (err) {
-		ivshmem_connection_close(connection);
-		return err;
-	}
-	*out = connection;
-	return 0;
-}
-
-/* Whose joining nobody was told of need not be said to have left. */
-static bool forget_joining(struct ivshmem_connection *connection, unsigned int peer)
-{
-	struct ivshmem_news *backlog = connection->backlog;
-	size_t i;
-
-	for (i = connection->backlog_count; i--;)
-		if (backlog[i].peer == peer)
-			break;
-	if (i == SIZE_MAX || backlog[i].event != IVSHMEM_EVENT_JOINED)
-		return false;
-	connection->backlog_count--;
-	memmove(backlog + i, backlog + i + 1,
-		(connection->backlog_count - i) * sizeof(*backlog));
-	return true;
-}
-
-static void put_off(struct ivshmem_connection *connection, enum ivshmem_protocol_event event,
-		    unsigned int peer)
-{
-	const uint64_t one = 1;
-	struct ivshmem_news *backlog;
-
-	if (event == IVSHMEM_EVENT_LEFT && forget_joining(connection, peer))
-		return;
-	backlog = reallocarray(connection->backlog, connection->backlog_count + 1,
-			       sizeof(*backlog));
-	if (!backlog)
-		return;	/* one event less is told, the table is right all the same */
-	backlog[connection->backlog_count++] = (struct ivshmem_news) { event, peer };
-	connection->backlog = backlog;
-	if (write(connection->backlog_fd, &one, sizeof(one)) < 0)
-		return;	/* the counter is full, so it is readable */
-}
-
-static int take_backlog(struct ivshmem_connection *connection, unsigned int *peer)
-{
-	struct ivshmem_news first;
-	uint64_t count;
-
-	if (!connection->backlog_count)
-		return IVSHMEM_EVENT_NONE;
-	first = connection->backlog[0];
-	connection->backlog_count--;
-	memmove(connection->backlog, connection->backlog + 1,
-		connection->backlog_count * sizeof(first));
-	if (!connection->backlog_count &&
-	    read(connection->backlog_fd, &count, sizeof(count)) < 0)
-		return -errno;
-	*peer = first.peer;
-	return (int)first.event;
-}
-
+/* Whoever polls @news_fd has no more to learn, once it was told the end. */
 static int take_next(struct ivshmem_connection *connection, unsigned int *peer)
 {
-	int event = take_backlog(connection, peer);
+	int event;
 
-	if (event != IVSHMEM_EVENT_NONE)
-		return event;
-	event = ivshmem_connection_take(connection, ivshmem_deadline(0), peer);
-	if (event == IVSHMEM_EVENT_JOINED)
-		ivshmem_connection_complete(connection, *peer);
+	pthread_mutex_lock(&connection->lock);
+	event = ivshmem_backlog_take(&connection->backlog, peer);
+	if (event == IVSHMEM_EVENT_NONE)
+		event = ivshmem_connection_take(connection, peer);
+	if (connection->ended && event == connection->ended)
+		epoll_ctl(connection->news_fd, EPOLL_CTL_DEL, connection->server.socket, NULL);
+	pthread_mutex_unlock(&connection->lock);
 	return event;
 }
 
@@ -360,12 +275,12 @@ int ivshmem_connection_next(struct ivshmem_connection *connection, int64_t deadl
 	if (pollers[1].fd < 0)
 		return pollers[1].fd;
 	for (;;) {
-		pthread_mutex_lock(&connection->lock);
 		event = take_next(connection, peer);
-		pthread_mutex_unlock(&connection->lock);
-		if (event != -ETIMEDOUT && event != IVSHMEM_EVENT_NONE)
+		if (event == IVSHMEM_EVENT_JOINED)
+			complete(connection, *peer);
+		if (event != -EAGAIN && event != IVSHMEM_EVENT_NONE)
 			return event;
-		err = event == -ETIMEDOUT ? ivshmem_poll_until(pollers, 2, deadline) : 0;
+		err = event == -EAGAIN ? ivshmem_poll_until(pollers, 2, deadline) : 0;
 		if (err)
 			return err;
 		if (pollers[1].revents && !pollers[0].revents)
@@ -373,19 +288,14 @@ int ivshmem_connection_next(struct ivshmem_connection *connection, int64_t deadl
 	}
 }
 
-/* Brings the table of peers up to date; ivshmem_peer_next() tells the news later. */
-void ivshmem_connection_refresh(struct ivshmem_connection *connection)
+/* Readable when there are news, or the end is to be told. Else why there will be none. */
+int ivshmem_connection_news_fd(struct ivshmem_connection *connection)
 {
-	unsigned int peer;
-	int i, event;
+	int fd = connection->news_fd;
 
 	pthread_mutex_lock(&connection->lock);
-	for (i = 0; i < REFRESH_MESSAGES; i++) {
-		event = ivshmem_connection_take(connection, ivshmem_deadline(0), &peer);
-		if (event < 0)
-			break;
-		if (event != IVSHMEM_EVENT_NONE)
-			put_off(connection, event, peer);
-	}
+	if (connection->ended && ivshmem_backlog_is_empty(&connection->backlog))
+		fd = connection->ended;
 	pthread_mutex_unlock(&connection->lock);
+	return fd;
 }

@@ -119,21 +119,7 @@ int ivshmem_message_socket_receive(struct ivshmem_message_socket *from,
 	memcpy(&value, from->bytes, sizeof(value));
 	message->value = (int64_t)le64toh(value);
 	message->fd = from->fd;
-	ivshmem_message_socket_init(from, from->socket);
+	from->fd = -1;
+	from->length = 0;
 	return 0;
-}
-
-/*
- * Is the next message there, @value, and with a descriptor? Looks without
- * taking: with no room for descriptors given, the kernel says that there were.
- */
-bool ivshmem_message_socket_next_is(const struct ivshmem_message_socket *from, int64_t value)
-{
-	uint64_t expected = htole64((uint64_t)value), next;
-	struct iovec data = { .iov_base = &next, .iov_len = sizeof(next) };
-	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
-
-	return !from->length &&
-	       recvmsg(from->socket, &header, MSG_DONTWAIT | MSG_PEEK) == sizeof(next) &&
-	       next == expected && header.msg_flags & MSG_CTRUNC;
 }

@@ -31,6 +31,5 @@ void ivshmem_message_socket_init(struct ivshmem_message_socket *from, int socket
 void ivshmem_message_socket_close(struct ivshmem_message_socket *from);
 int ivshmem_message_socket_receive(struct ivshmem_message_socket *from,
 				   struct ivshmem_message *message);
-bool ivshmem_message_socket_next_is(const struct ivshmem_message_socket *from, int64_t value);
 
 #endif /* MESSAGE_SOCKET_H */

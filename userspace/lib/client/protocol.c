@@ -4,7 +4,6 @@
  * in connection.c.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +66,17 @@ ivshmem_protocol_find(const struct ivshmem_protocol *protocol, unsigned int id)
 	if (protocol->state >= IVSHMEM_AWAIT_REGION && id == protocol->self.id)
 		return &protocol->self;
 	return is_at(protocol, index, id) ? &protocol->peers[index] : NULL;
+}
+
+/* The vectors that came for it were all. */
+void ivshmem_protocol_complete(struct ivshmem_protocol *protocol, uint16_t id)
+{
+	size_t index = search(protocol, id);
+
+	if (id == protocol->self.id)
+		protocol->self.is_complete = true;
+	else if (is_at(protocol, index, id))
+		protocol->peers[index].is_complete = true;
 }
 
 /* Room doubles: whenever the count is a power of two, it is used up. */

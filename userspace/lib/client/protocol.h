@@ -6,6 +6,7 @@
 #ifndef PROTOCOL_H
 #define PROTOCOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +18,8 @@
 struct ivshmem_peer {
 	uint16_t id;
 	uint16_t vectors;
-	int *fds;	/* one for each vector */
+	bool is_complete;	/* its last vector was marked as such */
+	int *fds;		/* one for each vector */
 };
 
 /* The message that must come next. */
@@ -58,6 +60,7 @@ struct ivshmem_protocol {
 void ivshmem_protocol_init(struct ivshmem_protocol *protocol, void (*release)(int fd));
 void ivshmem_protocol_free(struct ivshmem_protocol *protocol);
 int ivshmem_protocol_feed(struct ivshmem_protocol *protocol, int64_t value, int fd);
+void ivshmem_protocol_complete(struct ivshmem_protocol *protocol, uint16_t id);
 const struct ivshmem_peer *
 ivshmem_protocol_find(const struct ivshmem_protocol *protocol, unsigned int id);
 

@@ -110,11 +110,16 @@ static int take_rings(int fd)
 	return count > INT_MAX ? INT_MAX : (int)count;
 }
 
-static bool is_gone(const struct ivshmem *shm)
+/* What a sleep would have told besides. -ENODEV: the device is gone. */
+static int look_around(const struct ivshmem *shm)
 {
 	struct pollfd poller = { .fd = shm->fd };
 
-	return shm->backend->side == IVSHMEM_GUEST && poll(&poller, 1, 0) > 0;
+	if (shm->connection)
+		ivshmem_connection_hear(shm->connection);
+	if (shm->backend->side == IVSHMEM_GUEST && poll(&poller, 1, 0) > 0)
+		return -ENODEV;
+	return 0;
 }
 
 /*
@@ -130,7 +135,7 @@ static int busy_poll(const struct ivshmem *shm, int fd, int64_t deadline)
 	do {
 		taken = take_rings(fd);
 		if (taken != -EAGAIN)
-			return is_gone(shm) ? -ENODEV : taken;
+			return look_around(shm) ?: taken;
 	} while (++tries % BUSY_POLL_TRIES ||
 		 (ivshmem_now() < end && !ivshmem_deadline_passed(deadline) &&
 		  !ivshmem_is_cancelled(&shm->cancel)));
@@ -138,26 +143,60 @@ static int busy_poll(const struct ivshmem *shm, int fd, int64_t deadline)
 }
 
 /*
- * A device that goes signals its eventfds after it was marked gone, so the device
- * must be looked at last: poll(2) keeps to the order.
+ * What a wait for a ring sleeps on. A device that goes signals its eventfds after it
+ * was marked gone, so the device must be looked at after them: poll(2) keeps to the
+ * order.
  */
-static int wait_for_ring(struct ivshmem *shm, int fd, int64_t deadline)
+enum { RING, DEVICE, SERVER, CANCEL, POLLERS };
+
+/* @until becomes when they must be made anew, if that is before it. */
+static int make_pollers(struct pollfd pollers[POLLERS], struct ivshmem *shm,
+			unsigned int vector, int fd, int64_t *until)
 {
-	struct pollfd pollers[] = {
-		{ .fd = fd, .events = POLLIN },
-		{ .fd = shm->backend->side == IVSHMEM_GUEST ? shm->fd : -1 },
-		{ .fd = ivshmem_cancel_fd(&shm->cancel), .events = POLLIN },
-	};
+	int cancel_fd = ivshmem_cancel_fd(&shm->cancel);
+	int device_fd = shm->backend->side == IVSHMEM_GUEST ? shm->fd : -1;
+	int server_fd = -1;
+
+	if (cancel_fd < 0)
+		return cancel_fd;
+	if (shm->connection)
+		server_fd = ivshmem_connection_listen(shm->connection, vector, until);
+	pollers[RING] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	pollers[DEVICE] = (struct pollfd){ .fd = device_fd };
+	pollers[SERVER] = (struct pollfd){ .fd = server_fd, .events = POLLIN };
+	pollers[CANCEL] = (struct pollfd){ .fd = cancel_fd, .events = POLLIN };
+	return 0;
+}
+
+/*
+ * 0: there is likely to be a ring; -EAGAIN: nothing yet. A ring comes before the news
+ * that the wait was cancelled, or that the connection to the server has ended.
+ */
+static int wait_for_ring(struct ivshmem *shm, unsigned int vector, int fd, int64_t deadline)
+{
+	struct pollfd pollers[POLLERS];
+	int64_t until = deadline;
 	int err;
 
-	if (pollers[2].fd < 0)
-		return pollers[2].fd;
-	err = ivshmem_poll_until(pollers, 3, deadline);
+	err = make_pollers(pollers, shm, vector, fd, &until);
+	if (!err)
+		err = ivshmem_poll_until(pollers, POLLERS, until);
+	if (err == -ETIMEDOUT)
+		return ivshmem_deadline_passed(deadline) ? err : -EAGAIN;
 	if (err)
 		return err;
-	if (pollers[1].revents)
+	if (pollers[DEVICE].revents)
 		return -ENODEV;
-	return pollers[0].revents || !pollers[2].revents ? 0 : -ECANCELED;
+	if (pollers[SERVER].revents)
+		ivshmem_connection_hear(shm->connection);
+	if (pollers[RING].revents)
+		return 0;
+	if (pollers[CANCEL].revents)
+		return -ECANCELED;
+	err = ivshmem_connection_tell_end(shm->connection, vector);
+	if (!err)
+		err = ivshmem_deadline_passed(deadline) ? -ETIMEDOUT : -EAGAIN;
+	return err;
 }
 
 int ivshmem_set_busy_poll(struct ivshmem *shm, unsigned int microseconds)
@@ -180,7 +219,7 @@ int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms)
 		return fd;
 	taken = shm->busy_poll_us ? busy_poll(shm, fd, deadline) : -EAGAIN;
 	while (taken == -EAGAIN) {
-		taken = wait_for_ring(shm, fd, deadline);
+		taken = wait_for_ring(shm, vector, fd, deadline);
 		if (!taken)
 			taken = take_rings(fd);
 	}

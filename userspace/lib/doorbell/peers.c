@@ -17,7 +17,7 @@ static int check_handle(const struct ivshmem *shm)
 int ivshmem_peers(const struct ivshmem *shm, uint16_t *ids, size_t max)
 {
 	const struct ivshmem_protocol *protocol;
-	size_t i;
+	size_t i, count;
 	int err;
 
 	err = check_handle(shm);
@@ -26,23 +26,29 @@ int ivshmem_peers(const struct ivshmem *shm, uint16_t *ids, size_t max)
 	if (!ids && max)
 		return -EINVAL;
 	protocol = &shm->connection->protocol;
-	for (i = 0; i < protocol->count && i < max; i++)
+	pthread_mutex_lock(&shm->connection->lock);
+	count = protocol->count;
+	for (i = 0; i < count && i < max; i++)
 		ids[i] = protocol->peers[i].id;
-	return (int)protocol->count;
+	pthread_mutex_unlock(&shm->connection->lock);
+	return (int)count;
 }
 
 int ivshmem_peer_vectors(const struct ivshmem *shm, unsigned int id)
 {
 	const struct ivshmem_peer *peer;
-	int err;
+	int err, vectors;
 
 	err = check_handle(shm);
 	if (err)
 		return err;
 	if (id > IVSHMEM_MAX_PEER)
 		return -EINVAL;
+	pthread_mutex_lock(&shm->connection->lock);
 	peer = ivshmem_protocol_find(&shm->connection->protocol, id);
-	return peer && peer->vectors ? peer->vectors : -ENXIO;
+	vectors = peer && peer->vectors ? peer->vectors : -ENXIO;
+	pthread_mutex_unlock(&shm->connection->lock);
+	return vectors;
 }
 
 int ivshmem_peer_fd(const struct ivshmem *shm)
@@ -50,9 +56,7 @@ int ivshmem_peer_fd(const struct ivshmem *shm)
 	int err;
 
 	err = check_handle(shm);
-	if (err)
-		return err;
-	return shm->connection->ended ?: shm->connection->news_fd;
+	return err ? err : ivshmem_connection_news_fd(shm->connection);
 }
 
 int ivshmem_peer_next(struct ivshmem *shm, int timeout_ms,

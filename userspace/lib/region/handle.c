@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "client/client.h"
 #include "system/system.h"
 #include "kinds.h"
 
@@ -128,7 +129,12 @@ int ivshmem_sync(struct ivshmem *shm)
 
 int ivshmem_check(const struct ivshmem *shm)
 {
-	return shm ? shm->backend->check(shm) : -EINVAL;
+	int err = shm ? shm->backend->check(shm) : -EINVAL;
+
+	if (err || !shm->connection)
+		return err;
+	ivshmem_connection_hear(shm->connection);
+	return ivshmem_connection_has_ended(shm->connection) ? -ECONNRESET : 0;
 }
 
 int ivshmem_cancel(struct ivshmem *shm)

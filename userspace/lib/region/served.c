@@ -86,7 +86,12 @@ static int served_peer_id(const struct ivshmem *shm)
 
 static int served_vectors(const struct ivshmem *shm)
 {
-	return shm->connection->protocol.self.vectors;
+	int vectors;
+
+	pthread_mutex_lock(&shm->connection->lock);
+	vectors = shm->connection->protocol.self.vectors;
+	pthread_mutex_unlock(&shm->connection->lock);
+	return vectors;
 }
 
 /*
@@ -108,6 +113,7 @@ static int served_ring(struct ivshmem *shm, unsigned int id, unsigned int vector
 	const struct ivshmem_peer *peer;
 	int err = -ENXIO;
 
+	ivshmem_connection_hear(shm->connection);
 	pthread_mutex_lock(&shm->connection->lock);
 	peer = ivshmem_protocol_find(&shm->connection->protocol, id);
 	if (peer && vector < peer->vectors)
@@ -118,7 +124,12 @@ static int served_ring(struct ivshmem *shm, unsigned int id, unsigned int vector
 
 static int served_event_fd(struct ivshmem *shm, unsigned int vector)
 {
-	return shm->connection->protocol.self.fds[vector];
+	int fd;
+
+	pthread_mutex_lock(&shm->connection->lock);
+	fd = shm->connection->protocol.self.fds[vector];
+	pthread_mutex_unlock(&shm->connection->lock);
+	return fd;
 }
 
 static const struct ivshmem_doorbell served_doorbell = {

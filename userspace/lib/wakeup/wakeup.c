@@ -50,8 +50,6 @@ static void ring(const struct ivshmem_link *link, struct ivshmem_waiter *waiter)
 {
 	switch (link->wakes_other) {
 	case WAKEUP_DOORBELL:
-		if (link->shm->connection)
-			ivshmem_connection_refresh(link->shm->connection);
 		ivshmem_notify(link->shm, link->other_peer, link->other_vector);
 		break;
 	case WAKEUP_FUTEX:
@@ -89,7 +87,18 @@ int ivshmem_watch(int epoll, int fd, uint32_t events)
 }
 
 /*
- * Adds what signals that this end was rung, or that the device is gone. Each waiter is
+ * Whether the other end knows how to ring this one. Without a server it may have been
+ * told that this peer has left: then it does not.
+ */
+bool ivshmem_link_is_sure(const struct ivshmem_link *link)
+{
+	return link->wakeup != WAKEUP_DOORBELL || !link->shm->connection ||
+	       !ivshmem_connection_has_ended(link->shm->connection);
+}
+
+/*
+ * Adds what signals that this end was rung, that the device is gone, or that there is
+ * something to hear from the server. Each waiter is
  * told of each ring (edge-triggered), and none takes it away from another, as it would if
  * it read the eventfd.
  */
@@ -104,6 +113,9 @@ int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link)
 	err = ivshmem_watch(epoll, event_fd, EPOLLIN | EPOLLET);
 	if (!err)
 		err = ivshmem_watch(epoll, relay_fd, EPOLLIN | EPOLLET);
+	if (!err && link->shm->connection)
+		err = ivshmem_watch(epoll, link->shm->connection->server.socket,
+				    EPOLLIN | EPOLLET);
 	if (!err && link->shm->backend->side == IVSHMEM_GUEST)
 		err = ivshmem_watch(epoll, link->shm->fd, EPOLLHUP);
 	return err;
@@ -146,13 +158,21 @@ static void take_expirations(int timer)
 		;
 }
 
-/* Takes what was signalled, @timer included. -ENODEV: the device is gone. */
+static bool is_server(const struct ivshmem_link *link, int fd)
+{
+	return link->shm->connection && fd == link->shm->connection->server.socket;
+}
+
+/*
+ * Takes what was signalled, @timer and what the server says included. -ENODEV: the
+ * device is gone.
+ */
 int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer, int timeout_ms)
 {
-	struct epoll_event events[4];
+	struct epoll_event events[8];
 	int i, count;
 
-	count = epoll_wait(epoll, events, 4, timeout_ms);
+	count = epoll_wait(epoll, events, 8, timeout_ms);
 	if (count < 0)
 		return -errno;
 	for (i = 0; i < count; i++) {
@@ -160,6 +180,8 @@ int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer, i
 			return -ENODEV;
 		if (events[i].data.fd == timer)
 			take_expirations(timer);
+		if (is_server(link, events[i].data.fd))
+			ivshmem_connection_hear(link->shm->connection);
 	}
 	return 0;
 }

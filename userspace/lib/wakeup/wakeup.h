@@ -110,6 +110,7 @@ int ivshmem_sleep(const struct ivshmem_link *link, struct ivshmem_waiter *waiter
 		  uint32_t bell, int64_t ns);
 
 bool ivshmem_link_is_cancelled(const struct ivshmem_link *link);
+bool ivshmem_link_is_sure(const struct ivshmem_link *link);
 
 /*
  * futex_fd.c: a descriptor that becomes readable when a futex is woken, where the kernel

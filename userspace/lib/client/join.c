@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Joining: from a path to a connection whose server has introduced this peer.
+ *
+ * The introduction ends with this peer's own vectors, one after the other, and the
+ * protocol does not say how many there are. They were all
+ *
+ *   - when there are as many as another peer has, whose vectors came before;
+ *   - when this peer is alone, and the last of them is marked as such;
+ *   - when a message about another peer comes.
+ *
+ * Where none of this is so, silence has to do.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "system/system.h"
+#include "client.h"
+
+#define INTRODUCTION_MS	5000
+#define CONNECT_PAUSE_NS	(10 * NS_PER_MS)
+
+/*
+ * How many waits without a message are silence: where another peer has more vectors,
+ * and where there is no other. Several short waits, not one long one: a machine that
+ * stood still meanwhile is no silent server.
+ */
+#define SILENCE_WAIT_MS		5
+#define SILENCE_FEW_VECTORS	100
+#define SILENCE_ALONE		10
+
+static unsigned int most_vectors(const struct ivshmem_protocol *protocol)
+{
+	unsigned int most = 0;
+	size_t i;
+
+	for (i = 0; i < protocol->count; i++)
+		if (protocol->peers[i].vectors > most)
+			most = protocol->peers[i].vectors;
+	return most;
+}
+
+/* Another peer can change a mark: with another one there, only the number counts. */
+static bool has_all(const struct ivshmem_protocol *protocol)
+{
+	unsigned int most = most_vectors(protocol);
+
+	return protocol->self.vectors >= most && (most || protocol->self.is_complete);
+}
+
+/* Silence is an end only after the first own vector. */
+static bool is_silent(const struct ivshmem_protocol *protocol, int waits)
+{
+	return protocol->self.vectors &&
+	       waits >= (protocol->count ? SILENCE_FEW_VECTORS : SILENCE_ALONE);
+}
+
+/* The next message. 1: it ends the introduction; 0: it is a part of it. */
+static int take_introduction(struct ivshmem_connection *connection)
+{
+	const struct ivshmem_protocol *protocol = &connection->protocol;
+	bool has_own = protocol->self.vectors;
+	unsigned int peer;
+	int event;
+
+	event = ivshmem_connection_take(connection, &peer);
+	if (event < 0)
+		return event == -ECONNRESET && has_own ? 1 : event;
+	if (!has_own || peer == protocol->self.id)
+		return 0;
+	if (event != IVSHMEM_EVENT_NONE)
+		ivshmem_backlog_add(&connection->backlog, event, peer);
+	return 1;
+}
+
+/*
+ * What is there is taken even where it is more than expected. A signal does not make
+ * a wait longer.
+ */
+static int introduce(struct ivshmem_connection *connection, int64_t deadline)
+{
+	const struct ivshmem_protocol *protocol = &connection->protocol;
+	int64_t end = 0;
+	int waits = 0, err;
+
+	while (!ivshmem_deadline_passed(deadline)) {
+		err = take_introduction(connection);
+		if (!err) {
+			waits = 0;
+			end = 0;
+			continue;
+		}
+		if (err != -EAGAIN)
+			return err < 0 ? err : 0;
+		if (has_all(protocol) || is_silent(protocol, waits))
+			return 0;
+		if (!end)
+			end = ivshmem_deadline(SILENCE_WAIT_MS);
+		if (ivshmem_connection_wait(connection, end) == -ETIMEDOUT) {
+			waits++;
+			end = 0;
+		}
+	}
+	return protocol->self.vectors ? 0 : -ETIMEDOUT;
+}
+
+/* A server that is busy accepting others has a full queue for a while. */
+static int connect_until(int fd, const struct sockaddr_un *address, int64_t deadline)
+{
+	const struct timespec pause = { .tv_nsec = CONNECT_PAUSE_NS };
+
+	while (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
+		if (errno == ENOENT)	/* no /proc */
+			return -ENOSYS;
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (ivshmem_deadline_passed(deadline))
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+/*
+ * By way of /proc: a link that ivshmem_open() does not trust is not followed, and
+ * the path may be longer than a socket's address.
+ */
+static int connect_to(const char *path, int64_t deadline, char **resolved)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int path_fd, fd, err;
+
+	path_fd = ivshmem_path_resolve(path);
+	if (path_fd < 0)
+		return path_fd;
+	ivshmem_path_link(path_fd, address.sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		err = -errno;
+		goto err_close_path;
+	}
+	err = connect_until(fd, &address, deadline);
+	if (!err)
+		err = ivshmem_path_of(path_fd, resolved);
+	if (err)
+		goto err_close_fd;
+	close(path_fd);
+	return fd;
+
+err_close_fd:
+	close(fd);
+err_close_path:
+	close(path_fd);
+	return err;
+}
+
+int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
+{
+	int64_t deadline = ivshmem_deadline(INTRODUCTION_MS);
+	struct ivshmem_connection *connection;
+	int fd, err;
+
+	connection = calloc(1, sizeof(*connection));
+	if (!connection)
+		return -ENOMEM;
+	fd = connect_to(path, deadline, &connection->path);
+	if (fd < 0) {
+		free(connection);
+		return fd;
+	}
+	err = ivshmem_connection_init(connection, fd);
+	if (!err)
+		err = introduce(connection, deadline);
+	if (err) {
+		ivshmem_connection_close(connection);
+		return err;
+	}
+	*out = connection;
+	return 0;
+}
