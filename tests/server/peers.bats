@@ -43,6 +43,20 @@ load helper
 	[ "$(ivshmem peers --socket "$socket" --json | jq -c '[.peers[].peer]')" = "[1,2]" ]
 }
 
+@test "wait says that the server was killed, and waits on" {
+	start --size 64K
+	"$IVSHMEM_BUILD/ivshmem" wait --timeout 3 "unix:$socket" 0 >"$dir/out" 2>"$dir/err" 3>&- &
+	waiter=$!
+	eventually has_peers 1
+	kill -KILL "$server"
+	wait "$server" || true
+	servers=()
+	! wait "$waiter" || false
+	[ "$(<"$dir/out")" = 0 ]
+	grep -q 'the server has ended, or dropped this peer' "$dir/err"
+	grep -q 'vector 0 was not rung in time' "$dir/err"
+}
+
 @test "peers finds a status socket that has a path of its own" {
 	start_elsewhere() {
 		ivshmem serve --socket "$socket" --status-socket "$dir/elsewhere" --size 64K \

@@ -104,7 +104,7 @@ void explain_copy(const struct copy *copy, const struct ivshmem *shm, int error)
 	}
 
 	ret = ivshmem_check(shm);
-	if (ret < 0)
+	if (ret < 0 && ret != -ECONNRESET)
 		complain(copy->where, "%s, after %llu bytes",
 			 ivshmem_strerror(ret), done);
 	else

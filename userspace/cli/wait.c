@@ -39,6 +39,10 @@ static int wait_rings(const char *where, unsigned int vector, unsigned int count
 		ret = ivshmem_wait(shm, vector, remaining_ms(end));
 		if (ret > 0)
 			taken += ret;
+		if (ret == -ECONNRESET) {
+			complain(where, "the server has ended, or dropped this peer: only peers that are still there can ring, if they were not told that this one has left");
+			ret = 0;
+		}
 	}
 	if (ret < 0)
 		explain(where, vector, ret);
