@@ -171,6 +171,17 @@ static inline void talk(struct ivshmem_channel *a, struct ivshmem_channel *b)
 	recv_text(a, "answer");
 }
 
+/* Until the one who sends to @channel sleeps. */
+static inline void wait_for_sleeping_sender(struct ivshmem_channel *channel)
+{
+	int64_t end = now_ms() + PATIENCE_MS;
+
+	while (__atomic_load_n(&channel->other->sender, __ATOMIC_ACQUIRE) % 4 != WAITING_ASLEEP) {
+		assert_true(now_ms() < end);
+		usleep(1000);
+	}
+}
+
 /* Two of the longest fill the ring. */
 static inline void assert_ring_is_free(struct ivshmem_channel *channel)
 {

@@ -959,6 +959,138 @@ static void format_by_force_ends_who_waits_for_room(void **state)
 	assert_int_equal(ivshmem_channel_reconnect(pair.a, PATIENCE_MS), -ESTALE);
 }
 
+/* --- what is told once --- */
+
+static ssize_t by_short_send(struct ivshmem_channel *channel, int timeout_ms)
+{
+	return ivshmem_channel_send(channel, "x", 1, timeout_ms);
+}
+
+static ssize_t by_long_send(struct ivshmem_channel *channel, int timeout_ms)
+{
+	static const char message[5000];
+
+	return ivshmem_channel_send(channel, message, sizeof(message), timeout_ms);
+}
+
+static ssize_t by_write(struct ivshmem_channel *channel, int timeout_ms)
+{
+	return ivshmem_channel_write(channel, "x", 1, timeout_ms);
+}
+
+static ssize_t by_commit(struct ivshmem_channel *channel, int timeout_ms)
+{
+	void *room;
+
+	return ivshmem_channel_reserve(channel, &room, 1, timeout_ms) ?:
+	       ivshmem_channel_commit(channel, 1, 0);
+}
+
+/* The last one has no room, so it passes on those that are held back. */
+static ssize_t by_reserve(struct ivshmem_channel *channel, int timeout_ms)
+{
+	void *room;
+	int err;
+
+	while (!(err = ivshmem_channel_reserve(channel, &room, 1000, timeout_ms)))
+		assert_int_equal(ivshmem_channel_commit(channel, 1000, IVSHMEM_MORE), 0);
+	return err;
+}
+
+static ssize_t by_recv(struct ivshmem_channel *channel, int timeout_ms)
+{
+	char buffer[8];
+
+	return ivshmem_channel_recv(channel, buffer, sizeof(buffer), timeout_ms);
+}
+
+static ssize_t by_peek(struct ivshmem_channel *channel, int timeout_ms)
+{
+	const void *message;
+
+	return ivshmem_channel_peek(channel, &message, timeout_ms);
+}
+
+static ssize_t by_read(struct ivshmem_channel *channel, int timeout_ms)
+{
+	char buffer[8];
+
+	return ivshmem_channel_read(channel, buffer, sizeof(buffer), timeout_ms);
+}
+
+typedef ssize_t (*way_fn)(struct ivshmem_channel *channel, int timeout_ms);
+
+static const way_fn sending[] = { by_short_send, by_long_send, by_write, by_commit, by_reserve };
+static const way_fn receiving[] = { by_recv, by_peek, by_read };
+
+static void assert_told_once(struct ivshmem_channel *channel, way_fn way, const way_fn *later,
+			     size_t count)
+{
+	size_t i;
+
+	assert_int_equal(way(channel, PATIENCE_MS), -ECONNRESET);
+	for (i = 0; i < count; i++)
+		assert_int_equal(later[i](channel, i % 2 ? PATIENCE_MS : 0), -ENOTCONN);
+}
+
+static void each_direction_is_told_once_by_whatever_call(void **state)
+{
+	size_t s, r, first;
+
+	open_pair();
+	for (s = 0; s < ARRAY_SIZE(sending); s++)
+		for (r = 0; r < ARRAY_SIZE(receiving); r++)
+			for (first = 0; first < 2; first++) {
+				assert_int_equal(ivshmem_channel_reconnect(pair.b, 0), -ETIMEDOUT);
+				if (first)
+					assert_told_once(pair.a, sending[s], sending,
+							 ARRAY_SIZE(sending));
+				assert_told_once(pair.a, receiving[r], receiving,
+						 ARRAY_SIZE(receiving));
+				if (!first)
+					assert_told_once(pair.a, sending[s], sending,
+							 ARRAY_SIZE(sending));
+				reconnect_both(pair.a, pair.b);
+			}
+	talk(pair.a, pair.b);
+}
+
+static void *write_more_than_fits(void *channel)
+{
+	static const char data[REGION_SIZE];
+
+	return (void *)(intptr_t)ivshmem_channel_write(channel, data, sizeof(data), PATIENCE_MS);
+}
+
+/* The other end is replaced while the ring is full. */
+static void lose_the_other_end_in_a_write(void)
+{
+	pthread_t thread;
+	void *sent;
+
+	assert_int_equal(pthread_create(&thread, NULL, write_more_than_fits, pair.a), 0);
+	wait_for_sleeping_sender(pair.b);
+	assert_int_equal(ivshmem_channel_reconnect(pair.b, 0), -ETIMEDOUT);
+	assert_int_equal(pthread_join(thread, &sent), 0);
+	assert_in_range((intptr_t)sent, 1, REGION_SIZE - 1);
+}
+
+static void write_that_sent_a_part_leaves_the_error_to_the_next_call(void **state)
+{
+	size_t i;
+
+	open_pair();
+	for (i = 0; i < ARRAY_SIZE(sending); i++) {
+		lose_the_other_end_in_a_write();
+		assert_told_once(pair.a, sending[i], sending, ARRAY_SIZE(sending));
+		assert_told_once(pair.a, by_recv, receiving, ARRAY_SIZE(receiving));
+		reconnect_both(pair.a, pair.b);
+	}
+	lose_the_other_end_in_a_write();
+	reconnect_both(pair.a, pair.b);
+	talk(pair.a, pair.b);
+}
+
 /* --- messages --- */
 
 static void recv_of_nothing_fails_eagain_or_etimedout(void **state)
@@ -1562,6 +1694,8 @@ int main(void)
 		PAIR_TEST(format_by_force_ends_channels),
 		PAIR_TEST(format_by_force_frees_ends_of_idle_programs),
 		PAIR_TEST(format_by_force_ends_who_waits_for_room),
+		PAIR_TEST(each_direction_is_told_once_by_whatever_call),
+		PAIR_TEST(write_that_sent_a_part_leaves_the_error_to_the_next_call),
 		PAIR_TEST(recv_of_nothing_fails_eagain_or_etimedout),
 		PAIR_TEST(full_ring_fails_eagain_and_nothing_is_lost),
 		PAIR_TEST(two_of_the_longest_messages_fit),

@@ -12,6 +12,7 @@
 
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 
@@ -666,6 +667,33 @@ static void arming_tells_what_was_released_by_timer(void **state)
 	check_arming_tells_what_was_released(state, BY_TIMER);
 }
 
+/* What a guest sees of a device that is removed: its descriptor hangs up. */
+static int remove_device_of(struct ivshmem_channel *channel)
+{
+	struct epoll_event event = { .events = EPOLLHUP, .data.fd = channel->shm->fd };
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	close(ends[1]);
+	assert_int_equal(epoll_ctl(ivshmem_channel_fd(channel), EPOLL_CTL_ADD, ends[0], &event), 0);
+	return ends[0];
+}
+
+static void device_that_is_gone_when_armed_is_told_by_the_next_call(void **state)
+{
+	int hung_up;
+
+	open_pair();
+	hung_up = remove_device_of(pair.a);
+	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_RECV, 0), IVSHMEM_CAN_RECV);
+	assert_recv_fails(pair.a, 0, -ENODEV);
+	assert_recv_fails(pair.a, 0, -ENODEV);
+	assert_int_equal(ivshmem_channel_send(pair.a, "x", 1, 0), 0);
+	assert_int_equal(ivshmem_channel_arm(pair.a, IVSHMEM_CAN_SEND, 1), IVSHMEM_CAN_SEND);
+	assert_send_fails(pair.a, 0, -ENODEV);
+	close(hung_up);
+}
+
 static void armed_loop_is_told_of_a_crash(void **state)
 {
 	char where[PATH_MAX + 8];
@@ -886,6 +914,7 @@ int main(void)
 		WAKEUP_TEST(arming_tells_what_was_released_by_doorbell),
 		WAKEUP_TEST(arming_tells_what_was_released_by_futex),
 		WAKEUP_TEST(arming_tells_what_was_released_by_timer),
+		WAKEUP_TEST(device_that_is_gone_when_armed_is_told_by_the_next_call),
 		WAKEUP_TEST(armed_loop_is_told_of_a_crash),
 		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_doorbell),
 		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_futex),

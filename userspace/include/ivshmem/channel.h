@@ -327,7 +327,8 @@ int ivshmem_channel_release(struct ivshmem_channel *channel);
  *              wait, negative waits for ever.
  *
  * Return: The number of bytes sent, less than @length where an error came after
- * the first message; the errors of ivshmem_channel_send().
+ * the first message: the next sending call tells it, if it lasts; the errors of
+ * ivshmem_channel_send().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK

@@ -8,6 +8,7 @@
 
 #include "system/system.h"
 #include "channel.h"
+#include "transfer.h"
 
 /* Several parts fit, so that both sides copy at the same time. */
 static size_t part_length(const struct ivshmem_channel *channel)
@@ -32,7 +33,10 @@ ssize_t ivshmem_channel_write(struct ivshmem_channel *channel, const void *buffe
 		if (!err)
 			sent += part;
 	}
-	return err && !sent ? err : (ssize_t)sent;
+	if (!err || !sent)
+		return err ?: (ssize_t)sent;
+	ivshmem_waiter_tell_later(&channel->room, err);
+	return (ssize_t)sent;
 }
 
 /* Of @timeout_ms, what is left until @deadline. */

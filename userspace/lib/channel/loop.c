@@ -191,6 +191,15 @@ static void announce_both(struct ivshmem_channel *channel, unsigned int events,
 		ivshmem_waiter_announce(&channel->room, state);
 }
 
+/* The next calls tell it. */
+static void fail_both(struct ivshmem_channel *channel, unsigned int events, int err)
+{
+	if (events & IVSHMEM_CAN_RECV)
+		ivshmem_waiter_fail(&channel->news, err);
+	if (events & IVSHMEM_CAN_SEND)
+		ivshmem_waiter_fail(&channel->room, err);
+}
+
 static int arm_futexes(struct ivshmem_channel *channel, unsigned int events,
 		       const uint32_t bells[2])
 {
@@ -261,8 +270,12 @@ int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, si
 	err = prepare(channel);
 	if (err)
 		return err;
-	if (channel->stage != CHANNEL_IS_OPEN || take_signals(channel) == -ENODEV)
+	if (channel->stage != CHANNEL_IS_OPEN)
 		return (int)events;
+	if (take_signals(channel) == -ENODEV) {
+		fail_both(channel, events, -ENODEV);
+		return (int)events;
+	}
 	ivshmem_tell_released(channel);
 	ivshmem_look_for_life(channel, events & IVSHMEM_CAN_RECV ? &channel->news : &channel->room,
 			      ivshmem_now());

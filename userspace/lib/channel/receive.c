@@ -93,7 +93,7 @@ static inline int64_t find_next(struct ivshmem_channel *channel, struct found *f
 	int err;
 
 	if (unlikely(channel->news.failed < 0))
-		return channel->news.failed;
+		return ivshmem_waiter_tell(&channel->news);
 	*found = look_for_message(channel);
 	if (unlikely(!found->header)) {
 		err = wait_for_message(channel, looks, timeout_ms);

@@ -60,7 +60,7 @@ static inline int find_room(struct ivshmem_channel *channel, size_t length, int 
 	int err = 0;
 
 	if (unlikely(channel->room.failed))
-		return channel->room.failed;
+		return ivshmem_waiter_tell(&channel->room);
 	if (unlikely(length > channel->max_length))
 		return -EMSGSIZE;
 	if (unlikely(!sender_has_room(&channel->sender, record)))
@@ -130,7 +130,7 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length, unsig
 		return -EINVAL;
 	channel->reserved = false;
 	if (unlikely(channel->room.failed))
-		return channel->room.failed;
+		return ivshmem_waiter_tell(&channel->room);
 	if (unlikely(!ivshmem_session_has_end(channel)))
 		return ivshmem_waiter_fail(&channel->room, -ECONNRESET);
 	sender_commit(&channel->sender, (uint32_t)length,

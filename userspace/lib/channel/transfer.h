@@ -22,6 +22,19 @@ static inline int ivshmem_waiter_fail(struct ivshmem_waiter *waiter, int err)
 	return err;
 }
 
+/* The error that a direction has failed with. */
+static inline int ivshmem_waiter_tell(struct ivshmem_waiter *waiter)
+{
+	return ivshmem_waiter_fail(waiter, waiter->failed);
+}
+
+/* This call returns something else: what would be told only once, the next one tells. */
+static inline void ivshmem_waiter_tell_later(struct ivshmem_waiter *waiter, int err)
+{
+	if (err == -ECONNRESET)
+		waiter->failed = err;
+}
+
 /* send.c: is there room for a record of so many bytes? */
 int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record);
 

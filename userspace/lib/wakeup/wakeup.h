@@ -77,7 +77,7 @@ struct ivshmem_link {
  * @other_bell: The other end's, which this end sleeps on.
  * @epoll: Signalled when this end is rung; -1 until needed.
  * @failed: What the calls return from now on, a negative errno; 0 as long as all
- *          is well.
+ *          is well. What is told only once, -ECONNRESET, is here until it is told.
  * @life_seen: When the other end was last looked at for life.
  */
 struct ivshmem_waiter {
