@@ -275,10 +275,12 @@ static void receive_many(struct ivshmem_channel *channel, enum how how)
 		}
 		check("peek", ivshmem_channel_peek(channel, &message, FOR_EVER));
 		memcpy(buffer, message, SHORT);
-		if (how == PLACED || !(i % BATCH))
-			ivshmem_channel_release(channel);
+		if (how == PLACED)
+			ivshmem_channel_release(channel, message);
+		else if (!(i % BATCH))
+			ivshmem_channel_release_all(channel);
 	}
-	ivshmem_channel_release(channel);
+	ivshmem_channel_release_all(channel);
 }
 
 static void all_rates(struct link *link, int side)
@@ -335,7 +337,7 @@ static void move_blocks(struct link *link, int side, const char *folder)
 	for (i = 0; i < BLOCKS; i++) {
 		if (side) {
 			check("peek", ivshmem_channel_peek(link->channel, &message, FOR_EVER));
-			ivshmem_channel_release(link->channel);
+			ivshmem_channel_release(link->channel, message);
 			continue;
 		}
 		check("reserve", ivshmem_channel_reserve(link->channel, &room, LONGEST, FOR_EVER));

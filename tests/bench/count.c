@@ -2,7 +2,7 @@
 /*
  * Sends and receives messages in one thread that has both ends of a channel, so that
  * nobody waits: for tests/bench/instructions, which counts what send_and_receive() costs.
- * Use: count one-way|in-turn LENGTH MESSAGES
+ * Use: count one-way|in-turn|in-place LENGTH MESSAGES
  */
 #include <err.h>
 #include <pthread.h>
@@ -71,6 +71,19 @@ static void send_and_receive_in_turn(struct ivshmem_channel *a, struct ivshmem_c
 	}
 }
 
+__attribute__((noinline))
+static void send_and_look(struct ivshmem_channel *a, struct ivshmem_channel *b, char *message,
+			  size_t length, unsigned long messages)
+{
+	const void *place;
+
+	while (messages--)
+		if (ivshmem_channel_send(a, message, length, 0) ||
+		    ivshmem_channel_peek(b, &place, 0) != (ssize_t)length ||
+		    ivshmem_channel_release(b, place))
+			errx(1, "the message did not arrive");
+}
+
 int main(int argc, char **argv)
 {
 	char path[] = "/dev/shm/ivshmem-count-XXXXXX";
@@ -83,7 +96,7 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc != 4)
-		errx(2, "use: count one-way|in-turn LENGTH MESSAGES");
+		errx(2, "use: count one-way|in-turn|in-place LENGTH MESSAGES");
 	length = strtoul(argv[2], NULL, 10);
 	messages = strtoul(argv[3], NULL, 10);
 	message = calloc(1, length + 1);
@@ -98,10 +111,12 @@ int main(int argc, char **argv)
 	pthread_join(thread, &created);
 	a = created;
 	unlink(path);
-	if (strcmp(argv[1], "in-turn"))
-		send_and_receive(a, b, message, length, messages);
-	else
+	if (!strcmp(argv[1], "in-turn"))
 		send_and_receive_in_turn(a, b, message, length, messages);
+	else if (!strcmp(argv[1], "in-place"))
+		send_and_look(a, b, message, length, messages);
+	else
+		send_and_receive(a, b, message, length, messages);
 	ivshmem_channel_close(a);
 	ivshmem_channel_close(b);
 	return 0;

@@ -8,7 +8,8 @@
  *
  * Nothing may crash or read or write outside of what is mapped; every call ends
  * within its timeout; this side writes nowhere but to its own end of its own channel;
- * and it gives only the errors that are documented.
+ * it gives only the errors that are documented; and what is kept is neither given back
+ * nor, once it is copied, changed until it is released, in whatever order.
  */
 
 #include <errno.h>
@@ -34,6 +35,7 @@
 #define NS_PER_LOOK	1000
 #define MAX_LOOKS	400000		/* of one call: beyond, it hangs */
 #define TIMEOUT_MS	3
+#define MAX_KEPT	(REGION_SIZE / RECORD_ALIGN)
 #define MAIL_LENGTH	sizeof(((struct ivshmem_mail *)NULL)->message)
 #define check(condition) do {						\
 	if (!(condition)) {						\
@@ -419,6 +421,77 @@ static void use(const volatile uint8_t *bytes, size_t length)
 		(void)bytes[length - 1];
 }
 
+/* What was peeked at and not released. */
+static struct {
+	unsigned int count;
+	struct kept {
+		const void *message;
+		uint64_t at;			/* where its record begins, or UINT64_MAX */
+		char mail[MAIL_LENGTH];
+	} messages[MAX_KEPT];
+} keeps;
+
+static bool is_in_mailbox(const void *message)
+{
+	const struct ivshmem_mailbox *box = &run.channel->mailbox;
+
+	return (uintptr_t)message - (uintptr_t)box->places < sizeof(box->places);
+}
+
+static void keep(const void *message, uint64_t at)
+{
+	struct kept *kept = &keeps.messages[keeps.count++];
+
+	check(keeps.count < MAX_KEPT);
+	kept->message = message;
+	kept->at = is_in_mailbox(message) ? UINT64_MAX : at;
+	if (is_in_mailbox(message))
+		memcpy(kept->mail, message, MAIL_LENGTH);
+}
+
+static void release_one(unsigned int which)
+{
+	struct kept kept;
+
+	if (!keeps.count)
+		return;
+	kept = keeps.messages[which % keeps.count];
+	keeps.messages[which % keeps.count] = keeps.messages[--keeps.count];
+	if (kept.at == UINT64_MAX)
+		check(!memcmp(kept.message, kept.mail, MAIL_LENGTH));
+	check(!ivshmem_channel_release(run.channel, kept.message));
+	check(ivshmem_channel_release(run.channel, kept.message) == -EINVAL);
+}
+
+static void release_what_is_not_kept(unsigned int where)
+{
+	const char *message = run.channel->receiver.data + RECORD_HEADER + where;
+	unsigned int i;
+
+	for (i = 0; i < keeps.count; i++)
+		if (keeps.messages[i].message == message)
+			return;
+	check(ivshmem_channel_release(run.channel, message) == -EINVAL);
+}
+
+/* The room of what is kept is not given back, so nothing that is kept overlaps. */
+static void check_kept(void)
+{
+	const struct ivshmem_receiver *receiver = &run.channel->receiver;
+	unsigned int i, in_ring = 0;
+
+	for (i = 0; i < keeps.count; i++) {
+		if (keeps.messages[i].at == UINT64_MAX)
+			continue;
+		check(keeps.messages[i].at >= receiver->released);
+		in_ring++;
+	}
+	check(receiver->kept - in_ring <= 1);	/* and what is read in part */
+	check(receiver->kept || receiver->released == receiver->position);
+	check(receiver->told <= receiver->released);
+	check(receiver->position - receiver->released <= receiver->size);
+}
+
 /* One thing that this side does. */
 static void turn(struct ivshmem *shm)
 {
@@ -427,7 +500,8 @@ static void turn(struct ivshmem *shm)
 	unsigned int what = next_byte();
 	int timeout = what & 16 ? TIMEOUT_MS : 0;
 	size_t length = what & 32 ? next_word() : next_byte();
-	const void *message, *mail;
+	uint64_t at = channel->receiver.position;
+	const void *message;
 	ssize_t result = 0;
 	void *room;
 
@@ -437,6 +511,10 @@ static void turn(struct ivshmem *shm)
 		result = ivshmem_channel_send(channel, buffer, length, timeout);
 		break;
 	case 3:
+		if (what & 128) {
+			result = ivshmem_channel_unreserve(channel);
+			break;
+		}
 		result = ivshmem_channel_reserve(channel, &room, length, timeout);
 		if (!result)
 			memset(room, 0x5a, length);
@@ -453,12 +531,20 @@ static void turn(struct ivshmem *shm)
 		if (result > 0)
 			use(message, (size_t)result);
 		check(result <= (ssize_t)ivshmem_channel_max_length(channel));
-		mail = channel->mailbox.looked_at;
-		check(result <= (ssize_t)MAIL_LENGTH ||
-		      (uintptr_t)message - (uintptr_t)mail >= sizeof(channel->mailbox.looked_at));
+		if (result < 0)
+			break;
+		check(result <= (ssize_t)MAIL_LENGTH || !is_in_mailbox(message));
+		keep(message, at);
 		break;
 	case 10:
-		result = ivshmem_channel_release(channel);
+		if (what & 128) {
+			result = ivshmem_channel_release_all(channel);
+			keeps.count = 0;
+		} else if (what & 64) {
+			release_what_is_not_kept((unsigned int)length);
+		} else {
+			release_one((unsigned int)length);
+		}
 		break;
 	case 11:
 		result = ivshmem_channel_read(channel, buffer, length + 1, timeout);
@@ -469,6 +555,7 @@ static void turn(struct ivshmem *shm)
 		break;
 	case 13:
 		result = ivshmem_channel_reconnect(channel, timeout);
+		keeps.count = 0;
 		break;
 	case 14:
 		read_layout(shm);
@@ -479,6 +566,7 @@ static void turn(struct ivshmem *shm)
 		break;
 	}
 	check(is_documented(result));
+	check_kept();
 }
 
 static void ignore(size_t offset, size_t size)
@@ -568,6 +656,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	run.size = 0;
 	run.channel = NULL;
+	keeps.count = 0;
 	run.looks = 0;
 	run.reformatted = false;
 	run.now = 1000000000;

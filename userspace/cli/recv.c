@@ -57,7 +57,7 @@ static int receive_lines(const struct request *request)
 		putchar('\n');
 		if (ferror(stdout))
 			break;
-		ivshmem_channel_release(attachment->channel);
+		ivshmem_channel_release(attachment->channel, message);
 		received++;
 	}
 	if (ferror(stdout))
@@ -94,7 +94,7 @@ static int receive_stream(const struct attachment *attachment)
 		ret = put(bytes, n);
 		if (ret < 0)
 			break;
-		ivshmem_channel_release(attachment->channel);
+		ivshmem_channel_release(attachment->channel, bytes);
 		received += n;
 		progress_update(&progress, received);
 	}

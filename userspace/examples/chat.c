@@ -27,7 +27,7 @@ static ssize_t print_messages(struct ivshmem_channel *channel)
 
 	while ((length = ivshmem_channel_peek(channel, &message, 0)) >= 0) {
 		print(message, length);
-		ivshmem_channel_release(channel);
+		ivshmem_channel_release(channel, message);
 	}
 	return length;
 }

@@ -38,21 +38,21 @@ static int ring_setup(void **state)
 	if (ivshmem_sender_init(&ring.sender, ring.data, SIZE))
 		return -1;
 	ivshmem_sender_reset(&ring.sender);
-	ivshmem_receiver_init(&ring.receiver, ring.data, SIZE);
 	ring.consumed = 0;
-	return 0;
+	return ivshmem_receiver_init(&ring.receiver, ring.data, SIZE);
 }
 
 static int ring_teardown(void **state)
 {
 	ivshmem_sender_free(&ring.sender);
+	ivshmem_receiver_free(&ring.receiver);
 	return munmap(ring.data, 2 * SIZE);
 }
 
 static void new_session(void)
 {
 	ivshmem_sender_reset(&ring.sender);
-	ivshmem_receiver_init(&ring.receiver, ring.data, SIZE);
+	ivshmem_receiver_reset(&ring.receiver);
 	ring.consumed = 0;
 }
 

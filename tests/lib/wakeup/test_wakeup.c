@@ -667,6 +667,26 @@ static void arming_tells_what_was_released_by_timer(void **state)
 	check_arming_tells_what_was_released(state, BY_TIMER);
 }
 
+static void rest_of_a_message_is_there_when_armed(void **state)
+{
+	static const char *const texts[] = { "a mail", "a record, too long for the mailbox" };
+	char buffer[64];
+	size_t i;
+
+	open_pair();
+	for (i = 0; i < 4; i++) {
+		const char *text = texts[i % 2];
+
+		send_text(pair.a, text);
+		assert_int_equal(ivshmem_channel_read(pair.b, buffer, 1, 0), 1);
+		assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0),
+				 IVSHMEM_CAN_RECV);
+		assert_int_equal(ivshmem_channel_read(pair.b, buffer, sizeof(buffer), 0),
+				 strlen(text) - 1);
+		assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+	}
+}
+
 /* What a guest sees of a device that is removed: its descriptor hangs up. */
 static int remove_device_of(struct ivshmem_channel *channel)
 {
@@ -914,6 +934,7 @@ int main(void)
 		WAKEUP_TEST(arming_tells_what_was_released_by_doorbell),
 		WAKEUP_TEST(arming_tells_what_was_released_by_futex),
 		WAKEUP_TEST(arming_tells_what_was_released_by_timer),
+		WAKEUP_TEST(rest_of_a_message_is_there_when_armed),
 		WAKEUP_TEST(device_that_is_gone_when_armed_is_told_by_the_next_call),
 		WAKEUP_TEST(armed_loop_is_told_of_a_crash),
 		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_doorbell),

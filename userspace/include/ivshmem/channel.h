@@ -147,9 +147,10 @@ int ivshmem_channel_uncancel(struct ivshmem_channel *channel);
  *           other that is to start afresh.
  * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
  *
- * Messages that are still on their way, in both directions, are dropped. Until it
- * has returned 0, all that sends or receives fails with -ENOTCONN. After -ETIMEDOUT, call it
- * again, or ivshmem_channel_finish(): both go on where it was.
+ * Messages that are still on their way, in both directions, are dropped. So is what was
+ * reserved, and all that was peeked at is released. Until it has returned 0, all that
+ * sends or receives fails with -ENOTCONN. After -ETIMEDOUT, call it again, or
+ * ivshmem_channel_finish(): both go on where it was.
  *
  * Return: 0; -ETIMEDOUT (the other side did not come: call again); -EBUSY
  * (another program has taken this end over); -ESTALE (the region was formatted anew:
@@ -166,7 +167,7 @@ int ivshmem_channel_reconnect(struct ivshmem_channel *channel, int timeout_ms);
  *
  * The other side can still take the messages that were sent, then gets -EPIPE.
  * Messages that were reserved or committed with IVSHMEM_MORE and not passed on
- * are dropped.
+ * are dropped. Pointers to messages that were peeked at or reserved are no longer valid.
  * Since: 0.1
  */
 void ivshmem_channel_close(struct ivshmem_channel *channel);
@@ -232,7 +233,8 @@ const char *ivshmem_channel_wakeup(const struct ivshmem_channel *channel);
  * ivshmem-channel(7)); -ENOTCONN (told before: ivshmem_channel_reconnect());
  * -EPROTO (the other side wrote what can't be; told until reconnected); -ECANCELED (by
  * ivshmem_cancel() or ivshmem_channel_cancel(); nothing was sent); -ENODEV
- * (the device is gone); -EBUSY (a reserved message is open); -EINVAL (NULL).
+ * (the device is gone); -EBUSY (a reserved message is open: ivshmem_channel_commit()
+ * sends it, ivshmem_channel_unreserve() drops it); -EINVAL (NULL).
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -246,11 +248,12 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer,
  * @length: Room in @buffer, in bytes.
  * @timeout_ms: Milliseconds to wait; 0 does not wait, negative waits for ever.
  *
- * Releases what was peeked at before.
+ * Messages that ivshmem_channel_peek() gave stay as they are.
  *
  * Return: The message's length, maybe 0; -EAGAIN (no message, and @timeout_ms is
  * 0); -ETIMEDOUT; -EINTR; -EMSGSIZE (@length is too small; the message stays);
- * -EPIPE (the other side has closed, and all that it sent was taken);
+ * -EBUSY (ivshmem_channel_read() has begun a message: call it until that message has
+ * ended); -EPIPE (the other side has closed, and all that it sent was taken);
  * -ECONNRESET, -ENOTCONN, -EPROTO, -ECANCELED, -ENODEV, -EINVAL as for
  * ivshmem_channel_send().
  * Since: 0.1
@@ -263,12 +266,14 @@ ssize_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
  * ivshmem_channel_reserve() - Room for a message, to be written in place.
  * @channel: Channel.
  * @buffer: Set to the room, aligned to 8 bytes, in the region itself: the other
- *          side may write there, too. Valid until ivshmem_channel_commit().
+ *          side may write there, too. Valid until ivshmem_channel_commit(),
+ *          ivshmem_channel_unreserve() or ivshmem_channel_reconnect().
  * @length: Bytes, 0 to ivshmem_channel_max_length().
  * @timeout_ms: As for ivshmem_channel_send().
  *
  * Where it has to wait, it passes on the messages that were committed with
- * IVSHMEM_MORE. Reserving again changes the length of what is reserved.
+ * IVSHMEM_MORE. Reserving again changes the length of what is reserved; where that
+ * fails, what was reserved before stays.
  *
  * Return: 0; the errors of ivshmem_channel_send().
  * Since: 0.1
@@ -292,15 +297,35 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length,
 			   unsigned int flags);
 
 /**
+ * ivshmem_channel_unreserve() - Drop the reserved message.
+ * @channel: Channel.
+ *
+ * The other side never sees it. What was committed with IVSHMEM_MORE stays committed.
+ *
+ * Return: 0; -EINVAL (NULL, nothing reserved).
+ * Since: 0.2
+ */
+int ivshmem_channel_unreserve(struct ivshmem_channel *channel);
+
+/**
  * ivshmem_channel_peek() - The next message, to be read in place.
  * @channel: Channel.
  * @buffer: Set to the message, aligned to 8 bytes, in the region itself, unless it is
- *          short: the other side may change it at any time. Valid until
- *          ivshmem_channel_release().
+ *          short: the other side may change it at any time. Never NULL.
  * @timeout_ms: As for ivshmem_channel_recv().
  *
- * Each call gives the message after the one before, so that many can be released
- * together.
+ * Each call gives the message after the one before. The message stays until it is
+ * given to ivshmem_channel_release(): for any time, whatever is received meanwhile,
+ * and as many messages as the ring holds.
+ *
+ * The sender gets room back in the order of the messages: the oldest one that is kept
+ * holds up the room of all that came after it. A program that keeps the whole ring keeps
+ * the sender waiting.
+ *
+ * The end of a session, by an error or by the other side's close, leaves kept messages
+ * in place. ivshmem_channel_reconnect() releases them all, even if it fails;
+ * ivshmem_channel_close() unmaps them. After a new format, or once another program has
+ * taken this end over, their bytes may be overwritten.
  *
  * Return: As for ivshmem_channel_recv(), but for -EMSGSIZE.
  * Since: 0.1
@@ -310,13 +335,30 @@ ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffe
 			     int timeout_ms);
 
 /**
- * ivshmem_channel_release() - Give the room of all peeked messages back.
+ * ivshmem_channel_release() - Give the room of one peeked message back.
+ * @channel: Channel.
+ * @message: The message, as ivshmem_channel_peek() gave it.
+ *
+ * Messages can be released in any order. The receiving thread does it.
+ *
+ * Return: 0; -EINVAL, which changes nothing (NULL, or no message that is kept begins
+ * there: it was released before, or never peeked at, or ivshmem_channel_reconnect() has
+ * released it). As with free(3), a pointer that was released may soon stand for another
+ * message.
+ * Since: 0.2
+ */
+int ivshmem_channel_release(struct ivshmem_channel *channel, const void *message);
+
+/**
+ * ivshmem_channel_release_all() - Give the room of all peeked messages back.
  * @channel: Channel.
  *
+ * A message that ivshmem_channel_read() has begun stays.
+ *
  * Return: 0; -EINVAL (NULL).
- * Since: 0.1
+ * Since: 0.2
  */
-int ivshmem_channel_release(struct ivshmem_channel *channel);
+int ivshmem_channel_release_all(struct ivshmem_channel *channel);
 
 /**
  * ivshmem_channel_write() - Send bytes as a stream, in as many messages as needed.
@@ -343,10 +385,11 @@ ssize_t ivshmem_channel_write(struct ivshmem_channel *channel, const void *buffe
  * @timeout_ms: As for ivshmem_channel_recv().
  *
  * Takes what is there, at most one message's rest; empty messages are skipped.
- * Don't mix it with the other receiving calls.
+ * Until the rest of a message is taken, ivshmem_channel_recv() and
+ * ivshmem_channel_peek() fail with -EBUSY.
  *
  * Return: The number of bytes, at least 1; the errors of ivshmem_channel_recv(),
- * but for -EMSGSIZE; -EPIPE is the end of the stream.
+ * but for -EMSGSIZE and -EBUSY; -EPIPE is the end of the stream.
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -383,7 +426,7 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel);
  */
 const char *ivshmem_channel_fd_wakeup(struct ivshmem_channel *channel);
 
-/** IVSHMEM_CAN_RECV - There is a message, or an error to be told. */
+/** IVSHMEM_CAN_RECV - There is a message, the rest of one, or an error to be told. */
 #define IVSHMEM_CAN_RECV	(1u << 0)
 /** IVSHMEM_CAN_SEND - There is room for a message of @length bytes, or an error. */
 #define IVSHMEM_CAN_SEND	(1u << 1)

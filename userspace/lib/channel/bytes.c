@@ -59,7 +59,7 @@ static ssize_t next_part(struct ivshmem_channel *channel, const void **message, 
 		found = ivshmem_channel_peek(channel, message, left);
 		if (found)
 			break;
-		ivshmem_channel_release(channel);
+		ivshmem_channel_release(channel, *message);
 		left = left_of(timeout_ms, deadline);
 	} while (left || most--);
 	if (found == 0 || found == -EAGAIN)
@@ -75,10 +75,11 @@ ssize_t ivshmem_channel_read(struct ivshmem_channel *channel, void *buffer, size
 
 	if (!channel || !buffer || !length)
 		return -EINVAL;
-	if (!channel->read_left) {
+	if (!channel->reading) {
 		found = next_part(channel, &message, timeout_ms);
 		if (found < 0)
 			return found;
+		channel->reading = message;
 		channel->read_at = message;
 		channel->read_left = (size_t)found;
 	}
@@ -87,7 +88,10 @@ ssize_t ivshmem_channel_read(struct ivshmem_channel *channel, void *buffer, size
 	memcpy(buffer, channel->read_at, length);
 	channel->read_at += length;
 	channel->read_left -= length;
-	if (!channel->read_left)
-		ivshmem_channel_release(channel);
+	if (!channel->read_left) {
+		message = channel->reading;
+		channel->reading = NULL;
+		ivshmem_channel_release(channel, message);
+	}
 	return (ssize_t)length;
 }

@@ -51,6 +51,7 @@ void ivshmem_channel_close(struct ivshmem_channel *channel)
 	ivshmem_loop_close(&channel->loop);
 	ivshmem_cancel_close(&channel->cancel);
 	ivshmem_sender_free(&channel->sender);
+	ivshmem_receiver_free(&channel->receiver);
 	ivshmem_window_unmap(&channel->rings[0]);
 	ivshmem_window_unmap(&channel->rings[1]);
 	ivshmem_window_unmap(&channel->header);

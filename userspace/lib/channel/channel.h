@@ -56,8 +56,9 @@ enum channel_stage {
  * @backoff_us: The longest sleep without wake-up.
  * @max_length: The longest message.
  * @loop: For ivshmem_channel_fd().
- * @read_at: The rest of a message that ivshmem_channel_read() has begun.
- * @read_left: Its length.
+ * @reading: A message that ivshmem_channel_read() has begun, and keeps; NULL if none.
+ * @read_at: Its rest.
+ * @read_left: Its rest's length.
  *
  * The two directions can be in use by a thread each, so they share no cache line.
  */
@@ -94,6 +95,7 @@ struct ivshmem_channel {
 	alignas(128) struct ivshmem_receiver receiver;
 	struct ivshmem_mailbox mailbox;		/* @sent belongs to the sending thread */
 	struct ivshmem_waiter news;
+	const void *reading;
 	const char *read_at;
 	size_t read_left;
 };

@@ -173,8 +173,7 @@ static unsigned int look_at_both(struct ivshmem_channel *channel, unsigned int e
 {
 	unsigned int ready = 0;
 
-	if (events & IVSHMEM_CAN_RECV &&
-	    (channel->news.failed || ivshmem_look(channel, ivshmem_news_is_there, 0)))
+	if (events & IVSHMEM_CAN_RECV && ivshmem_can_receive(channel))
 		ready |= IVSHMEM_CAN_RECV;
 	if (events & IVSHMEM_CAN_SEND &&
 	    (channel->room.failed || ivshmem_look(channel, ivshmem_room_is_there, record)))

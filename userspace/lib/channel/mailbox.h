@@ -12,6 +12,8 @@
  * Their numbers keep them in order.
  *
  * What is looked at in place is copied, so that it may be answered before it is released.
+ * There are two places for that. While both are in use the other end is not told that
+ * the second message is done with, so that it goes on by the ring.
  */
 #ifndef MAILBOX_H
 #define MAILBOX_H
@@ -22,7 +24,8 @@
 
 #include "ring.h"
 
-#define MOST_OPEN	2
+#define PLACES		2
+#define ALL_IN_USE	((1u << PLACES) - 1)
 
 /**
  * struct ivshmem_mailbox - This process's view of the line.
@@ -31,16 +34,17 @@
  * @sent: Messages sent through it.
  * @taken: Messages of the other end that are done with. Written by the thread that
  *         receives, read by the one that sends.
- * @open: How many were looked at, and are not released. The second is not among @taken.
- * @looked_at: Those.
+ * @in_use: A bit for each place that has a message which is not released. While all are
+ *          in use, the last of these messages is not among @taken.
+ * @places: Those messages.
  */
 struct ivshmem_mailbox {
 	struct ivshmem_mail *own;
 	const struct ivshmem_mail *other;
 	uint32_t sent;
 	uint32_t taken;
-	unsigned int open;
-	uint64_t looked_at[MOST_OPEN][2];
+	unsigned int in_use;
+	uint64_t places[PLACES][2];
 };
 
 /* A message of up to 16 bytes as two words, filled with zeroes. */
@@ -118,7 +122,7 @@ static inline void mailbox_tell(struct ivshmem_mailbox *box)
 /* The low half of the next header, but for the length. */
 static inline uint32_t mailbox_next(const struct ivshmem_mailbox *box)
 {
-	return mail_length(box->taken + (box->open == MOST_OPEN) + 1, 0);
+	return mail_length(box->taken + (box->in_use == ALL_IN_USE) + 1, 0);
 }
 
 /*
@@ -136,7 +140,7 @@ static inline int64_t mailbox_check(const struct ivshmem_mailbox *box, uint64_t 
 {
 	uint64_t length = header & ((1u << MAIL_COUNT_SHIFT) - 1);
 
-	if (length > sizeof(box->other->message) || box->open == MOST_OPEN)
+	if (length > sizeof(box->other->message) || box->in_use == ALL_IN_USE)
 		return -EPROTO;
 	return (int64_t)length;
 }
@@ -147,28 +151,42 @@ static inline void mailbox_count(struct ivshmem_mailbox *box)
 	__atomic_store_n(&box->taken, box->taken + 1, __ATOMIC_RELEASE);
 }
 
-static inline const char *mailbox_take(struct ivshmem_mailbox *box)
+/* Into a place that is free: see mailbox_check(). */
+static inline const char *mailbox_keep(struct ivshmem_mailbox *box)
 {
-	uint64_t *copy = box->looked_at[box->open++];
+	unsigned int place = box->in_use & 1;
 
-	memcpy(copy, box->other->message, sizeof(box->other->message));
-	if (box->open < MOST_OPEN)
+	memcpy(box->places[place], box->other->message, sizeof(box->places[place]));
+	box->in_use |= 1u << place;
+	if (box->in_use != ALL_IN_USE)
 		mailbox_count(box);
-	return (const char *)copy;
+	return (const char *)box->places[place];
 }
 
-static inline void mailbox_release(struct ivshmem_mailbox *box)
+/* @places: a bit for each. */
+static inline void mailbox_free(struct ivshmem_mailbox *box, unsigned int places)
 {
-	if (box->open == MOST_OPEN)
+	if (box->in_use == ALL_IN_USE && places)
 		mailbox_count(box);
-	box->open = 0;
+	box->in_use &= ~places;
+}
+
+/* The bit of the place that has this message, or 0. */
+static inline unsigned int mailbox_place(const struct ivshmem_mailbox *box, const void *message)
+{
+	unsigned int place;
+
+	for (place = 0; place < PLACES; place++)
+		if (message == box->places[place])
+			return box->in_use & 1u << place;
+	return 0;
 }
 
 static inline void mailbox_reset(struct ivshmem_mailbox *box)
 {
 	box->sent = 0;
 	box->taken = 0;
-	box->open = 0;
+	box->in_use = 0;
 	__atomic_store_n(&box->own->taken, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&box->own->header, 0, __ATOMIC_RELAXED);
 }

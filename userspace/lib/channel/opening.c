@@ -45,12 +45,11 @@ static int map_rings(struct ivshmem_channel *channel)
 		err = ivshmem_window_map_twice(&channel->rings[side], channel->shm,
 					       ivshmem_ring_offset(superblock, channel->slot, side),
 					       superblock->ring_size);
-	if (err)
-		return err;
-	ivshmem_receiver_init(&channel->receiver, channel->rings[!channel->side].data,
-			      superblock->ring_size);
-	return ivshmem_sender_init(&channel->sender, channel->rings[channel->side].data,
-				   superblock->ring_size);
+	if (!err)
+		err = ivshmem_receiver_init(&channel->receiver, channel->rings[!channel->side].data,
+					    superblock->ring_size);
+	return err ?: ivshmem_sender_init(&channel->sender, channel->rings[channel->side].data,
+					  superblock->ring_size);
 }
 
 /* The slot's index; -EAGAIN: the other side has not created the channel yet. */

@@ -37,18 +37,21 @@ int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 	return look_for_message(channel).header != 0;
 }
 
-static void tell(struct ivshmem_channel *channel)
+/* Would a receiving call return at once? */
+bool ivshmem_can_receive(struct ivshmem_channel *channel)
 {
-	if (!ivshmem_session_has_end(channel))
-		return;
-	receiver_tell(&channel->receiver, &channel->own->consumed);
-	ivshmem_wake_other(&channel->link, &channel->news);
+	return channel->reading || channel->news.failed ||
+	       ivshmem_look(channel, ivshmem_news_is_there, 0);
 }
 
 void ivshmem_tell_released(struct ivshmem_channel *channel)
 {
-	if (channel->receiver.told != channel->receiver.released)
-		tell(channel);
+	struct ivshmem_receiver *receiver = &channel->receiver;
+
+	if (receiver->told == receiver->released || !ivshmem_session_has_end(channel))
+		return;
+	receiver_tell(receiver, &channel->own->consumed);
+	ivshmem_wake_other(&channel->link, &channel->news);
 }
 
 /*
@@ -56,16 +59,14 @@ void ivshmem_tell_released(struct ivshmem_channel *channel)
  * for each message, but once this end has nothing left to do, and at once where the
  * sender waits for it.
  */
-static inline void release(struct ivshmem_channel *channel)
+static inline void tell_if_due(struct ivshmem_channel *channel)
 {
 	struct ivshmem_receiver *receiver = &channel->receiver;
 
-	mailbox_release(&channel->mailbox);
-	receiver->released = receiver->position;
 	if (unlikely(receiver->released - receiver->told >= receiver->size / 8 ||
 		     __atomic_load_n(&channel->other->sender, __ATOMIC_RELAXED) % 4 !=
 		     WAITING_AWAKE))
-		tell(channel);
+		ivshmem_tell_released(channel);
 }
 
 /* Who does not want to wait looks once. */
@@ -114,34 +115,40 @@ static inline int64_t find_next(struct ivshmem_channel *channel, struct found *f
 	return length;
 }
 
-static inline const char *take(struct ivshmem_channel *channel, struct found found,
-			       uint64_t length)
+static inline void take_mail(struct ivshmem_channel *channel, void *buffer, uint64_t length)
 {
-	if (!found.mailed)
-		return receiver_take(&channel->receiver, length);
+	copy_short(buffer, (const char *)channel->mailbox.other->message, length);
+	mailbox_count(&channel->mailbox);
 	channel->receiver.count++;
-	return mailbox_take(&channel->mailbox);
 }
 
 static noinline ssize_t recv_next(struct ivshmem_channel *channel, void *buffer, size_t size,
 				  unsigned int looks, int timeout_ms)
 {
+	const char *message;
 	struct found found;
-	int64_t length = find_next(channel, &found, looks, timeout_ms);
+	int64_t length;
 
+	length = find_next(channel, &found, looks, timeout_ms);
 	if (unlikely(length < 0))
 		return (ssize_t)length;
 	if (unlikely((uint64_t)length > size))
 		return -EMSGSIZE;
-	copy_message(buffer, take(channel, found, (uint64_t)length), (size_t)length);
-	release(channel);
+	if (unlikely(found.mailed)) {
+		take_mail(channel, buffer, (uint64_t)length);
+	} else {
+		message = receiver_take(&channel->receiver, (uint64_t)length);
+		copy_message(buffer, message, (size_t)length);
+		receiver_done(&channel->receiver);
+	}
+	tell_if_due(channel);
 	return (ssize_t)length;
 }
 
-/* Nothing is to be told of, or wrong. */
+/* Nothing is to be told of, kept, or wrong. */
 static inline bool is_settled(const struct ivshmem_channel *channel)
 {
-	return channel->receiver.told == channel->receiver.position && !channel->mailbox.open &&
+	return channel->receiver.told == channel->receiver.position && !channel->mailbox.in_use &&
 	       !channel->news.failed;
 }
 
@@ -163,9 +170,7 @@ static inline ssize_t recv_answer(struct ivshmem_channel *channel, void *buffer,
 		if (length <= most) {
 			if (unlikely(!ivshmem_session_has_end(channel)))
 				break;
-			copy_short(buffer, (const char *)mail->message, length);
-			mailbox_count(&channel->mailbox);
-			channel->receiver.count++;
+			take_mail(channel, buffer, length);
 			return (ssize_t)length;
 		}
 	} while (!record_is_next(__atomic_load_n(record, __ATOMIC_ACQUIRE), next) && --looks);
@@ -185,6 +190,8 @@ ssize_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer, size
 		if (length >= 0)
 			return length;
 		looks = 0;
+	} else if (unlikely(channel->reading)) {
+		return -EBUSY;
 	}
 	return recv_next(channel, buffer, size, looks, timeout_ms);
 }
@@ -192,22 +199,60 @@ ssize_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer, size
 ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffer,
 			     int timeout_ms)
 {
+	const char *message;
 	struct found found;
 	int64_t length;
 
 	if (unlikely(!channel || !buffer))
 		return -EINVAL;
+	if (unlikely(channel->reading))
+		return -EBUSY;
 	length = find_next(channel, &found, quick_looks(timeout_ms), timeout_ms);
 	if (unlikely(length < 0))
 		return (ssize_t)length;
-	*buffer = take(channel, found, (uint64_t)length);
+	if (found.mailed) {
+		message = mailbox_keep(&channel->mailbox);
+		channel->receiver.count++;
+	} else {
+		message = receiver_take(&channel->receiver, (uint64_t)length);
+		receiver_keep(&channel->receiver, message);
+	}
+	*buffer = message;
 	return (ssize_t)length;
 }
 
-int ivshmem_channel_release(struct ivshmem_channel *channel)
+int ivshmem_channel_release(struct ivshmem_channel *channel, const void *message)
+{
+	unsigned int place;
+
+	if (unlikely(!channel || message == channel->reading))
+		return -EINVAL;
+	if (receiver_release(&channel->receiver, message)) {
+		tell_if_due(channel);
+		return 0;
+	}
+	place = mailbox_place(&channel->mailbox, message);
+	mailbox_free(&channel->mailbox, place);
+	return place ? 0 : -EINVAL;
+}
+
+static void release_all(struct ivshmem_channel *channel, const void *but)
+{
+	mailbox_free(&channel->mailbox, ALL_IN_USE & ~mailbox_place(&channel->mailbox, but));
+	ivshmem_receiver_release_all(&channel->receiver, but);
+}
+
+int ivshmem_channel_release_all(struct ivshmem_channel *channel)
 {
 	if (unlikely(!channel))
 		return -EINVAL;
-	release(channel);
+	release_all(channel, channel->reading);
+	tell_if_due(channel);
 	return 0;
+}
+
+void ivshmem_forget_messages(struct ivshmem_channel *channel)
+{
+	channel->reading = NULL;
+	release_all(channel, NULL);
 }

@@ -4,14 +4,15 @@
 
 #include "ring.h"
 
-static size_t stale_words(uint64_t size)
+/* A bit for each line of a ring: see stale and keeps. */
+static size_t words_of(uint64_t size)
 {
 	return (size_t)((size / RECORD_ALIGN + 63) / 64);
 }
 
 int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size)
 {
-	uint64_t *stale = malloc(stale_words(size) * sizeof(*stale));
+	uint64_t *stale = malloc(words_of(size) * sizeof(*stale));
 
 	if (!stale)
 		return -ENOMEM;
@@ -24,7 +25,7 @@ void ivshmem_sender_reset(struct ivshmem_sender *sender)
 {
 	uint64_t *stale = sender->stale;
 
-	memset(stale, 0xff, stale_words(sender->size) * sizeof(*stale));
+	memset(stale, 0xff, words_of(sender->size) * sizeof(*stale));
 	*sender = (struct ivshmem_sender) {
 		.data = sender->data, .size = sender->size, .stale = stale,
 	};
@@ -63,7 +64,86 @@ void ivshmem_sender_spoil(struct ivshmem_sender *sender, uint64_t record)
 	}
 }
 
-void ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size)
+/* --- the reading end --- */
+
+int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size)
 {
-	*receiver = (struct ivshmem_receiver) { .data = data, .size = size };
+	uint64_t *keeps = calloc(words_of(size), sizeof(*keeps));
+
+	if (!keeps)
+		return -ENOMEM;
+	*receiver = (struct ivshmem_receiver) { .data = data, .size = size, .keeps = keeps };
+	return 0;
+}
+
+void ivshmem_receiver_reset(struct ivshmem_receiver *receiver)
+{
+	ivshmem_receiver_release_all(receiver, NULL);
+	*receiver = (struct ivshmem_receiver) {
+		.data = receiver->data, .size = receiver->size, .keeps = receiver->keeps,
+	};
+}
+
+void ivshmem_receiver_free(struct ivshmem_receiver *receiver)
+{
+	free(receiver->keeps);
+	receiver->keeps = NULL;
+}
+
+/* The position of a record that was taken and is in the ring still, by its place there. */
+static uint64_t position_of(const struct ivshmem_receiver *receiver, uint64_t place)
+{
+	bool this_lap = place < receiver->position - receiver->lap;
+
+	return receiver->lap + place - (this_lap ? 0 : receiver->size);
+}
+
+/* The place of the next record that is kept; there is one. */
+static uint64_t next_kept(const struct ivshmem_receiver *receiver, uint64_t place)
+{
+	uint64_t line = place / RECORD_ALIGN, i = line / 64;
+	uint64_t word = receiver->keeps[i] & ~0ull << (line % 64);
+
+	while (!word) {
+		i = (i + 1) % words_of(receiver->size);
+		word = receiver->keeps[i];
+	}
+	return (i * 64 + (uint64_t)__builtin_ctzll(word)) * RECORD_ALIGN;
+}
+
+/* No bit is set but between what is released and what was taken. */
+static void forget_kept(struct ivshmem_receiver *receiver)
+{
+	uint64_t taken = receiver->position - receiver->released;
+	uint64_t left = taken / RECORD_ALIGN / 64 + 2, words = words_of(receiver->size);
+	uint64_t i = receiver->released % receiver->size / RECORD_ALIGN / 64;
+
+	for (left = left < words ? left : words; left; left--) {
+		receiver->keeps[i] = 0;
+		i = (i + 1) % words;
+	}
+}
+
+/* Others are kept: what is released changes only if this was the oldest. */
+void ivshmem_receiver_release_among(struct ivshmem_receiver *receiver, uint64_t place)
+{
+	if (position_of(receiver, place) == receiver->released)
+		receiver->released = position_of(receiver, next_kept(receiver, place));
+}
+
+/* @but: stays if it is kept. */
+void ivshmem_receiver_release_all(struct ivshmem_receiver *receiver, const void *but)
+{
+	uint64_t place = receiver_place(receiver, but);
+	bool stays = receiver_keeps(receiver, place);
+
+	if (!receiver->kept)
+		return;
+	forget_kept(receiver);
+	receiver->kept = 0;
+	receiver->released = receiver->position;
+	if (stays) {
+		receiver_keep(receiver, but);
+		receiver->released = position_of(receiver, place);
+	}
 }

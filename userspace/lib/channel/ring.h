@@ -55,9 +55,11 @@ struct ivshmem_sender {
  * @size: Its size in bytes.
  * @position: Bytes looked at since the session began.
  * @lap: The position at which the ring's first byte lay last.
- * @released: Of @position, what is done with.
+ * @released: Of @position, what is done with: all before the oldest record that is kept.
  * @told: Of @released, what the other end was told.
  * @count: Records looked at.
+ * @kept: How many records were looked at in place, and are still in use.
+ * @keeps: A bit for each 64 bytes of the ring: a record that is kept begins there.
  */
 struct ivshmem_receiver {
 	const char *data;
@@ -67,6 +69,8 @@ struct ivshmem_receiver {
 	uint64_t lap;
 	uint64_t released;
 	uint64_t told;
+	uint64_t kept;
+	uint64_t *keeps;
 };
 
 static inline uint64_t ivshmem_record_size(uint64_t length)
@@ -215,6 +219,55 @@ static inline const char *receiver_take(struct ivshmem_receiver *receiver, uint6
 	return message;
 }
 
+/* What was taken is done with, unless an older record is kept. */
+static inline void receiver_done(struct ivshmem_receiver *receiver)
+{
+	if (__builtin_expect(!receiver->kept, 1))
+		receiver->released = receiver->position;
+}
+
+/* The message that was taken last stays in use. */
+static inline void receiver_keep(struct ivshmem_receiver *receiver, const char *message)
+{
+	uint64_t line = (uint64_t)(message - receiver->data) / RECORD_ALIGN;
+
+	receiver->keeps[line / 64] |= 1ull << (line % 64);
+	receiver->kept++;
+}
+
+/* Of its record; beyond the ring for what lies elsewhere. */
+static inline uint64_t receiver_place(const struct ivshmem_receiver *receiver, const void *message)
+{
+	return (uintptr_t)message - (uintptr_t)receiver->data - RECORD_HEADER;
+}
+
+static inline bool receiver_keeps(const struct ivshmem_receiver *receiver, uint64_t place)
+{
+	uint64_t line = place / RECORD_ALIGN;
+
+	return place < receiver->size && place % RECORD_ALIGN == 0 &&
+	       receiver->keeps[line / 64] >> (line % 64) & 1;
+}
+
+/* While others are kept. */
+void ivshmem_receiver_release_among(struct ivshmem_receiver *receiver, uint64_t place);
+
+/* The record that begins there; false if none is kept there. */
+static inline bool receiver_release(struct ivshmem_receiver *receiver, const void *message)
+{
+	uint64_t place = receiver_place(receiver, message);
+	uint64_t line = place / RECORD_ALIGN;
+
+	if (!receiver_keeps(receiver, place))
+		return false;
+	receiver->keeps[line / 64] &= ~(1ull << (line % 64));
+	if (__builtin_expect(!--receiver->kept, 1))
+		receiver->released = receiver->position;
+	else
+		ivshmem_receiver_release_among(receiver, place);
+	return true;
+}
+
 static inline void receiver_tell(struct ivshmem_receiver *receiver, uint64_t *consumed)
 {
 	__atomic_store_n(consumed, receiver->released, __ATOMIC_RELEASE);
@@ -260,6 +313,10 @@ static inline void copy_message(void *message, const void *source, size_t length
 int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size);
 void ivshmem_sender_reset(struct ivshmem_sender *sender);
 void ivshmem_sender_free(struct ivshmem_sender *sender);
-void ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size);
+
+int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size);
+void ivshmem_receiver_reset(struct ivshmem_receiver *receiver);
+void ivshmem_receiver_free(struct ivshmem_receiver *receiver);
+void ivshmem_receiver_release_all(struct ivshmem_receiver *receiver, const void *but);
 
 #endif /* RING_H */

@@ -123,6 +123,14 @@ int ivshmem_channel_reserve(struct ivshmem_channel *channel, void **buffer, size
 	return 0;
 }
 
+int ivshmem_channel_unreserve(struct ivshmem_channel *channel)
+{
+	if (unlikely(!channel || !channel->reserved))
+		return -EINVAL;
+	channel->reserved = false;
+	return 0;
+}
+
 int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length, unsigned int flags)
 {
 	if (unlikely(!channel || !channel->reserved || length > channel->reserved_length ||

@@ -15,6 +15,7 @@
 
 #include "system/system.h"
 #include "session.h"
+#include "transfer.h"
 
 /*
  * After a new format the epochs must not be those of before: a program that has not
@@ -35,7 +36,7 @@ void ivshmem_session_leave(struct ivshmem_channel *channel)
 	channel->room.failed = -ENOTCONN;
 	channel->news.failed = -ENOTCONN;
 	channel->reserved = false;
-	channel->read_left = 0;
+	ivshmem_forget_messages(channel);
 }
 
 /*
@@ -67,11 +68,9 @@ int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool 
 
 static void reset_own(struct ivshmem_channel *channel)
 {
-	const struct ivshmem_receiver *receiver = &channel->receiver;
-
 	ivshmem_sender_reset(&channel->sender);
 	mailbox_reset(&channel->mailbox);
-	ivshmem_receiver_init(&channel->receiver, receiver->data, receiver->size);
+	ivshmem_receiver_reset(&channel->receiver);
 	__atomic_store_n(&channel->own->consumed, 0, __ATOMIC_RELAXED);
 }
 

@@ -234,7 +234,8 @@ static const char *explain_send(int error)
 		return "the message is too long: at most half a ring less 8 bytes; format the "
 		       "region with fewer channels for longer ones";
 	case -EBUSY:
-		return "a reserved message is open: commit it first, or cancel it";
+		return "a reserved message is open: commit it first, or drop it "
+		       "(ivshmem_channel_unreserve())";
 	default:
 		return explain_transfer(error);
 	}
@@ -249,6 +250,9 @@ static const char *explain_receive(int error)
 	case -EMSGSIZE:
 		return "the message is longer than the buffer: it stays until it is taken by a "
 		       "larger one, or in place";
+	case -EBUSY:
+		return "ivshmem_channel_read() has begun a message: call it until that message "
+		       "has ended";
 	default:
 		return explain_transfer(error);
 	}

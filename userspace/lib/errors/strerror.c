@@ -63,7 +63,8 @@ static const char *own_text(int error)
 	case -EBUSY:
 		return "mapped already, or in use by a driver: open the driver's /dev/ivshmemN "
 		       "in place of resource2; or another program has this end of the channel, "
-		       "or a reserved message is open";
+		       "or a reserved message is open: commit or unreserve it; "
+		       "or ivshmem_channel_read() has begun a message: read its rest";
 	case -ESTALE:
 		return "the file was truncated while in use: close the region, "
 		       "stop its users and create it anew";
