@@ -585,8 +585,7 @@ static void check_untouched(const struct ivshmem_superblock *superblock)
 
 	for (i = 0; i < CHANNELS; i++) {
 		slot = ivshmem_slot_offset(i);
-		if (!run.side)
-			ignore(slot, offsetof(struct ivshmem_slot, reserved_64));
+		ignore(slot, offsetof(struct ivshmem_slot, reserved_120));
 		ignore(slot + offsetof(struct ivshmem_slot, ends[run.side]),
 		       sizeof(struct ivshmem_slot_end));
 		ignore(slot + offsetof(struct ivshmem_slot, mail[run.side]),
@@ -612,13 +611,17 @@ static int open_channel(struct ivshmem *shm)
 }
 
 /* The slot that the other side, and nobody else, has used before. */
-static void prepare_slot(void)
+static void prepare_slot(struct ivshmem *shm)
 {
-	uint64_t key = ivshmem_slot_key("a");
+	struct ivshmem_slot *slots = (struct ivshmem_slot *)(run.region + SLOTS_OFFSET);
+	uint64_t purpose = 4ull << 32 | ivshmem_name_hash("a");
 
-	memcpy(run.region + SLOTS_OFFSET, &key, sizeof(key));
-	run.region[SLOTS_OFFSET + sizeof(key)] = 'a';
+	run.in_strike = true;
+	check(!ivshmem_slot_claim(slots, CHANNELS, "a", shm));
+	run.in_strike = false;
 	memcpy(run.shadow, run.region, REGION_SIZE);
+	other_writes(end_offset(!run.side) + offsetof(struct ivshmem_slot_end, purpose),
+		     &purpose, sizeof(purpose));
 	other_writes_word(end_offset(!run.side), 4 + END_ATTACHED);
 }
 
@@ -668,7 +671,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run.data = data;
 	run.size = size;
 	run.side = next_byte() & 1;
-	prepare_slot();
+	prepare_slot(shm);
 	if (!open_channel(shm)) {
 		while (run.size && arena_used < ARENA_SIZE / 2)
 			turn(shm);

@@ -602,6 +602,77 @@ static void all_slots_in_use_fails_enospc(void **state)
 	ivshmem_channel_close(e);
 }
 
+static void wait_for_state(unsigned int slot, enum ivshmem_end end, enum ivshmem_end_state wanted)
+{
+	struct ivshmem_layout *layout;
+	enum ivshmem_end_state is;
+
+	do {
+		sched_yield();
+		assert_int_equal(ivshmem_layout_read(&layout, pair.left), 0);
+		is = ivshmem_layout_state(layout, slot, end);
+		ivshmem_layout_free(layout);
+	} while (is != wanted);
+}
+
+static void name_that_a_dead_claimer_has_taken_away_is_put_back(void **state)
+{
+	struct opening opening = { ivshmem_channel_connect, NULL, NULL, "a", 0, 0 };
+	struct ivshmem_slot *slot;
+	pthread_t thread;
+	char *raw;
+
+	open_pair();
+	close_end(&pair.a);
+	close_end(&pair.b);
+	raw = map_raw(pair.left);
+	slot = slot_of(raw, 0);
+	opening.shm = pair.right;
+	assert_int_equal(pthread_create(&thread, NULL, open_in_thread, &opening), 0);
+	wait_for_state(0, IVSHMEM_END_CONNECTOR, IVSHMEM_END_ATTACHED);
+	__atomic_store_n(&slot->key, ((slot->key >> 32) + 1) << 32 | 0x1234560 | SLOT_CLAIMED,
+			 __ATOMIC_SEQ_CST);
+	assert_int_equal(ivshmem_channel_create(&pair.a, pair.left, "a", 0, PATIENCE_MS), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(opening.err, 0);
+	pair.b = opening.channel;
+	talk(pair.a, pair.b);
+	munmap(raw, REGION_SIZE);
+}
+
+static void end_of_who_died_before_it_saw_that_the_slot_is_anothers_is_free(void **state)
+{
+	struct ivshmem_slot_end *end;
+	char *raw;
+
+	open_pair();
+	close_end(&pair.a);
+	close_end(&pair.b);
+	raw = map_raw(pair.left);
+	end = &slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR];
+	end->wake = 0;
+	end->epoch += 4 + END_ATTACHED - END_CLOSED;
+	end->purpose = (uint64_t)(end->epoch & ~3u) << 32 | ivshmem_name_hash("b");
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
+	talk(pair.a, pair.b);
+	munmap(raw, REGION_SIZE);
+}
+
+static void slot_with_junk_is_claimed_like_one_that_was_left(void **state)
+{
+	struct ivshmem_slot *slot;
+	char *raw;
+
+	open_handles(REGION_SIZE, 1);
+	raw = map_raw(pair.left);
+	slot = slot_of(raw, 0);
+	memset(&slot->key, 0xfb, offsetof(struct ivshmem_slot, ends));
+	slot->name[3] ^= 1ull << 63;	/* a generation far ahead, and one far behind */
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
+	talk(pair.a, pair.b);
+	munmap(raw, REGION_SIZE);
+}
+
 static void slot_whose_other_end_is_closed_stays_with_its_owner(void **state)
 {
 	struct ivshmem_channel *c = POISON;
@@ -1564,6 +1635,9 @@ int main(void)
 		PAIR_TEST(who_lost_its_end_takes_no_part_in_the_next_session),
 		PAIR_TEST(end_under_another_kernel_needs_take_over),
 		PAIR_TEST(all_slots_in_use_fails_enospc),
+		PAIR_TEST(name_that_a_dead_claimer_has_taken_away_is_put_back),
+		PAIR_TEST(end_of_who_died_before_it_saw_that_the_slot_is_anothers_is_free),
+		PAIR_TEST(slot_with_junk_is_claimed_like_one_that_was_left),
 		PAIR_TEST(slot_whose_other_end_is_closed_stays_with_its_owner),
 		PAIR_TEST(slots_of_closed_channels_are_used_again),
 		PAIR_TEST(slots_of_killed_programs_are_used_again),

@@ -25,6 +25,7 @@ struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_en
 	channel->side = side;
 	channel->flags = flags;
 	strcpy(channel->name, name);
+	channel->name_hash = ivshmem_name_hash(name);
 	channel->superblock = *superblock;
 	channel->cancel = IVSHMEM_CANCEL_INIT;
 	channel->link.shm = shm;
@@ -40,6 +41,14 @@ struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_en
 	return channel;
 }
 
+void ivshmem_channel_unmap_rings(struct ivshmem_channel *channel)
+{
+	ivshmem_sender_free(&channel->sender);
+	ivshmem_receiver_free(&channel->receiver);
+	ivshmem_window_unmap(&channel->rings[0]);
+	ivshmem_window_unmap(&channel->rings[1]);
+}
+
 void ivshmem_channel_close(struct ivshmem_channel *channel)
 {
 	if (!channel)
@@ -50,10 +59,7 @@ void ivshmem_channel_close(struct ivshmem_channel *channel)
 	ivshmem_waiter_close(&channel->news);
 	ivshmem_loop_close(&channel->loop);
 	ivshmem_cancel_close(&channel->cancel);
-	ivshmem_sender_free(&channel->sender);
-	ivshmem_receiver_free(&channel->receiver);
-	ivshmem_window_unmap(&channel->rings[0]);
-	ivshmem_window_unmap(&channel->rings[1]);
+	ivshmem_channel_unmap_rings(channel);
 	ivshmem_window_unmap(&channel->header);
 	free(channel);
 }

@@ -38,7 +38,9 @@ enum channel_stage {
  * @slot: Which slot.
  * @side: Which end of it, an enum ivshmem_end.
  * @stage: How far the opening has come.
+ * @was_open: It has got there before.
  * @name: Of the channel.
+ * @name_hash: The same, hashed.
  * @flags: It was opened with.
  * @superblock: The region's, as it was when the channel was opened.
  * @lock_deadline: Until when whoever has this end's lock may be about to close it.
@@ -68,7 +70,9 @@ struct ivshmem_channel {
 	unsigned int slot;
 	unsigned int side;
 	enum channel_stage stage;
+	bool was_open;
 	char name[IVSHMEM_CHANNEL_NAME_SIZE];
+	uint32_t name_hash;
 	unsigned int flags;
 	struct ivshmem_superblock superblock;
 	int64_t lock_deadline;

@@ -19,10 +19,10 @@ static bool is_open_here(const struct ivshmem *shm, unsigned int slot, unsigned 
 	return false;
 }
 
-static bool is_attached(const struct ivshmem_channel *channel)
+static int check_end(const struct ivshmem_channel *channel, uint32_t epoch)
 {
-	return ivshmem_end_state_of(slots_of(channel), channel->slot, channel->side,
-				  channel->shm->look_fd) == IVSHMEM_END_ATTACHED;
+	return ivshmem_end_check(slots_of(channel), channel->slot, channel->side, epoch,
+				 channel->name, channel->shm->look_fd);
 }
 
 /*
@@ -70,21 +70,28 @@ static int take(struct ivshmem_channel *channel, unsigned int slot, bool take_ov
 		return -EBUSY;
 	use_slot(channel, slot);
 	epoch = __atomic_load_n(&channel->own->epoch, __ATOMIC_ACQUIRE);
-	if (!take_over && is_attached(channel))
-		return -EBUSY;
+	err = take_over ? 0 : check_end(channel, epoch);
+	if (err)
+		return err;
 	err = take_lock(channel, take_over);
 	if (err == -EAGAIN)
 		return err;
-	/* Whoever has the lock of an end that is free had it before a new format. */
-	if (err == -EBUSY && !take_over && is_attached(channel))
-		return err;
 	locked = !err;
+	/* Whoever has the lock of an end that is free had it before a new format. */
+	if (err == -EBUSY && !take_over) {
+		epoch = __atomic_load_n(&channel->own->epoch, __ATOMIC_ACQUIRE);
+		err = check_end(channel, epoch);
+		if (err)
+			return err;
+	}
 	err = ivshmem_session_attach(channel, epoch, locked);
 	if (err) {
 		if (locked)
 			ivshmem_end_unlock(shm->lock_fd, slot, channel->side);
-		return err;
+		/* Whoever was faster may have come for another channel, and leave. */
+		return err == -EBUSY ? -EAGAIN : err;
 	}
+	channel->lock_deadline = 0;
 	channel->next = shm->channels;
 	shm->channels = channel;
 	return 0;

@@ -7,5 +7,6 @@
 struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_end side,
 					    const char *name, unsigned int flags,
 					    const struct ivshmem_superblock *superblock);
+void ivshmem_channel_unmap_rings(struct ivshmem_channel *channel);
 
 #endif /* OBJECT_H */

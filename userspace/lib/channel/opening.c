@@ -77,14 +77,42 @@ static int find_end(struct ivshmem_channel *channel)
 	if (err)
 		return err;
 	/* Was the slot given to another channel meanwhile? */
-	if (__atomic_load_n(&slots_of(channel)[slot].key, __ATOMIC_ACQUIRE) ==
-	    ivshmem_slot_key(channel->name))
-		err = map_rings(channel);
-	else
-		err = -EAGAIN;
-	if (err)
+	err = ivshmem_slot_is_named(&slots_of(channel)[slot], channel->name) ? map_rings(channel)
+									     : -EAGAIN;
+	if (err) {
 		ivshmem_end_give_back(channel);
+		ivshmem_channel_unmap_rings(channel);
+	}
 	return err;
+}
+
+/* The layout may have been replaced under a channel: then its rings no longer belong to it. */
+static int check_layout(struct ivshmem_channel *channel)
+{
+	struct ivshmem_superblock superblock;
+	int err;
+
+	err = ivshmem_superblock_read(channel->shm, &superblock);
+	if (err)
+		return err;
+	return memcmp(superblock.uuid, channel->superblock.uuid,
+		      sizeof(superblock.uuid)) ? -ESTALE : 0;
+}
+
+/* The slot, or the end of it, is another's by now. -EAGAIN: look for the channel again. */
+static int leave_slot(struct ivshmem_channel *channel)
+{
+	int err;
+
+	if (channel->was_open)
+		return -EBUSY;
+	err = check_layout(channel);
+	if (err)
+		return err;
+	ivshmem_end_give_back(channel);
+	ivshmem_channel_unmap_rings(channel);
+	channel->stage = CHANNEL_SEARCHES;
+	return -EAGAIN;
 }
 
 /* 0 once the channel is open; -EAGAIN as long as it depends on the other side. */
@@ -100,9 +128,12 @@ static int step(struct ivshmem_channel *channel)
 		channel->stage = CHANNEL_AGREES;
 	if (channel->stage == CHANNEL_AGREES) {
 		err = ivshmem_session_advance(channel);
+		if (err == -EREMCHG)
+			return leave_slot(channel);
 		if (err <= 0)
 			return err ? err : -EAGAIN;
 		channel->stage = CHANNEL_IS_OPEN;
+		channel->was_open = true;
 	}
 	return 0;
 }
@@ -180,19 +211,6 @@ int ivshmem_channel_connect(struct ivshmem_channel **channel, struct ivshmem *sh
 			    const char *name, unsigned int flags, int timeout_ms)
 {
 	return open_end(channel, shm, IVSHMEM_END_CONNECTOR, name, flags, timeout_ms);
-}
-
-/* The layout may have been replaced under a channel: then its rings no longer belong to it. */
-static int check_layout(struct ivshmem_channel *channel)
-{
-	struct ivshmem_superblock superblock;
-	int err;
-
-	err = ivshmem_superblock_read(channel->shm, &superblock);
-	if (err)
-		return err;
-	return memcmp(superblock.uuid, channel->superblock.uuid,
-		      sizeof(superblock.uuid)) ? -ESTALE : 0;
 }
 
 /* An attempt that is under way goes on; else a new one begins. */

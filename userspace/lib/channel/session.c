@@ -56,6 +56,8 @@ int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool 
 	__atomic_store_n(&own->receiver, WAITING_AWAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->sender, WAITING_AWAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->messages, 0, __ATOMIC_RELAXED);
+	if (!ivshmem_end_tell_purpose(own, attaching, channel->name_hash))
+		return -EBUSY;
 	ivshmem_link_tell(&channel->link, own, channel->slot, locked);
 	channel->other_epoch = 0;
 	channel->reset_for = 0;
@@ -88,22 +90,37 @@ static void begin(struct ivshmem_channel *channel, uint32_t epoch)
 			    &own->sender_bell, &other->receiver_bell);
 }
 
-/* One look at the other end: 1 once both are ready; 0; -EBUSY (this end was lost). */
+/* Is it there for this channel? Or for another one, which had the slot before or wants it. */
+static bool is_partner(const struct ivshmem_channel *channel, uint32_t epoch)
+{
+	return epoch % 4 == END_ATTACHED &&
+	       ivshmem_end_is_for(channel->other, epoch, channel->name_hash);
+}
+
+/*
+ * One look at the other end: 1 once both are ready; 0; -EREMCHG: the end is another
+ * program's by now, or the slot another channel's.
+ */
 int ivshmem_session_advance(struct ivshmem_channel *channel)
 {
 	const struct ivshmem_slot_end *other = channel->other;
 	struct ivshmem_slot_end *own = channel->own;
 	uint32_t epoch = __atomic_load_n(&other->epoch, __ATOMIC_ACQUIRE);
+	int err;
 
 	if (!ivshmem_session_has_end(channel))
-		return -EBUSY;
+		return -EREMCHG;
+	err = ivshmem_slot_keep(channel->header.data, channel->superblock.channels, channel->slot,
+				channel->name);
+	if (err)
+		return err == -EAGAIN ? 0 : err;
 	/* It began, and was closed before this end looked again: what it sent is there. */
 	if (channel->reset_for && epoch != channel->reset_for &&
 	    __atomic_load_n(&other->closed, __ATOMIC_RELAXED) == channel->reset_for) {
 		begin(channel, channel->reset_for);
 		return 1;
 	}
-	if (epoch % 4 != END_ATTACHED)
+	if (!is_partner(channel, epoch))
 		return 0;
 	if (__atomic_load_n(&own->seen, __ATOMIC_RELAXED) != epoch)
 		__atomic_store_n(&own->seen, epoch, __ATOMIC_RELEASE);
@@ -114,6 +131,9 @@ int ivshmem_session_advance(struct ivshmem_channel *channel)
 		__atomic_store_n(&own->ready, epoch, __ATOMIC_RELEASE);
 		channel->reset_for = epoch;
 	}
+	/* One that was too slow to attach here may still have written. */
+	if (__atomic_load_n(&own->ready, __ATOMIC_RELAXED) != epoch)
+		__atomic_store_n(&own->ready, epoch, __ATOMIC_RELEASE);
 	if (__atomic_load_n(&other->ready, __ATOMIC_ACQUIRE) != channel->epoch)
 		return 0;
 	/* Only now is what this epoch has said known to be of this epoch. */

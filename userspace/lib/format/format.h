@@ -26,6 +26,7 @@
 #define SLOTS_OFFSET		SUPERBLOCK_SIZE
 #define RING_UNIT		4096			/* rings are multiples of it */
 #define MAX_RING_SIZE		(4ull << 30)
+#define NAME_WORDS		14
 
 /**
  * struct ivshmem_superblock - Written by ivshmem_format(), and never changed.
@@ -59,6 +60,13 @@ enum end_state {
 	END_CLOSED,
 };
 
+/* The low two bits of a slot's key. */
+enum slot_state {
+	SLOT_FREE,
+	SLOT_CLAIMED,
+	SLOT_NAMED,
+};
+
 /* The low two bits of a waiting word; the rest counts the waits. */
 enum waiting_state {
 	WAITING_AWAKE,
@@ -86,6 +94,8 @@ enum waiting_state {
  * @receiver_bell: Counts how often it has rung the other's receiver by futex, which
  *                 sleeps on this word.
  * @sender_bell: The same for the other's sender.
+ * @purpose: Which channel it is there for: in the low half a hash of the name, in the
+ *           high half the epoch that said so, with a state of 0.
  * @pid: Its process, for display.
  * @wake: Of the WAKE_ flags.
  * @peer_id: See WAKE_RINGABLE.
@@ -111,7 +121,8 @@ struct ivshmem_slot_end {
 	uint32_t closed;
 	uint32_t receiver_bell;
 	uint32_t sender_bell;
-	uint8_t reserved_32[32];
+	uint64_t purpose;
+	uint8_t reserved_40[24];
 	uint32_t pid;
 	uint32_t wake;
 	uint32_t peer_id;
@@ -146,15 +157,18 @@ struct ivshmem_mail {
 
 /**
  * struct ivshmem_slot - A channel.
- * @key: FNV-1a (64 bits) of its name; 0 where nobody has taken the slot.
- * @name: Padded with zeroes.
+ * @key: Its state in the low two bits, then 30 bits of the hash of its name, then 32
+ *       bits of a generation, which each change makes another one; but that a named
+ *       slot keeps the generation of its claim.
+ * @name: Four bytes in the low half of each word, padded with zeroes; in the high
+ *        half the generation of the key that they belong to.
  * @ends: The creator's, then the connector's.
  * @mail: The creator's, then the connector's.
  */
 struct ivshmem_slot {
 	uint64_t key;
-	char name[IVSHMEM_CHANNEL_NAME_SIZE];
-	uint8_t reserved_64[64];
+	uint64_t name[NAME_WORDS];
+	uint8_t reserved_120[8];
 	struct ivshmem_slot_end ends[2];
 	struct ivshmem_mail mail[2];
 	uint8_t reserved_960[64];
@@ -183,6 +197,7 @@ static_assert(offsetof(struct ivshmem_slot_end, ready) == 16, "format");
 static_assert(offsetof(struct ivshmem_slot_end, closed) == 20, "format");
 static_assert(offsetof(struct ivshmem_slot_end, receiver_bell) == 24, "format");
 static_assert(offsetof(struct ivshmem_slot_end, sender_bell) == 28, "format");
+static_assert(offsetof(struct ivshmem_slot_end, purpose) == 32, "format");
 static_assert(offsetof(struct ivshmem_slot_end, pid) == 64, "format");
 static_assert(offsetof(struct ivshmem_slot_end, wake) == 68, "format");
 static_assert(offsetof(struct ivshmem_slot_end, peer_id) == 72, "format");
@@ -242,9 +257,17 @@ enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, un
 					    unsigned int side, int lock_fd);
 
 /* directory.c */
-uint64_t ivshmem_slot_key(const char *name);
+uint32_t ivshmem_name_hash(const char *name);
+bool ivshmem_end_tell_purpose(struct ivshmem_slot_end *own, uint32_t epoch, uint32_t name_hash);
+bool ivshmem_end_is_for(const struct ivshmem_slot_end *end, uint32_t epoch, uint32_t name_hash);
+int ivshmem_end_check(const struct ivshmem_slot *slots, unsigned int slot, unsigned int side,
+		      uint32_t epoch, const char *name, int lock_fd);
+bool ivshmem_slot_is_named(const struct ivshmem_slot *slot, const char *name);
+bool ivshmem_slot_name(const struct ivshmem_slot *slot, char name[IVSHMEM_CHANNEL_NAME_SIZE]);
 int ivshmem_slot_find(const struct ivshmem_slot *slots, unsigned int count, const char *name);
 int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const char *name,
 		       const struct ivshmem *shm);
+int ivshmem_slot_keep(struct ivshmem_slot *slots, unsigned int count, unsigned int slot,
+		      const char *name);
 
 #endif /* FORMAT_H */

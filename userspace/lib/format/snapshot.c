@@ -51,11 +51,10 @@ static void read_channel(struct layout_channel *to, const struct ivshmem_slot *s
 {
 	unsigned int side;
 
-	if (!__atomic_load_n(&slots[slot].key, __ATOMIC_ACQUIRE))
+	if (!ivshmem_slot_name(&slots[slot], to->name)) {
+		to->name[0] = '\0';
 		return;
-	memcpy(to->name, slots[slot].name, sizeof(to->name));
-	if (!to->name[0] || !ivshmem_is_name(to->name, sizeof(to->name)))
-		strcpy(to->name, "?");
+	}
 	for (side = 0; side < 2; side++)
 		read_end(&to->ends[side], slots, slot, side, lock_fd);
 }
