@@ -57,6 +57,41 @@ superblock_with() {
 	[ "$(info .max_channels)" -eq 100 ]
 }
 
+# on_full_tmpfs COMMAND...: as the last of a region of 1 MiB whose filesystem has 256 KiB
+on_full_tmpfs() {
+	local flags=-m script='mount -t tmpfs -o size=256K none "$dir" || exit 99
+		ivshmem create "$region" --size 1M || exit 98
+		"$@"'
+
+	[ "$(id -u)" -eq 0 ] || flags=-rm
+	run --separate-stderr unshare "$flags" bash -c "$script" - "$@"
+	[ "$status" -ne 99 ] && [[ "$stderr" != unshare:* ]] ||
+		skip "no tmpfs can be mounted here: $stderr"
+}
+
+@test "format on a full filesystem says so, and does not die of it" {
+	on_full_tmpfs bash -c 'head -c 1M /dev/zero >"$dir/filler" 2>/dev/null
+		ivshmem format --label full "$region"'
+	[ "$status" -eq 1 ]
+	says "the filesystem that holds it is full"
+}
+
+@test "info on a full filesystem tells what it can, and does not die of it" {
+	on_full_tmpfs bash -c 'head -c 1M /dev/zero >"$dir/filler" 2>/dev/null
+		ivshmem info "$region"'
+	[ "$status" -eq 0 ]
+	stdout_has "format    none"
+}
+
+@test "send and recv on a full filesystem say so, and do not die of it" {
+	for command in send recv; do
+		on_full_tmpfs bash -c 'ivshmem format --label full "$region" && head -c 1M /dev/zero >"$dir/filler" 2>/dev/null
+			echo text | ivshmem $0 --timeout 1 "$region" a' "$command --create"
+		[ "$status" -eq 1 ]
+		says "the filesystem that holds it is full"
+	done
+}
+
 @test "a formatted region is refused, and formatted anew by --force" {
 	ivshmem create "$region" --size 1M
 	ivshmem format --label first "$region"

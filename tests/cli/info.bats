@@ -16,6 +16,7 @@ kind plain
 mapping file
 cache write-back
 page_size 4K
+sealed no
 format none" ]
 }
 
@@ -23,7 +24,7 @@ format none" ]
 	ivshmem create "$region" --size 64M
 	run -0 --separate-stderr ivshmem info --json "$region"
 	[ -z "$stderr" ]
-	[ "$(jq -c . <<<"$output")" = "{\"side\":\"host\",\"path\":\"$region\",\"location\":\"$region\",\"size\":67108864,\"kind\":\"plain\",\"mapping\":\"file\",\"cache\":\"write-back\",\"page_size\":4096,\"format\":\"none\"}" ]
+	[ "$(jq -c . <<<"$output")" = "{\"side\":\"host\",\"path\":\"$region\",\"location\":\"$region\",\"size\":67108864,\"kind\":\"plain\",\"mapping\":\"file\",\"cache\":\"write-back\",\"page_size\":4096,\"sealed\":false,\"format\":\"none\"}" ]
 }
 
 @test "info knows sizes beyond 32 bits" {

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 void hook_strike(void);
+ssize_t hook_pread(int fd, void *buffer, size_t size, off_t offset);
 void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 int hook_munmap(void *address, size_t size);
 int hook_clock_gettime(clockid_t clock, struct timespec *now);
@@ -32,6 +33,7 @@ ssize_t hook_getrandom(void *buffer, size_t size, unsigned int flags);
 	hook_strike();							\
 	memcpy(to, from, size);						\
 })
+#define pread		hook_pread
 #define mmap		hook_mmap
 #define munmap		hook_munmap
 #define clock_gettime	hook_clock_gettime

@@ -47,6 +47,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 void hook_strike(void);
+ssize_t hook_pread(int fd, void *buffer, size_t size, off_t offset);
 void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 int hook_munmap(void *address, size_t size);
 int hook_clock_gettime(clockid_t clock, struct timespec *now);
@@ -271,6 +272,12 @@ void hook_strike(void)
 	run.until_strike = run.until_strike < 128 ? run.until_strike % 4 : run.until_strike - 128;
 	strike();
 	run.in_strike = false;
+}
+
+ssize_t hook_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+	hook_strike();
+	return pread(fd, buffer, size, offset);
 }
 
 /* --- time --- */

@@ -141,6 +141,17 @@ root_only() {
 	[ ! -e "$dir/region" ]
 }
 
+@test "info tells that a region is sealed, and that a file is not" {
+	ivshmem create --size 64K "$dir/region"
+	start --file "$dir/region"
+	run -0 ivshmem info "unix:$socket"
+	grep -qE '^sealed +no *$' <<<"$output"
+	stop "$server"
+	start --size 64K
+	run -0 ivshmem info "unix:$socket"
+	grep -qE '^sealed +yes *$' <<<"$output"
+}
+
 @test "--file refuses another size, no size, and what is no file" {
 	ivshmem create --size 64K "$dir/region"
 	fails "the file has 64K, not 128K" --file "$dir/region" --size 128K

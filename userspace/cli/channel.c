@@ -77,7 +77,7 @@ static void explain(const struct attachment *attachment, int error)
 			 attachment->create ? "has created" : "is connected to", name);
 		break;
 	case -ENOSPC:
-		complain(where, "all channels of the region are in use: 'ivshmem info' shows them; 'ivshmem format --channels N' makes room for more");
+		complain(where, "all channels of the region are in use ('ivshmem info' shows them; 'ivshmem format --channels N' makes room for more), or the filesystem that holds it is full (see df)");
 		break;
 	case -EINVAL:
 		complain(where, "'%s' is no name for a channel: up to %d letters, digits and '-_.+', no dot in front",

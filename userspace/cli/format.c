@@ -28,7 +28,7 @@ static void explain_format(const struct request *request, int error)
 		complain(request->where, "the region holds something already: if that may go, use --force");
 		break;
 	case -ENOSPC:
-		complain(request->where, "the region is too small for so many channels: use a larger one, or a smaller --channels");
+		complain(request->where, "the region is too small for so many channels (use a larger one, or a smaller --channels), or the filesystem that holds it is full (see df)");
 		break;
 	case -EINVAL:
 		complain(request->where, "'%s' is no label: up to %d letters, digits and '-_.+', no dot in front",

@@ -20,6 +20,7 @@ struct facts {
 	const char *mapping;
 	const char *cache;
 	uint64_t page_size;
+	int sealed;		/* negative: can't be known */
 	int peer_id;		/* negative: a plain region */
 	int vectors;
 	const char *format;
@@ -36,6 +37,7 @@ static void collect(struct facts *facts, const struct ivshmem *shm)
 	facts->mapping = ivshmem_mapping(shm);
 	facts->cache = ivshmem_cache(shm);
 	facts->page_size = ivshmem_page_size(shm);
+	facts->sealed = ivshmem_sealed(shm);
 	facts->peer_id = ivshmem_peer_id(shm);
 	facts->vectors = ivshmem_vectors(shm);
 }
@@ -125,6 +127,7 @@ static int print_table(const struct facts *facts)
 	    !add_row(table, "mapping", facts->mapping) &&
 	    !add_row(table, "cache", facts->cache) &&
 	    !add_row(table, "page_size", size_text(page_size, facts->page_size)) &&
+	    (facts->sealed < 0 || !add_row(table, "sealed", facts->sealed ? "yes" : "no")) &&
 	    !add_doorbell_rows(table, facts) &&
 	    !add_row(table, "format", facts->format) &&
 	    !add_layout_rows(table, facts))
@@ -163,6 +166,8 @@ static int print_json(const struct facts *facts)
 	    !json_add_string(object, "mapping", facts->mapping) &&
 	    !json_add_string(object, "cache", facts->cache) &&
 	    !json_add_number(object, "page_size", facts->page_size) &&
+	    (facts->sealed < 0 ||
+	     !json_add(object, "sealed", json_object_new_boolean(facts->sealed))) &&
 	    (facts->peer_id < 0 ||
 	     (!json_add_number(object, "peer_id", facts->peer_id) &&
 	      !json_add_number(object, "vectors", facts->vectors))) &&
@@ -240,7 +245,8 @@ const struct command cmd_info = {
 		"[--json] WHERE\n"
 		"\n"
 		"Tell the side, path, location, size, kind, mapping, cache type and largest page of a\n"
-		"region, and its peer ID and vectors where it has a doorbell. Of a formatted region\n"
+		"region; on the host, whether it is sealed, so that nobody can make it smaller; and\n"
+		"its peer ID and vectors where it has a doorbell. Of a formatted region\n"
 		"also its label, UUID and channels: who is there, and how many messages were sent.\n"
 		"Where the mapping is not cached write-back, stderr says what to do.\n"
 		"\n"

@@ -488,6 +488,105 @@ static void layout_of_slots_that_lie_is_bounded(void **state)
 	ivshmem_close(shm);
 }
 
+static int ask_what_shrank(void *shm)
+{
+	struct ivshmem_layout *layout = NULL;
+	struct ivshmem_channel *channel = NULL;
+
+	return ivshmem_layout_read(&layout, shm) == -ESTALE &&
+	       ivshmem_channel_create(&channel, shm, "a", 0, 0) == -ESTALE &&
+	       ivshmem_format(shm, "", 1, 0) == -ESTALE &&
+	       ivshmem_format(shm, "", 1, IVSHMEM_FORMAT_FORCE) == -ESTALE ? 0 : 1;
+}
+
+static void region_that_shrank_fails_estale_and_raises_nothing(void **state)
+{
+	struct ivshmem *shm = formatted(MIB, 2);
+
+	assert_int_equal(ftruncate(ivshmem_fd(shm), 0), 0);
+	assert_int_equal(in_child(ask_what_shrank, shm), 0);
+	ivshmem_close(shm);
+}
+
+static int read_without_slots(void *shm)
+{
+	struct ivshmem_layout *layout = NULL;
+
+	return ivshmem_layout_read(&layout, shm) == -ESTALE ? 0 : 1;
+}
+
+static void layout_whose_slots_were_cut_off_fails_estale(void **state)
+{
+	struct ivshmem *shm = formatted(MIB, 2);
+
+	assert_int_equal(ftruncate(ivshmem_fd(shm), SLOTS_OFFSET), 0);
+	assert_int_equal(in_child(read_without_slots, shm), 0);
+	ivshmem_close(shm);
+}
+
+/* In a mount namespace of its own: a region of 1 MiB, where @room bytes more have room. */
+static struct ivshmem *on_full_tmpfs(size_t room)
+{
+	char path[128], filler[128], options[32];
+	struct ivshmem *shm = NULL;
+	int fd;
+
+	snprintf(options, sizeof(options), "size=%llu", room + 64 * KIB);
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", fixture.tmp, "tmpfs", 0, options))
+		return NULL;
+	snprintf(path, sizeof(path), "%s/region", fixture.tmp);
+	snprintf(filler, sizeof(filler), "%s/filler", fixture.tmp);
+	fd = open(filler, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || posix_fallocate(fd, 0, 64 * KIB) ||
+	    ivshmem_create(&shm, path, MIB, 0600, 0))
+		return NULL;
+	close(fd);
+	return shm;
+}
+
+/* 0 passed, 1 failed, 2 there is no tmpfs. */
+static int format_without_room(void *data)
+{
+	struct ivshmem *shm = on_full_tmpfs(0);
+	struct ivshmem_layout *layout;
+
+	if (!shm)
+		return 2;
+	return ivshmem_layout_read(&layout, shm) == -ENOMEDIUM &&
+	       ivshmem_format(shm, "", 1, 0) == -ENOSPC &&
+	       ivshmem_format(shm, "", 1, IVSHMEM_FORMAT_FORCE) == -ENOSPC ? 0 : 1;
+}
+
+static int open_without_room(void *data)
+{
+	struct ivshmem *shm = on_full_tmpfs(64 * KIB);
+	struct ivshmem_channel *channel;
+
+	if (!shm)
+		return 2;
+	return !ivshmem_format(shm, "", 1, 0) &&
+	       ivshmem_channel_create(&channel, shm, "a", 0, 0) == -ENOSPC ? 0 : 1;
+}
+
+static void format_on_a_full_filesystem_fails_enospc(void **state)
+{
+	int result = in_child(format_without_room, NULL);
+
+	if (result == 2)
+		skip_because("no tmpfs can be mounted here");
+	assert_int_equal(result, 0);
+}
+
+static void channel_without_room_for_its_rings_fails_enospc(void **state)
+{
+	int result = in_child(open_without_room, NULL);
+
+	if (result == 2)
+		skip_because("no tmpfs can be mounted here");
+	assert_int_equal(result, 0);
+}
+
 static int huge_pages(void)
 {
 	FILE *file = fopen("/proc/sys/vm/nr_hugepages", "r");
@@ -575,6 +674,10 @@ int main(void)
 		TEST(superblock_that_lies_with_a_good_crc_is_refused),
 		TEST(region_of_another_size_than_formatted_fails_euclean),
 		TEST(layout_of_slots_that_lie_is_bounded),
+		TEST(region_that_shrank_fails_estale_and_raises_nothing),
+		TEST(layout_whose_slots_were_cut_off_fails_estale),
+		TEST(format_on_a_full_filesystem_fails_enospc),
+		TEST(channel_without_room_for_its_rings_fails_enospc),
 		TEST(format_on_hugetlbfs_makes_rings_of_whole_huge_pages),
 	};
 

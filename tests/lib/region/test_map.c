@@ -267,6 +267,81 @@ static void unlinked_region_lives_until_close(void **state)
 	ivshmem_close(shm);
 }
 
+static void region_replaced_by_another_file_tells_estale(void **state)
+{
+	struct ivshmem *shm = map_region(make_file("region", SIZE), 0);
+
+	assert_int_equal(unlink(in_shm("region")), 0);
+	assert_int_equal(ivshmem_check(shm), 0);
+	make_file("region", SIZE);
+	assert_int_equal(ivshmem_check(shm), -ESTALE);
+	assert_int_equal(ivshmem_sync(shm), -ESTALE);
+	assert_int_equal(unlink(in_shm("region")), 0);
+	assert_int_equal(ivshmem_check(shm), 0);
+	ivshmem_close(shm);
+}
+
+static void region_replaced_by_a_renamed_file_tells_estale(void **state)
+{
+	struct ivshmem *shm = map_region(make_file("region", SIZE), 0);
+	char other[PATH_MAX];
+
+	strcpy(other, make_file("other", SIZE));
+	assert_int_equal(rename(other, in_shm("region")), 0);
+	assert_int_equal(ivshmem_check(shm), -ESTALE);
+	ivshmem_close(shm);
+}
+
+static void region_that_was_moved_is_still_whole(void **state)
+{
+	struct ivshmem *shm = map_region(make_file("region", SIZE), 0);
+	char other[PATH_MAX];
+
+	strcpy(other, in_shm("other"));
+	assert_int_equal(rename(in_shm("region"), other), 0);
+	assert_int_equal(ivshmem_check(shm), 0);
+	make_file("region", SIZE);
+	assert_int_equal(ivshmem_check(shm), 0);
+	ivshmem_close(shm);
+}
+
+static void region_without_a_path_is_whole(void **state)
+{
+	int fd = memfd_create("region", MFD_CLOEXEC);
+	struct ivshmem *shm;
+	char path[64];
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, MIB), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	shm = open_region(path, 0);
+	assert_int_equal(ivshmem_check(shm), 0);
+	close(fd);
+	assert_int_equal(ivshmem_check(shm), 0);
+	ivshmem_close(shm);
+}
+
+static void sealed_tells_whether_the_region_can_shrink(void **state)
+{
+	int fd = memfd_create("region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct ivshmem *file = open_region(make_file("region", SIZE), 0), *shm;
+	char path[64];
+
+	assert_int_equal(ivshmem_sealed(file), 0);
+	assert_int_equal(ivshmem_sealed(NULL), -EINVAL);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, MIB), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	shm = open_region(path, 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	assert_int_equal(ivshmem_sealed(shm), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_int_equal(ivshmem_sealed(shm), 1);
+	ivshmem_close(shm);
+	ivshmem_close(file);
+	close(fd);
+}
+
 static void map_of_write_sealed_memfd_fails_eperm(void **state)
 {
 	int fd = memfd_create("region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -308,6 +383,11 @@ int main(void)
 		TEST(region_truncated_to_nothing_can_be_closed),
 		TEST(grown_file_is_still_whole),
 		TEST(unlinked_region_lives_until_close),
+		TEST(region_replaced_by_another_file_tells_estale),
+		TEST(region_replaced_by_a_renamed_file_tells_estale),
+		TEST(region_that_was_moved_is_still_whole),
+		TEST(region_without_a_path_is_whole),
+		TEST(sealed_tells_whether_the_region_can_shrink),
 		TEST(map_of_write_sealed_memfd_fails_eperm),
 	};
 

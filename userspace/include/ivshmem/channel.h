@@ -51,7 +51,9 @@ struct ivshmem_channel;
  *
  * Context: Any thread.
  * Return: 0; -ETIMEDOUT (the other side did not come); -EBUSY (another program
- * has this end); -ENOSPC (all channels of the region are in use); -EINVAL (NULL,
+ * has this end); -ENOSPC (all channels of the region are in use, or there is no memory for
+ * its rings on the file's filesystem); -ESTALE (the region's file was truncated or replaced,
+ * see ivshmem_check()); -EINVAL (NULL,
  * bad name, unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); -ENOTSUP (the
  * rings are no multiple of the page size here: format with fewer channels);
  * -EINTR; -ECANCELED (by ivshmem_cancel()); -ENODEV; -ENOMEM, -EMFILE; the errors of
@@ -71,7 +73,7 @@ int ivshmem_channel_create(struct ivshmem_channel **channel, struct ivshmem *shm
  * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
  *
  * Context: Any thread.
- * Return: As for ivshmem_channel_create(), but for -ENOSPC.
+ * Return: As for ivshmem_channel_create(); -ENOSPC only for want of memory.
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -153,9 +155,9 @@ int ivshmem_channel_uncancel(struct ivshmem_channel *channel);
  * ivshmem_channel_finish(): both go on where it was.
  *
  * Return: 0; -ETIMEDOUT (the other side did not come: call again); -EBUSY
- * (another program has taken this end over); -ESTALE (the region was formatted anew:
- * close the channel and open it again); -EINTR; -ECANCELED; -EINVAL (NULL); the errors of
- * ivshmem_layout_read().
+ * (another program has taken this end over); -ESTALE (the region was formatted anew, or its
+ * file was truncated or replaced: close the channel and the region, and open both again);
+ * -EINTR; -ECANCELED; -EINVAL (NULL); the errors of ivshmem_layout_read().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK

@@ -41,7 +41,8 @@ struct ivshmem_layout;
  * Return: 0; -EINVAL (NULL, bad label, count or flags); -EACCES (the handle is
  * IVSHMEM_RDONLY); -EEXIST (it is formatted already, in whatever version); -ENOTEMPTY
  * (it holds something else than zeroes); -ENOSPC (too small for so many
- * channels); the errors of ivshmem_map().
+ * channels, or no room on the file's filesystem); -ESTALE (the file was truncated); the
+ * errors of ivshmem_map() and of read(2).
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -76,10 +77,15 @@ enum ivshmem_end {
  * @layout: Set to a snapshot, to be freed with ivshmem_layout_free().
  * @shm: Open handle.
  *
+ * Reads the file or device, and maps nothing: a file that is truncated meanwhile, or lies on
+ * a filesystem that is full, does no harm.
+ *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL); -ENOMEDIUM (not formatted: zeroes); -EMEDIUMTYPE
  * (something else is in it); -EPROTONOSUPPORT (formatted by a newer version);
- * -EUCLEAN (the superblock is damaged); -ENOMEM; the errors of ivshmem_map().
+ * -EUCLEAN (the superblock is damaged); -ESTALE (the file was truncated); -ENODEV (the
+ * device is gone); -ENOMEM; any other error of read(2); for a resource2, those of
+ * ivshmem_map().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK

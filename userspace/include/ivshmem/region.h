@@ -61,6 +61,11 @@ enum ivshmem_region_kind {
  * (/dev/shm, /tmp) and belongs neither to the caller nor to the directory's
  * owner. A server has 5 seconds to introduce this peer, with at least one vector.
  *
+ * Whoever may write to the file of a host region may truncate it, unless it is sealed:
+ * see ivshmem_sealed(). Calls that only ask, such as ivshmem_layout_read(), then fail
+ * with -ESTALE. Mappings raise SIGBUS where they are touched: the caller's own, and those
+ * of channels.
+ *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, or a size that is
  * no multiple of the page size); -ENOENT (no such path, or no ivshmem device at
@@ -191,7 +196,7 @@ void *ivshmem_data(const struct ivshmem *shm);
  * reached the disk where the backing file lies on one.
  *
  * Return: 0; -EINVAL (NULL, or not mapped); -ENODEV (the device is gone);
- * -ESTALE (the backing file was truncated); -EIO.
+ * -ESTALE (the backing file was truncated or replaced, see ivshmem_check()); -EIO.
  * Since: 0.1
  */
 int ivshmem_sync(struct ivshmem *shm);
@@ -200,13 +205,33 @@ int ivshmem_sync(struct ivshmem *shm);
  * ivshmem_check() - Is the region still whole?
  * @shm: Open handle.
  *
+ * A file that was deleted while it is in use is whole, and so is one that was moved. But
+ * where another file was made at its path, whoever opens that path from now on gets
+ * another region. No file of a server's region, nor one whose path leads nowhere
+ * (after chroot(2), say), is found to be replaced.
+ *
  * Return: 0; -EINVAL (NULL); -ENODEV (the device is gone: close the handle);
  * -ESTALE (somebody truncated the backing file: touching the pages beyond
- * its new end raises SIGBUS); -ECONNRESET (the region is whole, but the connection to its
+ * its new end raises SIGBUS; or it was deleted, and another one made at its path: open
+ * the region again); -ECONNRESET (the region is whole, but the connection to its
  * server has ended, see doorbell.h: open it anew to be a peer of the next one).
  * Since: 0.1
  */
 int ivshmem_check(const struct ivshmem *shm);
+
+/**
+ * ivshmem_sealed() - Can nobody make the region smaller?
+ * @shm: Open handle, of a region on the host.
+ *
+ * A region that a server holds as anonymous memory is sealed (F_SEAL_SHRINK of fcntl(2)). A
+ * file with a path can't be: whoever may write to it may truncate it, and all who
+ * touch their mappings then get SIGBUS.
+ *
+ * Context: Any thread.
+ * Return: 1 (sealed), 0 (not); -EINVAL (NULL); -ENOTSUP (in a guest, which can't know).
+ * Since: 0.1
+ */
+int ivshmem_sealed(const struct ivshmem *shm);
 
 /**
  * ivshmem_fd() - The open file behind a handle.

@@ -35,12 +35,22 @@ static void open_lock_fds(struct ivshmem *shm)
 	pthread_mutex_unlock(&shm->lock);
 }
 
+/* Of the file that others open, too. A server that has ended is no fault here. */
+static int read_superblock(struct ivshmem *shm, struct ivshmem_superblock *superblock)
+{
+	int err = shm->backend->check(shm);
+
+	return err == -ESTALE ? err : ivshmem_superblock_read(shm, superblock);
+}
+
 static int map_rings(struct ivshmem_channel *channel)
 {
 	const struct ivshmem_superblock *superblock = &channel->superblock;
+	uint64_t offset = ivshmem_ring_offset(superblock, channel->slot, 0);
 	unsigned int side;
-	int err = 0;
+	int err;
 
+	err = ivshmem_region_reserve(channel->shm, offset, 2 * superblock->ring_size);
 	for (side = 0; side < 2 && !err; side++)
 		err = ivshmem_window_map_twice(&channel->rings[side], channel->shm,
 					       ivshmem_ring_offset(superblock, channel->slot, side),
@@ -92,7 +102,7 @@ static int check_layout(struct ivshmem_channel *channel)
 	struct ivshmem_superblock superblock;
 	int err;
 
-	err = ivshmem_superblock_read(channel->shm, &superblock);
+	err = read_superblock(channel->shm, &superblock);
 	if (err)
 		return err;
 	return memcmp(superblock.uuid, channel->superblock.uuid,
@@ -147,15 +157,17 @@ int ivshmem_channel_begin(struct ivshmem_channel **out, struct ivshmem *shm, con
 
 	err = check_arguments(out, shm, name, end, flags);
 	if (!err)
-		err = ivshmem_superblock_read(shm, &superblock);
+		err = read_superblock(shm, &superblock);
 	if (err)
 		return err;
 	open_lock_fds(shm);
 	channel = ivshmem_channel_new(shm, end, name, flags, &superblock);
 	if (!channel)
 		return -ENOMEM;
-	err = ivshmem_window_map(&channel->header, shm, SLOTS_OFFSET,
-				 superblock.channels * sizeof(struct ivshmem_slot));
+	err = ivshmem_region_reserve(shm, 0, ivshmem_slot_offset(superblock.channels));
+	if (!err)
+		err = ivshmem_window_map(&channel->header, shm, SLOTS_OFFSET,
+					 superblock.channels * sizeof(struct ivshmem_slot));
 	if (!err)
 		err = step(channel);
 	if (err && err != -EAGAIN) {

@@ -187,7 +187,8 @@ static const char *explain_channel_open(int error)
 	case -ENODEV:
 		return "the device is gone: close the region";
 	case -ESTALE:
-		return "the region was formatted anew: close the channel, and open it again";
+		return "the region was formatted anew, cut short or replaced by another: close the "
+		       "channel and the region, and open both again";
 	default:
 		return explain_format(error);
 	}

@@ -66,8 +66,8 @@ static const char *own_text(int error)
 		       "or a reserved message is open: commit or unreserve it; "
 		       "or ivshmem_channel_read() has begun a message: read its rest";
 	case -ESTALE:
-		return "the file was truncated while in use: close the region, "
-		       "stop its users and create it anew";
+		return "the file was truncated while in use, or replaced by another: close the region, "
+		       "stop its users, and open it again, or create it anew if it is too short";
 	case -ENOSYS:
 		return "/proc is not mounted, and this library needs it: "
 		       "try 'mount -t proc proc /proc'";

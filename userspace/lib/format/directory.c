@@ -186,12 +186,9 @@ bool ivshmem_slot_name(const struct ivshmem_slot *slot, char name[IVSHMEM_CHANNE
 
 	if (state_of(key) != SLOT_NAMED)
 		return false;
-	if (read_name(slot, key, name) && name[0] &&
-	    ivshmem_is_name(name, IVSHMEM_CHANNEL_NAME_SIZE))
-		return true;
-	if (read_key(slot) != key)
-		return false;
-	strcpy(name, "?");
+	if (!read_name(slot, key, name) || !name[0] ||
+	    !ivshmem_is_name(name, IVSHMEM_CHANNEL_NAME_SIZE))
+		strcpy(name, "?");
 	return true;
 }
 

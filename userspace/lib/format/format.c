@@ -8,36 +8,58 @@
 
 #define SMALL_UNIT	(64ull << 10)	/* the largest base page of any machine */
 #define HUGE_UNIT	(2ull << 20)
+#define CHUNK_SIZE	(32 << 10)
 
-/* Holes of a file are not looked at, since that would fill them. */
-static bool region_is_zero(const struct ivshmem *shm, const char *data)
+static int check_zero(const struct ivshmem *shm, uint64_t start, uint64_t end)
+{
+	char buffer[CHUNK_SIZE];
+	int err = 0;
+
+	while (start < end && !err) {
+		size_t size = end - start < sizeof(buffer) ? end - start : sizeof(buffer);
+
+		err = ivshmem_region_read(shm, buffer, start, size);
+		if (!err && !ivshmem_is_zero(buffer, size))
+			err = -ENOTEMPTY;
+		start += size;
+	}
+	return err;
+}
+
+/* Holes of a file are zero without a look. */
+static int check_region_zero(const struct ivshmem *shm)
 {
 	off_t end, start = lseek(shm->fd, 0, SEEK_DATA);
+	int err = 0;
 
 	if (start < 0 && errno != ENXIO)
-		return ivshmem_is_zero(data, shm->size);
-	while (start >= 0 && (uint64_t)start < shm->size) {
+		return check_zero(shm, 0, shm->size);
+	while (!err && start >= 0 && (uint64_t)start < shm->size) {
 		end = lseek(shm->fd, start, SEEK_HOLE);
 		if (end < 0 || (uint64_t)end > shm->size)
 			end = (off_t)shm->size;
-		if (!ivshmem_is_zero(data + start, (uint64_t)(end - start)))
-			return false;
+		err = check_zero(shm, (uint64_t)start, (uint64_t)end);
 		start = lseek(shm->fd, end, SEEK_DATA);
 	}
-	return true;
+	return err;
 }
 
 /* May what is there be overwritten? */
-static int check_contents(const struct ivshmem *shm, const char *data)
+static int check_contents(struct ivshmem *shm)
 {
 	struct ivshmem_superblock superblock;
+	int err = ivshmem_superblock_read(shm, &superblock);
 
-	switch (ivshmem_superblock_examine(data, shm->size, &superblock)) {
+	switch (err) {
 	case -ENOMEDIUM:
 	case -EMEDIUMTYPE:
-		return region_is_zero(shm, data) ? 0 : -ENOTEMPTY;
-	default:
+		return check_region_zero(shm);
+	case 0:
+	case -EPROTONOSUPPORT:
+	case -EUCLEAN:
 		return -EEXIST;
+	default:
+		return err;
 	}
 }
 
@@ -100,6 +122,22 @@ static void write_superblock(char *data, const struct ivshmem_superblock *superb
 	__atomic_store_n(magic, superblock->magic, __ATOMIC_SEQ_CST);
 }
 
+static int lay_out(struct ivshmem *shm, const struct ivshmem_superblock *superblock)
+{
+	uint64_t size = ivshmem_slot_offset(superblock->channels);
+	struct ivshmem_window window;
+	int err;
+
+	err = ivshmem_region_reserve(shm, 0, size);
+	if (!err)
+		err = ivshmem_window_map(&window, shm, 0, size);
+	if (err)
+		return err;
+	write_superblock(window.data, superblock);
+	ivshmem_window_unmap(&window);
+	return 0;
+}
+
 int ivshmem_format(struct ivshmem *shm, const char *label, unsigned int channels,
 		   unsigned int flags)
 {
@@ -108,7 +146,6 @@ int ivshmem_format(struct ivshmem *shm, const char *label, unsigned int channels
 		.version = IVSHMEM_FORMAT_VERSION,
 		.channels = channels,
 	};
-	struct ivshmem_window window;
 	int err;
 
 	if (!shm || !label || flags & ~IVSHMEM_FORMAT_FORCE || channels > IVSHMEM_MAX_CHANNELS ||
@@ -127,13 +164,7 @@ int ivshmem_format(struct ivshmem *shm, const char *label, unsigned int channels
 		return err;
 	superblock.crc = ivshmem_superblock_crc(&superblock);
 
-	err = ivshmem_window_map(&window, shm, 0, shm->size);
-	if (err)
-		return err;
 	if (!(flags & IVSHMEM_FORMAT_FORCE))
-		err = check_contents(shm, window.data);
-	if (!err)
-		write_superblock(window.data, &superblock);
-	ivshmem_window_unmap(&window);
-	return err;
+		err = check_contents(shm);
+	return err ? err : lay_out(shm, &superblock);
 }

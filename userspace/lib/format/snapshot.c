@@ -8,6 +8,7 @@
 #include "format.h"
 
 #define UUID_TEXT_SIZE	37
+#define COPY_TRIES	3
 
 struct layout_end {
 	enum ivshmem_end_state state;
@@ -51,29 +52,46 @@ static void read_channel(struct layout_channel *to, const struct ivshmem_slot *s
 {
 	unsigned int side;
 
-	if (!ivshmem_slot_name(&slots[slot], to->name)) {
-		to->name[0] = '\0';
+	if (!ivshmem_slot_name(&slots[slot], to->name))
 		return;
-	}
 	for (side = 0; side < 2; side++)
 		read_end(&to->ends[side], slots, slot, side, lock_fd);
+}
+
+/* The copy may have been made while the slot was given another name. */
+static int read_whole(struct ivshmem *shm, struct ivshmem_slot *slots, unsigned int slot)
+{
+	char name[IVSHMEM_CHANNEL_NAME_SIZE];
+	unsigned int tries;
+	int err = 0;
+
+	for (tries = 0; tries < COPY_TRIES && !err; tries++) {
+		if (!ivshmem_slot_name(&slots[slot], name) || strcmp(name, "?") != 0)
+			break;
+		err = ivshmem_region_read(shm, &slots[slot], ivshmem_slot_offset(slot),
+					  sizeof(slots[slot]));
+	}
+	return err;
 }
 
 static int read_channels(struct ivshmem_layout *layout, struct ivshmem *shm)
 {
 	unsigned int i, count = layout->superblock.channels;
-	int lock_fd = ivshmem_lock_fd_open(shm);
-	struct ivshmem_window window;
-	int err;
+	struct ivshmem_slot *slots = malloc(count * sizeof(*slots));
+	int lock_fd, err;
 
-	err = ivshmem_window_map(&window, shm, SLOTS_OFFSET, count * sizeof(struct ivshmem_slot));
-	if (!err) {
-		for (i = 0; i < count; i++)
-			read_channel(&layout->channels[i], window.data, i, lock_fd);
-		ivshmem_window_unmap(&window);
+	if (!slots)
+		return -ENOMEM;
+	lock_fd = ivshmem_lock_fd_open(shm);
+	err = ivshmem_region_read(shm, slots, SLOTS_OFFSET, count * sizeof(*slots));
+	for (i = 0; i < count && !err; i++) {
+		err = read_whole(shm, slots, i);
+		if (!err)
+			read_channel(&layout->channels[i], slots, i, lock_fd);
 	}
 	if (lock_fd >= 0)
 		close(lock_fd);
+	free(slots);
 	return err;
 }
 

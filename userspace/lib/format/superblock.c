@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "superblock.h"
@@ -44,14 +43,13 @@ bool ivshmem_is_zero(const void *data, size_t size)
 }
 
 /*
- * What is at the start of a region of @size bytes, as a copy that can be trusted where
- * this returns 0.
+ * What is at the start of a region of @size bytes, of which @page is a copy. @superblock can
+ * be trusted where this returns 0.
  */
 int ivshmem_superblock_examine(const void *page, uint64_t size,
 			       struct ivshmem_superblock *superblock)
 {
 	memcpy(superblock, page, sizeof(*superblock));
-	atomic_signal_fence(memory_order_seq_cst);
 	if (superblock->magic != IVSHMEM_MAGIC)
 		return ivshmem_is_zero(page, SUPERBLOCK_SIZE) ? -ENOMEDIUM : -EMEDIUMTYPE;
 	if (superblock->version > IVSHMEM_FORMAT_VERSION)
@@ -64,17 +62,13 @@ int ivshmem_superblock_examine(const void *page, uint64_t size,
 /* A checked copy. */
 int ivshmem_superblock_read(struct ivshmem *shm, struct ivshmem_superblock *superblock)
 {
-	struct ivshmem_window window;
+	char page[SUPERBLOCK_SIZE];
 	int err;
 
 	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
 		return -ENOTSUP;
 	if (shm->size < SUPERBLOCK_SIZE)
 		return -ENOMEDIUM;
-	err = ivshmem_window_map(&window, shm, 0, SUPERBLOCK_SIZE);
-	if (err)
-		return err;
-	err = ivshmem_superblock_examine(window.data, shm->size, superblock);
-	ivshmem_window_unmap(&window);
-	return err;
+	err = ivshmem_region_read(shm, page, 0, sizeof(page));
+	return err ? err : ivshmem_superblock_examine(page, shm->size, superblock);
 }

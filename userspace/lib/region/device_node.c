@@ -184,6 +184,7 @@ const struct ivshmem_backend ivshmem_device_backend = {
 	.probe = device_probe,
 	.map = ivshmem_map_fd,
 	.check = device_check,
+	.read = ivshmem_read_fd,
 	.release = device_release,
 	.export_dmabuf = device_export_dmabuf,
 	.doorbell = &device_doorbell,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -151,6 +152,18 @@ int ivshmem_uncancel(struct ivshmem *shm)
 		return -EINVAL;
 	ivshmem_cancel_lower(&shm->cancel);
 	return 0;
+}
+
+int ivshmem_sealed(const struct ivshmem *shm)
+{
+	int seals;
+
+	if (!shm)
+		return -EINVAL;
+	if (shm->backend->side != IVSHMEM_HOST)
+		return -ENOTSUP;
+	seals = fcntl(shm->fd, F_GET_SEALS);
+	return seals >= 0 && seals & F_SEAL_SHRINK;
 }
 
 int ivshmem_fd(const struct ivshmem *shm)

@@ -22,10 +22,14 @@ int ivshmem_attach(struct ivshmem **out, int fd, const struct ivshmem_backend *b
 		   bool readonly);
 int ivshmem_map_fd(struct ivshmem *shm);
 
+/* access.c: the same */
+int ivshmem_read_fd(const struct ivshmem *shm, void *buffer, uint64_t offset, size_t size);
+int ivshmem_read_mapped(const struct ivshmem *shm, void *buffer, uint64_t offset, size_t size);
+
 /* file.c */
 int ivshmem_file_probe(struct ivshmem *shm);
 int ivshmem_file_map(struct ivshmem *shm);
-int ivshmem_file_check(const struct ivshmem *shm);
+int ivshmem_file_check_size(const struct ivshmem *shm);
 
 /* served.c */
 int ivshmem_served_open(struct ivshmem **shm, const char *path, bool readonly);

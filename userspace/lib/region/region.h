@@ -37,6 +37,8 @@ struct ivshmem_doorbell {
  * @probe: Fill in the facts of a handle that has its descriptor and path.
  * @map: Map the region, mostly through ivshmem_map_fd().
  * @check: Is the region still there, and as large as it was?
+ * @read: Copy a part that lies within the region, without the risk of SIGBUS where there is
+ *	 a way to.
  * @release: Undo @probe, and what came after it; NULL where there is nothing.
  * @export_dmabuf: Make a dma-buf of a range that was checked; NULL where there is no
  *	way to.
@@ -47,6 +49,7 @@ struct ivshmem_backend {
 	int (*probe)(struct ivshmem *shm);
 	int (*map)(struct ivshmem *shm);
 	int (*check)(const struct ivshmem *shm);
+	int (*read)(const struct ivshmem *shm, void *buffer, uint64_t offset, size_t size);
 	void (*release)(struct ivshmem *shm);
 	int (*export_dmabuf)(struct ivshmem *shm, uint64_t offset, uint64_t len, bool readonly);
 	const struct ivshmem_doorbell *doorbell;
@@ -87,6 +90,10 @@ struct ivshmem_window {
 	void *base;
 	size_t size;
 };
+
+/* access.c */
+int ivshmem_region_read(const struct ivshmem *shm, void *buffer, uint64_t offset, size_t size);
+int ivshmem_region_reserve(const struct ivshmem *shm, uint64_t offset, uint64_t size);
 
 /* window.c */
 uint64_t ivshmem_window_unit(const struct ivshmem *shm);

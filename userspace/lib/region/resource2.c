@@ -98,4 +98,5 @@ const struct ivshmem_backend ivshmem_resource2_backend = {
 	.probe = resource2_probe,
 	.map = resource2_map,
 	.check = resource2_check,
+	.read = ivshmem_read_mapped,
 };

@@ -143,7 +143,8 @@ const struct ivshmem_backend ivshmem_served_backend = {
 	.side = IVSHMEM_HOST,
 	.probe = served_probe,
 	.map = ivshmem_file_map,
-	.check = ivshmem_file_check,
+	.check = ivshmem_file_check_size,
+	.read = ivshmem_read_fd,
 	.release = served_release,
 	.doorbell = &served_doorbell,
 };
