@@ -256,6 +256,15 @@ static void free_end_is_taken_whoever_has_its_lock(void **state)
 	munmap(raw, REGION_SIZE);
 }
 
+static void message_that_was_not_taken_before_a_close_is_epipe(void **state)
+{
+	open_pair();
+	send_text(pair.a, "one that is not taken, too long for the mailbox");
+	close_end(&pair.b);
+	assert_send_fails(pair.a, 0, -EPIPE);
+	assert_send_fails(pair.a, 0, -EPIPE);
+}
+
 static void program_that_was_killed_leaves_its_end_free(void **state)
 {
 	struct ivshmem_channel *b = NULL;
@@ -1622,6 +1631,7 @@ int main(void)
 		PAIR_TEST(end_that_is_taken_fails_ebusy),
 		PAIR_TEST(end_of_another_program_fails_ebusy),
 		PAIR_TEST(free_end_is_taken_whoever_has_its_lock),
+		PAIR_TEST(message_that_was_not_taken_before_a_close_is_epipe),
 		PAIR_TEST(program_that_was_killed_leaves_its_end_free),
 		PAIR_TEST(peer_that_is_replaced_gives_econnreset_once),
 		PAIR_TEST(messages_of_a_killed_peer_are_there_before_econnreset),

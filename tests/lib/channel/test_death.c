@@ -396,11 +396,65 @@ static void killed_at_any_instruction_leaves_the_other_able_to_go_on(void **stat
 	assert_true(well);
 }
 
+/* A sender that stops before it sends, and then goes on step by step. */
+static pid_t start_stepped_sender(const char *where, size_t length)
+{
+	static const char message[64];
+	struct ivshmem_channel *channel;
+	struct ivshmem *shm;
+	pid_t child = fork();
+	int err;
+
+	if (child)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	err = ivshmem_open(&shm, where, 0);
+	if (!err)
+		err = ivshmem_channel_connect(&channel, shm, "a", 0, PATIENCE_MS);
+	if (!err)
+		err = ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP);
+	_exit(err ? 200 : -ivshmem_channel_send(channel, message, length, PATIENCE_MS));
+}
+
+static bool step_on(pid_t child)
+{
+	int status;
+
+	return !ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) &&
+	       waitpid(child, &status, 0) == child && WIFSTOPPED(status);
+}
+
+/* As a server that takes the last message, and closes, before the sender looks again. */
+static void send_that_is_taken_before_a_close(size_t length)
+{
+	char message[64];
+	int status;
+	pid_t child;
+
+	child = start_stepped_sender(in_shm("region"), length);
+	assert_int_equal(ivshmem_channel_create(&pair.a, pair.left, "a", 0, PATIENCE_MS), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSTOPPED(status));
+	while (ivshmem_channel_recv(pair.a, message, sizeof(message), 0) == -EAGAIN)
+		assert_true(step_on(child));
+	close_end(&pair.a);
+	assert_int_equal(ptrace(PTRACE_CONT, child, NULL, NULL), 0);
+	assert_other_succeeds(child);
+}
+
+static void message_that_was_taken_before_a_close_is_no_failure(void **state)
+{
+	open_handles(REGION_SIZE, 1);
+	send_that_is_taken_before_a_close(4);
+	send_that_is_taken_before_a_close(64);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PAIR_TEST(killed_at_random_points_1000_times_leaves_the_other_able_to_go_on),
 		PAIR_TEST(killed_at_any_instruction_leaves_the_other_able_to_go_on),
+		PAIR_TEST(message_that_was_taken_before_a_close_is_no_failure),
 	};
 
 	victim = mmap(NULL, sizeof(*victim), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,

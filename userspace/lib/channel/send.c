@@ -14,12 +14,24 @@ int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record)
 	       sender_has_room(sender, record);
 }
 
+/* Whoever has closed the other end has told before how much it took. */
+static bool all_was_taken(struct ivshmem_channel *channel)
+{
+	return !sender_learn(&channel->sender, &channel->other->consumed) &&
+	       channel->sender.consumed == channel->sender.position &&
+	       __atomic_load_n(&channel->mailbox.other->taken, __ATOMIC_ACQUIRE) ==
+	       channel->mailbox.sent;
+}
+
+/* After a message was passed on: if it was taken before the other end closed, all is well. */
 static noinline int end_of_session(struct ivshmem_channel *channel)
 {
 	int err = ivshmem_session_check(channel);
 
-	if (err)
-		return ivshmem_waiter_fail(&channel->room, err);
+	if (err) {
+		ivshmem_waiter_fail(&channel->room, err);
+		return err == -EPIPE && all_was_taken(channel) ? 0 : err;
+	}
 	ivshmem_wake_other(&channel->link, &channel->room);
 	return 0;
 }

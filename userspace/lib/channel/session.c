@@ -143,13 +143,19 @@ int ivshmem_session_advance(struct ivshmem_channel *channel)
 	return 1;
 }
 
-/* The other end takes what was sent, and is told that no more will come. */
+/*
+ * The other end takes what was sent, and is told that no more will come. It is told what
+ * was taken, too: a message that was is no failure of who has sent it.
+ */
 void ivshmem_session_end(struct ivshmem_channel *channel)
 {
 	uint32_t epoch = channel->epoch;
 
-	if (channel->other_epoch && ivshmem_session_has_end(channel))
-		__atomic_store_n(&channel->own->closed, epoch, __ATOMIC_RELAXED);
+	if (channel->other_epoch && ivshmem_session_has_end(channel)) {
+		receiver_tell(&channel->receiver, &channel->own->consumed);
+		mailbox_tell(&channel->mailbox);
+		__atomic_store_n(&channel->own->closed, epoch, __ATOMIC_RELEASE);
+	}
 	__atomic_compare_exchange_n(&channel->own->epoch, &epoch,
 				    epoch - END_ATTACHED + END_CLOSED, false,
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
