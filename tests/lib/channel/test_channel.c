@@ -224,10 +224,10 @@ static void end_of_another_program_fails_ebusy(void **state)
 	kill_other(child);
 }
 
-static void *unlock_soon(void *lock_fd)
+static void *unlock_soon(void *holder)
 {
 	usleep(SHORT_MS / 2 * 1000);
-	ivshmem_end_unlock(*(int *)lock_fd, 0, IVSHMEM_END_CREATOR);
+	ivshmem_end_unlock(holder, 0, IVSHMEM_END_CREATOR);
 	return NULL;
 }
 
@@ -236,23 +236,21 @@ static void free_end_is_taken_whoever_has_its_lock(void **state)
 {
 	struct ivshmem_channel *channel;
 	pthread_t thread;
-	int lock_fd;
 	char *raw;
 
 	open_handles(REGION_SIZE, 1);
 	raw = map_raw(pair.left);
-	lock_fd = ivshmem_lock_fd_open(pair.right);
-	assert_int_equal(ivshmem_end_lock(lock_fd, 0, IVSHMEM_END_CREATOR), 0);
-	assert_int_equal(pthread_create(&thread, NULL, unlock_soon, &lock_fd), 0);
+	assert_int_equal(ivshmem_end_lock(pair.right, 0, IVSHMEM_END_CREATOR), 0);
+	assert_int_equal(pthread_create(&thread, NULL, unlock_soon, pair.right), 0);
 	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 4 * SHORT_MS),
 			 -ETIMEDOUT);
 	assert_true(slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].wake & WAKE_LOCKED);
 	pthread_join(thread, NULL);
-	assert_int_equal(ivshmem_end_lock(lock_fd, 0, IVSHMEM_END_CREATOR), 0);
+	assert_int_equal(ivshmem_end_lock(pair.right, 0, IVSHMEM_END_CREATOR), 0);
 	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 4 * SHORT_MS),
 			 -ETIMEDOUT);
 	assert_false(slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].wake & WAKE_LOCKED);
-	close(lock_fd);
+	ivshmem_end_unlock(pair.right, 0, IVSHMEM_END_CREATOR);
 	munmap(raw, REGION_SIZE);
 }
 
@@ -453,24 +451,17 @@ static void who_has_lost_its_rights_is_told_of_a_crash(void **state)
 }
 
 /* Locks of one handle are one program's, as the kernel sees it. */
-static void both_ends_of_a_handle_that_was_forked_are_alive(void **state)
+static void both_ends_of_one_handle_are_alive(void **state)
 {
-	struct ivshmem_channel *channel;
-	pid_t child;
+	struct ivshmem_channel *channel = POISON;
 
-	open_handles(REGION_SIZE, 2);
-	assert_int_equal(ivshmem_channel_create(&pair.a, pair.left, "b", 0, 0), -ETIMEDOUT);
-	child = fork();
-	assert_true(child >= 0);
-	if (!child)
-		_exit(ivshmem_channel_create(&channel, pair.left, "a", 0, PATIENCE_MS) ||
-		      echo_once(channel));
-	assert_int_equal(ivshmem_channel_connect(&pair.b, pair.left, "a", 0, PATIENCE_MS), 0);
+	open_handles(REGION_SIZE, 1);
+	open_both(pair.left, &pair.a, pair.left, &pair.b, "a");
 	assert_recv_fails(pair.b, 2500, -ETIMEDOUT);
-	assert_int_equal(ivshmem_channel_create(&pair.a, pair.left, "a", 0, 0), -EBUSY);
-	send_text(pair.b, "alive");
-	recv_text(pair.b, "alive");
-	assert_other_succeeds(child);
+	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "a", 0, 0), -EBUSY);
+	assert_int_equal(ivshmem_channel_create(&channel, pair.left, "b", 0, 0), -ENOSPC);
+	assert_ptr_equal(channel, POISON);
+	talk(pair.a, pair.b);
 }
 
 /* As in a container, whose node has no locks of those outside. */
@@ -1639,7 +1630,7 @@ int main(void)
 		PAIR_TEST(who_waits_for_room_is_told_of_a_crash),
 		PAIR_TEST(who_never_sleeps_is_told_of_a_crash),
 		PAIR_TEST(who_has_lost_its_rights_is_told_of_a_crash),
-		PAIR_TEST(both_ends_of_a_handle_that_was_forked_are_alive),
+		PAIR_TEST(both_ends_of_one_handle_are_alive),
 		PAIR_TEST(lock_on_another_node_is_no_sign_of_death),
 		PAIR_TEST(take_over_of_a_living_end_ends_the_one_that_had_it),
 		PAIR_TEST(who_lost_its_end_takes_no_part_in_the_next_session),

@@ -490,6 +490,22 @@ static void joined_peer_with_fewer_vectors_may_leave_at_once(void **state)
 	ivshmem_close(shm);
 }
 
+/* The message that it is back looks like one of the vectors that are waited for. */
+static void peer_that_comes_back_while_its_vectors_are_awaited_has_left(void **state)
+{
+	struct ivshmem *shm = join_alone(2);
+
+	say(4, make_event());
+	say(4, NO_FD);
+	say(4, make_event());
+	tell_all();
+	assert_next(shm, IVSHMEM_PEER_JOINED, 4);
+	assert_next(shm, IVSHMEM_PEER_LEFT, 4);
+	assert_next(shm, IVSHMEM_PEER_JOINED, 4);
+	assert_int_equal(ivshmem_peer_vectors(shm, 4), 1);
+	ivshmem_close(shm);
+}
+
 static void further_vectors_of_a_joined_peer_follow(void **state)
 {
 	struct ivshmem *shm = join_alone(1);
@@ -1187,6 +1203,7 @@ int main(void)
 		PEER_TEST(peers_counts_beyond_the_room),
 		PEER_TEST(joined_peer_has_all_its_vectors),
 		PEER_TEST(joined_peer_with_fewer_vectors_may_leave_at_once),
+		PEER_TEST(peer_that_comes_back_while_its_vectors_are_awaited_has_left),
 		PEER_TEST(further_vectors_of_a_joined_peer_follow),
 		PEER_TEST(late_own_vectors_are_taken),
 		PEER_TEST(left_peer_cannot_be_rung),

@@ -56,7 +56,8 @@ struct program {
 
 static struct ivshmem_slot slots[MAX_SLOTS];
 static unsigned int slot_count;
-static struct ivshmem handle = { .look_fd = -1, .lock_fd = -1 };
+/* Of a file without locks. */
+static struct ivshmem handle = { .lock_fd = -1 };
 static struct program programs[2];
 static struct program *running;
 static ucontext_t scheduler;
@@ -84,7 +85,8 @@ static int attach(struct program *program, int slot)
 	uint32_t attaching = epoch + END_ATTACHING;
 	int err;
 
-	err = ivshmem_end_check(slots, (unsigned int)slot, program->side, from, program->name, -1);
+	err = ivshmem_end_check(slots, (unsigned int)slot, program->side, from, program->name,
+				&handle);
 	if (err)
 		return err;
 	if (!__atomic_compare_exchange_n(&end->epoch, &from, attaching, false, __ATOMIC_SEQ_CST,
@@ -342,5 +344,6 @@ int main(void)
 		STEPPED_TEST(both_ends_of_a_name_get_one_slot_in_any_order),
 	};
 
+	handle.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return run("directory", tests, ARRAY_SIZE(tests));
 }

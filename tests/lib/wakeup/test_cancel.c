@@ -298,7 +298,7 @@ static void no_signal_is_lost_while_spinning(void **state)
 }
 
 /* As before Linux 5.16: futex_waitv(2) is unknown. */
-static int count_late_on_an_old_kernel(void *unused)
+static int count_late_on_an_old_kernel(void *way)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -311,19 +311,22 @@ static int count_late_on_an_old_kernel(void *unused)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
 		return 200;
-	return count_late(unused);
+	open_pair_for(*(enum way *)way);
+	return count_late(NULL);
 }
 
 static void no_signal_is_lost_on_an_old_kernel(void **state)
 {
-	open_pair_for(BY_FUTEX);
-	assert_in_range(in_child(count_late_on_an_old_kernel, NULL), 0, MOST_LATE);
+	enum way way = BY_FUTEX;
+
+	assert_in_range(in_child(count_late_on_an_old_kernel, &way), 0, MOST_LATE);
 }
 
 static void no_signal_is_lost_on_an_old_kernel_by_backoff(void **state)
 {
-	open_pair_for(BY_BACKOFF);
-	assert_in_range(in_child(count_late_on_an_old_kernel, NULL), 0, MOST_LATE);
+	enum way way = BY_BACKOFF;
+
+	assert_in_range(in_child(count_late_on_an_old_kernel, &way), 0, MOST_LATE);
 }
 
 /* --- the words and descriptors below --- */

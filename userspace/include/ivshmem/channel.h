@@ -3,8 +3,13 @@
  * Channels: messages between two programs, in both directions, in order, none
  * lost, none merged or cut. See ivshmem-channel(7).
  *
- * Thread-safety: one thread may send while another receives; everything else
- * takes one thread at a time.
+ * Thread-safety: one thread may send while another receives. Beside them any thread may
+ * call ivshmem_channel_alive(), _max_length(), _wakeup(), _cancel() and _uncancel().
+ * Everything else takes the channel for itself.
+ *
+ * fork(2): a child's copy of a channel is inert. All calls but ivshmem_channel_close(),
+ * which only frees memory then, _max_length() and _wakeup() return -ECHILD, and
+ * ivshmem_channel_fd_wakeup() NULL. A child opens the region anew.
  *
  * Trust: nothing that the other side writes into the region can do more to this
  * side than to make a call fail with -EPROTO or -ECONNRESET, to make it wait
@@ -33,8 +38,8 @@ struct ivshmem_channel;
 /**
  * ivshmem_channel_create() - Create a channel, and wait for the other side.
  * @channel: Set to the channel, to be freed with ivshmem_channel_close().
- * @shm: Open handle of a formatted region, not IVSHMEM_RDONLY. It must stay open
- *       until the channel is closed. It need not be mapped.
+ * @shm: Open handle of a formatted region, not IVSHMEM_RDONLY. It need not be mapped.
+ *       It may be closed before the channel, which goes on then.
  * @name: Name of the channel: letters, digits, "-", "_", "." and "+", not starting
  *        with a dot, 1 to 55 of them.
  * @flags: 0 or IVSHMEM_CHANNEL_TAKE_OVER.
@@ -173,6 +178,23 @@ int ivshmem_channel_reconnect(struct ivshmem_channel *channel, int timeout_ms);
  * Since: 0.1
  */
 void ivshmem_channel_close(struct ivshmem_channel *channel);
+
+/**
+ * ivshmem_channel_alive() - Does the other side live?
+ * @channel: Channel.
+ *
+ * Takes about a microsecond. Where this says 0, what sends and receives fails from then
+ * on, too, after the messages that have arrived.
+ *
+ * Context: Any thread, also beside one that sends and one that receives; none that
+ * reconnects or closes.
+ * Return: 1 (its program lives); 0 (it has closed, was replaced, or its program has ended;
+ * this end was taken over; or there is no session: reconnect); -ENOTSUP (that can't be
+ * told: it runs under another kernel, or could not lock the region's file, or locked
+ * another node of the device); -ECHILD (a child's copy, after fork(2)); -EINVAL (NULL).
+ * Since: 0.2
+ */
+int ivshmem_channel_alive(struct ivshmem_channel *channel);
 
 /**
  * ivshmem_channel_max_length() - The longest message that the channel takes.

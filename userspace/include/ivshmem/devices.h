@@ -125,7 +125,8 @@ enum ivshmem_change {
  * events come from udev, after its rules were applied; none come where udev
  * does not run.
  *
- * Context: Any thread; one monitor is used by one thread at a time.
+ * Context: Any thread; one monitor is used by one thread at a time. On a child's copy,
+ * after fork(2), all calls but ivshmem_monitor_close() return -ECHILD.
  * Return: 0; -EINVAL (NULL); -ENOMEM, -EMFILE, -ENFILE.
  * Since: 0.1
  */

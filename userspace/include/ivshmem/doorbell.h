@@ -20,6 +20,10 @@
  * ivshmem_wait() returns -ECONNRESET once for each vector, and waits on when it is
  * called again; ivshmem_check() says -ECONNRESET from then on; channels no longer trust
  * in rings, and look for messages themselves. To be a peer again, open the region anew.
+ *
+ * Thread-safety: any number of threads may make all of these calls at the same time.
+ *
+ * fork(2): on a child's copy of a handle all of them return -ECHILD.
  */
 #ifndef IVSHMEM_DOORBELL_H
 #define IVSHMEM_DOORBELL_H
@@ -78,8 +82,7 @@ int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector);
  * to take the rings. In a guest the first call for a vector binds it; a ring that
  * came before anybody had bound it is not lost.
  *
- * Context: Any thread; the first call for a vector must not race with another
- * for the same vector.
+ * Context: Any thread.
  * Return: A file descriptor, owned by the handle; -EINVAL (NULL, or no such
  * vector); -ENOTSUP (a plain region); -ENODEV (the device is gone); -ENOSPC (too
  * many descriptors are bound to the vector); -EMFILE, -ENFILE, -ENOMEM.
@@ -96,8 +99,7 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector);
  * Rings that came since the last wait are taken together. Stores that the peer
  * made before it rang are visible on return.
  *
- * Context: Any thread; two threads may wait for different vectors, once
- * ivshmem_event_fd() was called for each of them.
+ * Context: Any thread. Of several that wait for one vector, one takes the ring.
  * Return: The number of rings taken (at least 1, at most INT_MAX); -ETIMEDOUT;
  * -EINTR (a signal came); -ECANCELED (by ivshmem_cancel()); -ECONNRESET (the connection
  * to the server has ended; once for each vector, after all rings that came before: the
@@ -118,7 +120,7 @@ int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms);
  * to spare. Never longer than the timeout. A signal that comes meanwhile does not
  * end the wait.
  *
- * Context: Any thread; none in ivshmem_wait() meanwhile.
+ * Context: Any thread; calls of ivshmem_wait() that have begun are not changed.
  * Return: 0; -EINVAL (NULL); -ENOTSUP (a plain region).
  * Since: 0.1
  */
@@ -187,7 +189,7 @@ int ivshmem_peer_fd(const struct ivshmem *shm);
  * The peers that were there at ivshmem_open() are in the table, and give no event. Who
  * joined and left again before anybody asked gives none, either.
  *
- * Context: Any thread; each change is told to one of them.
+ * Context: Any thread. Each change is told to one of them.
  * Return: 0; -ETIMEDOUT; -EINTR; -ECANCELED; -EINVAL (NULL); -ENOTSUP; -ECONNRESET (the
  * server closed the connection); -EPROTO (it sent what the protocol does not
  * allow, and the connection was closed); -ENOMEM, -EMFILE.

@@ -102,7 +102,7 @@ void ivshmem_layout_free(struct ivshmem_layout *layout);
  * ivshmem_layout_label() - The region's label.
  * @layout: Snapshot.
  *
- * Return: As given to ivshmem_format(), maybe empty; owned by the snapshot.
+ * Return: As given to ivshmem_format(), maybe empty; owned by the snapshot. NULL for NULL.
  * Since: 0.1
  */
 const char *ivshmem_layout_label(const struct ivshmem_layout *layout);
@@ -111,7 +111,7 @@ const char *ivshmem_layout_label(const struct ivshmem_layout *layout);
  * ivshmem_layout_uuid() - The region's UUID, new with each ivshmem_format().
  * @layout: Snapshot.
  *
- * Return: 36 characters, lower case; owned by the snapshot.
+ * Return: 36 characters, lower case; owned by the snapshot. NULL for NULL.
  * Since: 0.1
  */
 const char *ivshmem_layout_uuid(const struct ivshmem_layout *layout);
@@ -120,7 +120,7 @@ const char *ivshmem_layout_uuid(const struct ivshmem_layout *layout);
  * ivshmem_layout_channels() - Number of channels that the region has room for.
  * @layout: Snapshot.
  *
- * Return: 1 to IVSHMEM_MAX_CHANNELS.
+ * Return: 1 to IVSHMEM_MAX_CHANNELS. 0 for NULL.
  * Since: 0.1
  */
 unsigned int ivshmem_layout_channels(const struct ivshmem_layout *layout);
@@ -129,7 +129,7 @@ unsigned int ivshmem_layout_channels(const struct ivshmem_layout *layout);
  * ivshmem_layout_ring_size() - Size of each of a channel's two rings.
  * @layout: Snapshot.
  *
- * Return: Bytes, a multiple of 4096.
+ * Return: Bytes, a multiple of 4096. 0 for NULL.
  * Since: 0.1
  */
 uint64_t ivshmem_layout_ring_size(const struct ivshmem_layout *layout);

@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A region: opening, creating and mapping it.
+ *
+ * Thread-safety: any number of threads may use a handle. ivshmem_unmap() takes what
+ * ivshmem_data() gave from all of them; ivshmem_close() takes the handle for itself.
+ *
+ * fork(2): a child can use the memory of its copy of a handle, by the calls of this header
+ * and ivshmem_layout_read(). ivshmem_cancel(), ivshmem_uncancel(), all calls for
+ * interrupts and peers, and those that open channels return -ECHILD: the child opens the
+ * region anew. ivshmem_close() frees the child's copy, and takes nothing from the parent.
+ * The copies of _Fork(3) and clone(2), which do not tell the library, must not be used
+ * at all: call execve(2), or end.
  */
 #ifndef IVSHMEM_REGION_H
 #define IVSHMEM_REGION_H
@@ -66,6 +76,9 @@ enum ivshmem_region_kind {
  * with -ESTALE. Mappings raise SIGBUS where they are touched: the caller's own, and those
  * of channels.
  *
+ * All that is needed later is opened here: the handle works on when the program gives up
+ * its rights or changes its root.
+ *
  * Context: Any thread.
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, or a size that is
  * no multiple of the page size); -ENOENT (no such path, or no ivshmem device at
@@ -116,9 +129,11 @@ int ivshmem_create(struct ivshmem **shm, const char *path, uint64_t size,
  * ivshmem_close() - Unmap and close.
  * @shm: Handle, or NULL.
  *
- * Frees the handle and all that it gave out: ivshmem_data(), the strings.
+ * Frees the handle and all that it gave out: ivshmem_data(), the strings. Its channels
+ * go on until they are closed themselves, and for as long a peer stays with its server.
  *
- * Context: Any thread; no other call may use the handle meanwhile.
+ * Context: Any thread; no other call may use the handle meanwhile, but calls on its
+ * channels may.
  * Since: 0.1
  */
 void ivshmem_close(struct ivshmem *shm);
@@ -159,6 +174,7 @@ int ivshmem_uncancel(struct ivshmem *shm);
  * Touching the mapping raises SIGBUS once the device is gone, or where the
  * backing file was truncated: ivshmem_check() tells.
  *
+ * Context: Any thread.
  * Return: 0; -EINVAL (NULL); -EBUSY (already mapped; or a resource2 that a
  * driver has claimed); -ENODEV (the device is gone); -ENOTSUP (the file's
  * filesystem cannot map files); -ENOMEM; any other error of mmap(2).
@@ -171,6 +187,7 @@ int ivshmem_map(struct ivshmem *shm);
  * ivshmem_unmap() - Take the mapping away.
  * @shm: Open handle.
  *
+ * Context: Any thread; no other may use the mapping, or be in ivshmem_sync(), meanwhile.
  * Return: 0; -EINVAL (NULL, or not mapped).
  * Since: 0.1
  */

@@ -6,9 +6,22 @@
 #include "end.h"
 #include "object.h"
 #include "session.h"
+#include "transfer.h"
+#include "waiting.h"
 
 #define SPIN_US			50
 #define BACKOFF_US		1000
+
+/* In a child that fork(2) made: what looks at these for every message fails. */
+static void disown(struct ivshmem_holder *holder)
+{
+	struct ivshmem_channel *channel = container_of(holder, struct ivshmem_channel, holder);
+
+	channel->room.failed = -ECHILD;
+	channel->news.failed = -ECHILD;
+	channel->reserved = false;
+	ivshmem_forget_messages(channel);
+}
 
 /* Not open yet, and at no slot. */
 struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_end side,
@@ -22,6 +35,8 @@ struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_en
 		return NULL;
 	memset(channel, 0, sizeof(*channel));
 	channel->shm = shm;
+	channel->holder.disown = disown;
+	ivshmem_hold(shm, &channel->holder);
 	channel->side = side;
 	channel->flags = flags;
 	strcpy(channel->name, name);
@@ -61,6 +76,7 @@ void ivshmem_channel_close(struct ivshmem_channel *channel)
 	ivshmem_cancel_close(&channel->cancel);
 	ivshmem_channel_unmap_rings(channel);
 	ivshmem_window_unmap(&channel->header);
+	ivshmem_drop(channel->shm, &channel->holder);
 	free(channel);
 }
 
@@ -68,6 +84,8 @@ int ivshmem_channel_cancel(struct ivshmem_channel *channel)
 {
 	if (!channel)
 		return -EINVAL;
+	if (channel->shm->inherited)
+		return -ECHILD;
 	ivshmem_cancel_raise(&channel->cancel);
 	return 0;
 }
@@ -76,8 +94,21 @@ int ivshmem_channel_uncancel(struct ivshmem_channel *channel)
 {
 	if (!channel)
 		return -EINVAL;
+	if (channel->shm->inherited)
+		return -ECHILD;
 	ivshmem_cancel_lower(&channel->cancel);
 	return 0;
+}
+
+int ivshmem_channel_alive(struct ivshmem_channel *channel)
+{
+	if (!channel)
+		return -EINVAL;
+	if (channel->shm->inherited)
+		return -ECHILD;
+	if (channel->stage != CHANNEL_IS_OPEN || ivshmem_session_check(channel))
+		return 0;
+	return ivshmem_look_at_life(channel);
 }
 
 size_t ivshmem_channel_max_length(const struct ivshmem_channel *channel)
@@ -89,6 +120,8 @@ int ivshmem_channel_set_spin(struct ivshmem_channel *channel, unsigned int micro
 {
 	if (!channel)
 		return -EINVAL;
+	if (channel->shm->inherited)
+		return -ECHILD;
 	channel->spin_us = microseconds;
 	return 0;
 }
@@ -97,6 +130,8 @@ int ivshmem_channel_set_backoff(struct ivshmem_channel *channel, unsigned int mi
 {
 	if (!channel || !microseconds)
 		return -EINVAL;
+	if (channel->shm->inherited)
+		return -ECHILD;
 	channel->backoff_us = microseconds;
 	return 0;
 }

@@ -33,8 +33,8 @@ enum channel_stage {
 
 /**
  * struct ivshmem_channel - One end of a channel.
- * @shm: The region, owned by the caller.
- * @next: The next channel of the same handle.
+ * @shm: The region.
+ * @holder: Keeps it, and has the claim to this end.
  * @slot: Which slot.
  * @side: Which end of it, an enum ivshmem_end.
  * @stage: How far the opening has come.
@@ -58,6 +58,10 @@ enum channel_stage {
  * @backoff_us: The longest sleep without wake-up.
  * @max_length: The longest message.
  * @loop: For ivshmem_channel_fd().
+ * @free_run: Up to which position of its ring the sender writes without looking at
+ *	anything: there is room, and no look for life is due. See send.c.
+ * @run_messages: How many messages that is.
+ * @run_began: When.
  * @reading: A message that ivshmem_channel_read() has begun, and keeps; NULL if none.
  * @read_at: Its rest.
  * @read_left: Its rest's length.
@@ -66,7 +70,7 @@ enum channel_stage {
  */
 struct ivshmem_channel {
 	struct ivshmem *shm;
-	struct ivshmem_channel *next;
+	struct ivshmem_holder holder;
 	unsigned int slot;
 	unsigned int side;
 	enum channel_stage stage;
@@ -92,6 +96,9 @@ struct ivshmem_channel {
 	struct ivshmem_loop loop;
 
 	alignas(128) struct ivshmem_sender sender;
+	uint64_t free_run;
+	unsigned int run_messages;
+	int64_t run_began;
 	struct ivshmem_waiter room;
 	bool reserved;
 	size_t reserved_length;

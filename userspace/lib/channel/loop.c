@@ -98,6 +98,8 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel)
 
 	if (!channel)
 		return -EINVAL;
+	if (channel->shm->inherited)
+		return -ECHILD;
 	is_new = channel->loop.epoll < 0;
 	err = prepare(channel);
 	if (err)
@@ -109,7 +111,7 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel)
 
 const char *ivshmem_channel_fd_wakeup(struct ivshmem_channel *channel)
 {
-	if (!channel || prepare(channel))
+	if (!channel || channel->shm->inherited || prepare(channel))
 		return NULL;
 	if (channel->stage == CHANNEL_IS_OPEN && channel->link.wakeup == WAKEUP_DOORBELL)
 		return "doorbell";
@@ -266,6 +268,8 @@ int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, si
 		return -EINVAL;
 	if (length > channel->max_length)
 		return -EMSGSIZE;
+	if (channel->shm->inherited)
+		return -ECHILD;
 	err = prepare(channel);
 	if (err)
 		return err;

@@ -21,18 +21,9 @@ static int check_arguments(struct ivshmem_channel **channel, const struct ivshme
 	if (!shm || !name || !*name || flags & ~IVSHMEM_CHANNEL_TAKE_OVER ||
 	    !ivshmem_is_name(name, IVSHMEM_CHANNEL_NAME_SIZE))
 		return -EINVAL;
+	if (shm->inherited)
+		return -ECHILD;
 	return shm->readonly ? -EACCES : 0;
-}
-
-/* Before the program gives up the rights that it takes. */
-static void open_lock_fds(struct ivshmem *shm)
-{
-	pthread_mutex_lock(&shm->lock);
-	if (shm->lock_fd < 0)
-		shm->lock_fd = ivshmem_lock_fd_open(shm);
-	if (shm->look_fd < 0)
-		shm->look_fd = ivshmem_lock_fd_open(shm);
-	pthread_mutex_unlock(&shm->lock);
 }
 
 /* Of the file that others open, too. A server that has ended is no fault here. */
@@ -160,7 +151,6 @@ int ivshmem_channel_begin(struct ivshmem_channel **out, struct ivshmem *shm, con
 		err = read_superblock(shm, &superblock);
 	if (err)
 		return err;
-	open_lock_fds(shm);
 	channel = ivshmem_channel_new(shm, end, name, flags, &superblock);
 	if (!channel)
 		return -ENOMEM;
@@ -186,6 +176,8 @@ int ivshmem_channel_finish(struct ivshmem_channel *channel, int timeout_ms)
 
 	if (!channel)
 		return -EINVAL;
+	if (channel->shm->inherited)
+		return -ECHILD;
 	while ((err = step(channel)) == -EAGAIN) {
 		if (!timeout_ms)
 			ivshmem_loop_pace(channel, LONGEST_PAUSE_NS);
@@ -249,6 +241,8 @@ int ivshmem_channel_reconnect(struct ivshmem_channel *channel, int timeout_ms)
 
 	if (!channel)
 		return -EINVAL;
+	if (channel->shm->inherited)
+		return -ECHILD;
 	err = begin_again(channel);
 	return err ? err : ivshmem_channel_finish(channel, timeout_ms);
 }

@@ -226,14 +226,14 @@ int ivshmem_channel_release(struct ivshmem_channel *channel, const void *message
 	unsigned int place;
 
 	if (unlikely(!channel || message == channel->reading))
-		return -EINVAL;
+		return ivshmem_refuse(channel);
 	if (receiver_release(&channel->receiver, message)) {
 		tell_if_due(channel);
 		return 0;
 	}
 	place = mailbox_place(&channel->mailbox, message);
 	mailbox_free(&channel->mailbox, place);
-	return place ? 0 : -EINVAL;
+	return place ? 0 : ivshmem_refuse(channel);
 }
 
 static void release_all(struct ivshmem_channel *channel, const void *but)
@@ -246,6 +246,8 @@ int ivshmem_channel_release_all(struct ivshmem_channel *channel)
 {
 	if (unlikely(!channel))
 		return -EINVAL;
+	if (unlikely(channel->shm->inherited))
+		return -ECHILD;
 	release_all(channel, channel->reading);
 	tell_if_due(channel);
 	return 0;

@@ -82,6 +82,8 @@ static void begin(struct ivshmem_channel *channel, uint32_t epoch)
 	struct ivshmem_slot_end *own = channel->own;
 
 	channel->other_epoch = epoch;
+	channel->free_run = 0;
+	channel->run_messages = 0;
 	__atomic_store_n(&channel->other_died, false, __ATOMIC_RELAXED);
 	ivshmem_link_learn(&channel->link, other);
 	ivshmem_waiter_init(&channel->room, &own->sender, &other->receiver,

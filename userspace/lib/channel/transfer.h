@@ -9,6 +9,7 @@
 
 #include "channel.h"
 
+#define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define noinline	__attribute__((noinline))
 
@@ -33,6 +34,12 @@ static inline void ivshmem_waiter_tell_later(struct ivshmem_waiter *waiter, int 
 {
 	if (err == -ECONNRESET)
 		waiter->failed = err;
+}
+
+/* For a call that has nothing to work on; a child's copy never has. */
+static inline int ivshmem_refuse(const struct ivshmem_channel *channel)
+{
+	return channel && channel->shm->inherited ? -ECHILD : -EINVAL;
 }
 
 /* send.c: is there room for a record of so many bytes? */

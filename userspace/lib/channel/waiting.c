@@ -45,9 +45,20 @@ int ivshmem_look(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready, uin
 	return ready ? ready : err;
 }
 
+/* 1, 0: then both directions are told; -ENOTSUP: it can't be told. */
+int ivshmem_look_at_life(struct ivshmem_channel *channel)
+{
+	int lives = ivshmem_end_is_alive(channel->other, channel->slot, !channel->side,
+					 channel->shm);
+
+	if (!lives)
+		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
+	return lives;
+}
+
 /*
- * After a look at memory that brought nothing, once in a while: a program under this
- * kernel that ended without closing is noticed, and both directions are told.
+ * After a look at memory that brought nothing, and while messages are sent, once in a
+ * while: a program under this kernel that ended without closing is noticed.
  */
 void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 			   int64_t now)
@@ -57,9 +68,7 @@ void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waite
 	waiter->life_seen = now;
 	if (channel->shm->connection)
 		ivshmem_connection_hear(channel->shm->connection);
-	if (ivshmem_end_is_dead(channel->other, channel->slot, !channel->side,
-				channel->shm->look_fd))
-		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
+	ivshmem_look_at_life(channel);
 }
 
 /*

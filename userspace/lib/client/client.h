@@ -17,11 +17,14 @@
 
 /**
  * struct ivshmem_connection - The server behind a "unix:" region.
+ * @heir: What a child of fork(2) does with it.
  * @lock: Guards all of it but descriptors, which stay as they are until the end.
  * @server: Its socket. It stays open when the connection has ended, so that who
  *	polls it in another thread sees that.
  * @protocol: What came over it.
  * @path: Where that is, free of symbolic links.
+ * @fd_folder: /proc/self/fd, which tells what the server's descriptors are, also once
+ *	the program has changed its root.
  * @ended: Why nothing more comes, a negative errno; or 0.
  * @told: Where a wait for this vector has told that the connection has ended.
  * @deaf_until: Until when the server is not listened to, since there was no room
@@ -30,10 +33,12 @@
  * @news_fd: An epoll(7) descriptor over the socket and the backlog.
  */
 struct ivshmem_connection {
+	struct ivshmem_heir heir;
 	pthread_mutex_t lock;
 	struct ivshmem_message_socket server;
 	struct ivshmem_protocol protocol;
 	char *path;
+	int fd_folder;
 	int ended;
 	bool told[IVSHMEM_MAX_VECTORS];
 	int64_t deaf_until;
@@ -45,7 +50,7 @@ struct ivshmem_connection {
 int ivshmem_connection_open(struct ivshmem_connection **out, const char *path);
 
 /* connection.c: for join.c */
-int ivshmem_connection_init(struct ivshmem_connection *connection, int socket);
+int ivshmem_connection_init(struct ivshmem_connection *connection);
 int ivshmem_connection_take(struct ivshmem_connection *connection, unsigned int *peer);
 int ivshmem_connection_wait(const struct ivshmem_connection *connection, int64_t deadline);
 

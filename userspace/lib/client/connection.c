@@ -37,27 +37,63 @@ static int watch(int epoll, int fd)
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-/* Takes @socket over. Where it fails, ivshmem_connection_close() is in order, too. */
-int ivshmem_connection_init(struct ivshmem_connection *connection, int socket)
+/*
+ * In a child that fork(2) made: the server must not take it for its dead parent. Closing
+ * is no farewell, as long as the parent has the socket, too.
+ */
+static void disown(struct ivshmem_heir *heir)
+{
+	struct ivshmem_connection *connection = container_of(heir, struct ivshmem_connection, heir);
+
+	ivshmem_message_socket_close(&connection->server);
+	connection->ended = -ECHILD;
+}
+
+/* Under the lock: a child that is forked meanwhile must know of it. */
+static int open_socket(struct ivshmem_connection *connection)
+{
+	int fd, err;
+
+	pthread_mutex_lock(&connection->lock);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	err = fd < 0 ? -errno : 0;
+	ivshmem_message_socket_init(&connection->server, fd);
+	pthread_mutex_unlock(&connection->lock);
+	return err;
+}
+
+/* Not connected yet. Where it fails, ivshmem_connection_close() is in order, too. */
+int ivshmem_connection_init(struct ivshmem_connection *connection)
 {
 	int err;
 
 	pthread_mutex_init(&connection->lock, NULL);
-	ivshmem_message_socket_init(&connection->server, socket);
+	ivshmem_message_socket_init(&connection->server, -1);
 	ivshmem_protocol_init(&connection->protocol, release_fd);
+	connection->heir = (struct ivshmem_heir) { .lock = &connection->lock, .disown = disown };
 	connection->news_fd = epoll_create1(EPOLL_CLOEXEC);
 	err = connection->news_fd < 0 ? -errno : 0;
 	err = ivshmem_backlog_init(&connection->backlog) ?: err;
+	connection->fd_folder = ivshmem_path_folder();
+	if (!err && connection->fd_folder < 0)
+		err = connection->fd_folder;
 	if (!err)
-		err = watch(connection->news_fd, socket);
+		err = ivshmem_fork_watch(&connection->heir);
+	if (!err)
+		err = open_socket(connection);
+	if (!err)
+		err = watch(connection->news_fd, connection->server.socket);
 	return err ?: watch(connection->news_fd, connection->backlog.fd);
 }
 
 void ivshmem_connection_close(struct ivshmem_connection *connection)
 {
+	ivshmem_fork_unwatch(&connection->heir);
 	ivshmem_message_socket_close(&connection->server);
 	ivshmem_protocol_free(&connection->protocol);
 	ivshmem_backlog_free(&connection->backlog);
+	if (connection->fd_folder >= 0)
+		close(connection->fd_folder);
 	if (connection->news_fd >= 0)
 		close(connection->news_fd);
 	pthread_mutex_destroy(&connection->lock);
@@ -81,13 +117,13 @@ static void end(struct ivshmem_connection *connection, int err)
  * "ivshmem serve" marks the last of a peer's eventfds with O_APPEND, which means
  * nothing to an eventfd: the protocol has no other way to say that these were all.
  */
-static int prepare_event_fd(int fd, bool *is_last)
+static int prepare_event_fd(int folder, int fd, bool *is_last)
 {
 	int flags, err;
 	char *path;
 	bool is;
 
-	err = ivshmem_path_of(fd, &path);
+	err = ivshmem_path_in(folder, fd, &path);
 	if (err)
 		return err;
 	is = !strcmp(path, "anon_inode:[eventfd]");
@@ -100,13 +136,14 @@ static int prepare_event_fd(int fd, bool *is_last)
 }
 
 /* What ivshmem_protocol_feed() says of it. */
-static int take_in(struct ivshmem_protocol *protocol, const struct ivshmem_message *message)
+static int take_in(struct ivshmem_connection *connection, const struct ivshmem_message *message)
 {
+	struct ivshmem_protocol *protocol = &connection->protocol;
 	bool is_last = false;
 	int event = 0;
 
 	if (message->fd >= 0 && message->value != IVSHMEM_PROTOCOL_REGION)
-		event = prepare_event_fd(message->fd, &is_last);
+		event = prepare_event_fd(connection->fd_folder, message->fd, &is_last);
 	if (!event)
 		event = ivshmem_protocol_feed(protocol, message->value, message->fd);
 	if (event < 0 && message->fd >= 0)
@@ -132,7 +169,7 @@ int ivshmem_connection_take(struct ivshmem_connection *connection, unsigned int 
 	if (event == -EAGAIN || event == -EMFILE)
 		return event;
 	if (!event)
-		event = take_in(&connection->protocol, &message);
+		event = take_in(connection, &message);
 	if (event < 0)
 		end(connection, event);
 	else

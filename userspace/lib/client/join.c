@@ -129,31 +129,18 @@ static int connect_until(int fd, const struct sockaddr_un *address, int64_t dead
  * By way of /proc: a link that ivshmem_open() does not trust is not followed, and
  * the path may be longer than a socket's address.
  */
-static int connect_to(const char *path, int64_t deadline, char **resolved)
+static int connect_to(int fd, const char *path, int64_t deadline, char **resolved)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int path_fd, fd, err;
+	int path_fd, err;
 
 	path_fd = ivshmem_path_resolve(path);
 	if (path_fd < 0)
 		return path_fd;
 	ivshmem_path_link(path_fd, address.sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) {
-		err = -errno;
-		goto err_close_path;
-	}
 	err = connect_until(fd, &address, deadline);
 	if (!err)
 		err = ivshmem_path_of(path_fd, resolved);
-	if (err)
-		goto err_close_fd;
-	close(path_fd);
-	return fd;
-
-err_close_fd:
-	close(fd);
-err_close_path:
 	close(path_fd);
 	return err;
 }
@@ -162,17 +149,14 @@ int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
 {
 	int64_t deadline = ivshmem_deadline(INTRODUCTION_MS);
 	struct ivshmem_connection *connection;
-	int fd, err;
+	int err;
 
 	connection = calloc(1, sizeof(*connection));
 	if (!connection)
 		return -ENOMEM;
-	fd = connect_to(path, deadline, &connection->path);
-	if (fd < 0) {
-		free(connection);
-		return fd;
-	}
-	err = ivshmem_connection_init(connection, fd);
+	err = ivshmem_connection_init(connection);
+	if (!err)
+		err = connect_to(connection->server.socket, path, deadline, &connection->path);
 	if (!err)
 		err = introduce(connection, deadline);
 	if (err) {

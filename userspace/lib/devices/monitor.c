@@ -11,6 +11,8 @@
 #include "devices.h"
 
 struct ivshmem_monitor {
+	struct ivshmem_heir heir;
+	bool inherited;		/* a child's copy: what it took would be lost for the parent */
 	struct udev *udev;
 	struct udev_monitor *events;
 	struct ivshmem_cancel cancel;
@@ -26,6 +28,13 @@ static int listen_for_ivshmem(struct udev_monitor *events)
 	return err < 0 ? err : 0;
 }
 
+static void disown(struct ivshmem_heir *heir)
+{
+	struct ivshmem_monitor *monitor = container_of(heir, struct ivshmem_monitor, heir);
+
+	monitor->inherited = true;
+}
+
 int ivshmem_monitor_open(struct ivshmem_monitor **out)
 {
 	struct ivshmem_monitor *monitor;
@@ -37,6 +46,10 @@ int ivshmem_monitor_open(struct ivshmem_monitor **out)
 	if (!monitor)
 		return -ENOMEM;
 	monitor->cancel = IVSHMEM_CANCEL_INIT;
+	monitor->heir.disown = disown;
+	err = ivshmem_fork_watch(&monitor->heir);
+	if (err)
+		goto err_close;
 	monitor->udev = udev_new();
 	if (!monitor->udev) {
 		err = -ENOMEM;
@@ -63,6 +76,7 @@ void ivshmem_monitor_close(struct ivshmem_monitor *monitor)
 {
 	if (!monitor)
 		return;
+	ivshmem_fork_unwatch(&monitor->heir);
 	udev_monitor_unref(monitor->events);
 	udev_unref(monitor->udev);
 	ivshmem_cancel_close(&monitor->cancel);
@@ -73,6 +87,8 @@ int ivshmem_monitor_cancel(struct ivshmem_monitor *monitor)
 {
 	if (!monitor)
 		return -EINVAL;
+	if (monitor->inherited)
+		return -ECHILD;
 	ivshmem_cancel_raise(&monitor->cancel);
 	return 0;
 }
@@ -81,13 +97,17 @@ int ivshmem_monitor_uncancel(struct ivshmem_monitor *monitor)
 {
 	if (!monitor)
 		return -EINVAL;
+	if (monitor->inherited)
+		return -ECHILD;
 	ivshmem_cancel_lower(&monitor->cancel);
 	return 0;
 }
 
 int ivshmem_monitor_fd(struct ivshmem_monitor *monitor)
 {
-	return monitor ? udev_monitor_get_fd(monitor->events) : -EINVAL;
+	if (!monitor)
+		return -EINVAL;
+	return monitor->inherited ? -ECHILD : udev_monitor_get_fd(monitor->events);
 }
 
 /* Not every event matters: "change" and "bind" do not. */
@@ -175,6 +195,8 @@ int ivshmem_monitor_next(struct ivshmem_monitor *monitor, int timeout_ms,
 	if (!monitor || !change || !device)
 		return -EINVAL;
 	pollers[0].fd = ivshmem_monitor_fd(monitor);
+	if (pollers[0].fd < 0)
+		return pollers[0].fd;
 	pollers[1].fd = ivshmem_cancel_fd(&monitor->cancel);
 	if (pollers[1].fd < 0)
 		return pollers[1].fd;

@@ -23,23 +23,39 @@ static const struct ivshmem_doorbell *doorbell_of(const struct ivshmem *shm)
 	return shm->kind == IVSHMEM_DOORBELL ? shm->backend->doorbell : NULL;
 }
 
-int ivshmem_peer_id(const struct ivshmem *shm)
+/* The ID and the vectors of an inherited handle are those of the parent. */
+static int check_handle(const struct ivshmem *shm)
 {
 	if (!shm)
 		return -EINVAL;
+	return shm->inherited ? -ECHILD : 0;
+}
+
+int ivshmem_peer_id(const struct ivshmem *shm)
+{
+	int err = check_handle(shm);
+
+	if (err)
+		return err;
 	return doorbell_of(shm) ? doorbell_of(shm)->peer_id(shm) : -ENOTSUP;
 }
 
 int ivshmem_vectors(const struct ivshmem *shm)
 {
-	if (!shm)
-		return -EINVAL;
+	int err = check_handle(shm);
+
+	if (err)
+		return err;
 	return doorbell_of(shm) ? doorbell_of(shm)->vectors(shm) : 0;
 }
 
 int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector)
 {
-	if (!shm || peer > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
+	int err = check_handle(shm);
+
+	if (err)
+		return err;
+	if (peer > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
 		return -EINVAL;
 	if (!doorbell_of(shm))
 		return -ENOTSUP;
@@ -50,8 +66,10 @@ int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector)
 
 int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector)
 {
-	if (!shm)
-		return -EINVAL;
+	int err = check_handle(shm);
+
+	if (err)
+		return err;
 	if (!doorbell_of(shm))
 		return -ENOTSUP;
 	if (vector >= (unsigned int)ivshmem_vectors(shm))
@@ -126,9 +144,9 @@ static int look_around(const struct ivshmem *shm)
  * Asks again and again, without sleep: the rings, or -EAGAIN where none came. The
  * clock is looked at once in a while: some guests have a slow one.
  */
-static int busy_poll(const struct ivshmem *shm, int fd, int64_t deadline)
+static int busy_poll(const struct ivshmem *shm, int fd, unsigned int microseconds, int64_t deadline)
 {
-	int64_t end = ivshmem_now() + shm->busy_poll_us * NS_PER_US;
+	int64_t end = ivshmem_now() + microseconds * NS_PER_US;
 	unsigned int tries = 0;
 	int taken;
 
@@ -201,11 +219,13 @@ static int wait_for_ring(struct ivshmem *shm, unsigned int vector, int fd, int64
 
 int ivshmem_set_busy_poll(struct ivshmem *shm, unsigned int microseconds)
 {
-	if (!shm)
-		return -EINVAL;
+	int err = check_handle(shm);
+
+	if (err)
+		return err;
 	if (!doorbell_of(shm))
 		return -ENOTSUP;
-	shm->busy_poll_us = microseconds;
+	__atomic_store_n(&shm->busy_poll_us, microseconds, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -213,11 +233,13 @@ int ivshmem_wait(struct ivshmem *shm, unsigned int vector, int timeout_ms)
 {
 	int64_t deadline = ivshmem_deadline(timeout_ms);
 	int fd = ivshmem_event_fd(shm, vector);
+	unsigned int busy_us;
 	int taken;
 
 	if (fd < 0)
 		return fd;
-	taken = shm->busy_poll_us ? busy_poll(shm, fd, deadline) : -EAGAIN;
+	busy_us = __atomic_load_n(&shm->busy_poll_us, __ATOMIC_RELAXED);
+	taken = busy_us ? busy_poll(shm, fd, busy_us, deadline) : -EAGAIN;
 	while (taken == -EAGAIN) {
 		taken = wait_for_ring(shm, vector, fd, deadline);
 		if (!taken)

@@ -11,6 +11,8 @@ static int check_handle(const struct ivshmem *shm)
 {
 	if (!shm)
 		return -EINVAL;
+	if (shm->inherited)
+		return -ECHILD;
 	return shm->connection ? 0 : -ENOTSUP;
 }
 

@@ -108,6 +108,9 @@ static const char *own_text(int error)
 		       "format it with IVSHMEM_FORMAT_FORCE";
 	case -EPIPE:
 		return "the other side has closed the channel";
+	case -ECHILD:
+		return "this was opened before fork(), and belongs to the parent: open the "
+		       "region anew in the child";
 	case -ENOTCONN:
 		return "the channel has lost the other side: connect again";
 	default:

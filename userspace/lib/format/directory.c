@@ -209,9 +209,9 @@ int ivshmem_slot_find(const struct ivshmem_slot *slots, unsigned int count, cons
  * late, if the slot still has the name, and is about to find that out.
  */
 int ivshmem_end_check(const struct ivshmem_slot *slots, unsigned int slot, unsigned int side,
-		      uint32_t epoch, const char *name, int lock_fd)
+		      uint32_t epoch, const char *name, const struct ivshmem *shm)
 {
-	if (ivshmem_end_state_of(slots, slot, side, lock_fd) != IVSHMEM_END_ATTACHED)
+	if (ivshmem_end_state_of(slots, slot, side, shm) != IVSHMEM_END_ATTACHED)
 		return 0;
 	if (epoch % 4 == END_ATTACHING)
 		return -EAGAIN;
@@ -225,13 +225,13 @@ int ivshmem_end_check(const struct ivshmem_slot *slots, unsigned int slot, unsig
  * attached too late, and is about to find that out.
  */
 static bool is_used_by(const struct ivshmem_slot *slots, unsigned int slot, unsigned int side,
-		       uint64_t key, int lock_fd)
+		       uint64_t key, const struct ivshmem *shm)
 {
 	const struct ivshmem_slot_end *end = &slots[slot].ends[side];
 	uint32_t epoch = __atomic_load_n(&end->epoch, __ATOMIC_SEQ_CST);
 	uint64_t purpose;
 
-	if (ivshmem_end_state_of(slots, slot, side, lock_fd) != IVSHMEM_END_ATTACHED)
+	if (ivshmem_end_state_of(slots, slot, side, shm) != IVSHMEM_END_ATTACHED)
 		return false;
 	if (state_of(key) != SLOT_NAMED)
 		return true;
@@ -241,10 +241,10 @@ static bool is_used_by(const struct ivshmem_slot *slots, unsigned int slot, unsi
 
 /* @key is the slot's, or was before it was claimed. */
 static bool is_unused(const struct ivshmem_slot *slots, unsigned int slot, uint64_t key,
-		      int lock_fd)
+		      const struct ivshmem *shm)
 {
-	return !is_used_by(slots, slot, IVSHMEM_END_CREATOR, key, lock_fd) &&
-	       !is_used_by(slots, slot, IVSHMEM_END_CONNECTOR, key, lock_fd);
+	return !is_used_by(slots, slot, IVSHMEM_END_CREATOR, key, shm) &&
+	       !is_used_by(slots, slot, IVSHMEM_END_CONNECTOR, key, shm);
 }
 
 /* What all slots looked like, one after the other. */
@@ -255,7 +255,7 @@ struct survey {
 };
 
 static void look_at_slot(struct survey *survey, const struct ivshmem_slot *slots,
-			 unsigned int slot, int lock_fd)
+			 unsigned int slot, const struct ivshmem *shm)
 {
 	uint64_t key = read_key(&slots[slot]);
 	enum slot_state state = state_of(key);
@@ -266,7 +266,7 @@ static void look_at_slot(struct survey *survey, const struct ivshmem_slot *slots
 		survey->print = (survey->print +
 				 __atomic_load_n(&slots[slot].ends[side].epoch, __ATOMIC_ACQUIRE)) *
 				0x9e3779b97f4a7c15ull;
-	if (!is_unused(slots, slot, key, lock_fd)) {
+	if (!is_unused(slots, slot, key, shm)) {
 		survey->unclear |= state != SLOT_NAMED;
 	} else if (survey->unused[state] < 0 ||
 		   (state == SLOT_FREE && (int)slot < survey->unused[state])) {
@@ -276,13 +276,13 @@ static void look_at_slot(struct survey *survey, const struct ivshmem_slot *slots
 
 /* From @start on. */
 static struct survey survey_slots(const struct ivshmem_slot *slots, unsigned int count,
-				  unsigned int start, int lock_fd)
+				  unsigned int start, const struct ivshmem *shm)
 {
 	struct survey survey = { .unused = { -1, -1, -1 } };
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
-		look_at_slot(&survey, slots, (start + i) % count, lock_fd);
+		look_at_slot(&survey, slots, (start + i) % count, shm);
 	return survey;
 }
 
@@ -303,15 +303,15 @@ static int choose_unused(const struct survey *survey)
  * looks have seen the same. -ENOSPC; -EAGAIN: look again.
  */
 static int find_unused(const struct ivshmem_slot *slots, unsigned int count, const char *name,
-		       int lock_fd)
+		       const struct ivshmem *shm)
 {
 	unsigned int start = ivshmem_name_hash(name) / 4 % count;
 	struct survey before, now;
 
-	before = survey_slots(slots, count, start, lock_fd);
+	before = survey_slots(slots, count, start, shm);
 	if (choose_unused(&before) >= 0)
 		return choose_unused(&before);
-	now = survey_slots(slots, count, start, lock_fd);
+	now = survey_slots(slots, count, start, shm);
 	if (choose_unused(&now) >= 0)
 		return choose_unused(&now);
 	return now.unclear || now.print != before.print ? -EAGAIN : -ENOSPC;
@@ -370,7 +370,7 @@ static void give_back(struct ivshmem_slot *slots, unsigned int count, unsigned i
 }
 
 static int claim_slot(struct ivshmem_slot *slots, unsigned int count, unsigned int slot,
-		      const char *name, int lock_fd)
+		      const char *name, const struct ivshmem *shm)
 {
 	uint64_t key = read_key(&slots[slot]);
 	uint64_t claim = next_key(key, ivshmem_name_hash(name), SLOT_CLAIMED);
@@ -378,10 +378,10 @@ static int claim_slot(struct ivshmem_slot *slots, unsigned int count, unsigned i
 
 	if (!read_name(&slots[slot], key, before) || !ivshmem_is_name(before, sizeof(before)))
 		before[0] = '\0';
-	if (!is_unused(slots, slot, key, lock_fd) || !change_key(&slots[slot], key, claim))
+	if (!is_unused(slots, slot, key, shm) || !change_key(&slots[slot], key, claim))
 		return -EAGAIN;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!is_unused(slots, slot, key, lock_fd)) {
+	if (!is_unused(slots, slot, key, shm)) {
 		give_back(slots, count, slot, claim, before);
 		return -EAGAIN;
 	}
@@ -399,9 +399,9 @@ int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const cha
 		slot = ivshmem_slot_find(slots, count, name);
 		if (slot >= 0)
 			return slot;
-		slot = find_unused(slots, count, name, shm->look_fd);
+		slot = find_unused(slots, count, name, shm);
 		if (slot >= 0)
-			slot = claim_slot(slots, count, (unsigned int)slot, name, shm->look_fd);
+			slot = claim_slot(slots, count, (unsigned int)slot, name, shm);
 	}
 	/* All are in use, but one of them may be so for this name by now. */
 	if (slot == -ENOSPC)

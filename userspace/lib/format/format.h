@@ -245,23 +245,22 @@ static inline uint64_t ivshmem_ring_offset(const struct ivshmem_superblock *supe
 }
 
 /* liveness.c */
-void ivshmem_boot_id_read(uint8_t id[16]);
-int ivshmem_lock_fd_open(const struct ivshmem *shm);
-int ivshmem_end_lock(int lock_fd, unsigned int slot, unsigned int side);
-void ivshmem_end_unlock(int lock_fd, unsigned int slot, unsigned int side);
-void ivshmem_end_tell_lock(struct ivshmem_slot_end *own, int lock_fd);
-bool ivshmem_end_is_local(const struct ivshmem_slot_end *end);
-bool ivshmem_end_is_dead(const struct ivshmem_slot_end *end, unsigned int slot,
-			 unsigned int side, int lock_fd);
+bool ivshmem_end_is_local(const struct ivshmem_slot_end *end, const struct ivshmem *shm);
+uint64_t ivshmem_end_byte(unsigned int slot, unsigned int side);
+int ivshmem_end_lock(const struct ivshmem *shm, unsigned int slot, unsigned int side);
+void ivshmem_end_unlock(const struct ivshmem *shm, unsigned int slot, unsigned int side);
+void ivshmem_end_tell_whereabouts(struct ivshmem_slot_end *own, const struct ivshmem *shm);
+int ivshmem_end_is_alive(const struct ivshmem_slot_end *end, unsigned int slot,
+			 unsigned int side, const struct ivshmem *shm);
 enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, unsigned int slot,
-					    unsigned int side, int lock_fd);
+					    unsigned int side, const struct ivshmem *shm);
 
 /* directory.c */
 uint32_t ivshmem_name_hash(const char *name);
 bool ivshmem_end_tell_purpose(struct ivshmem_slot_end *own, uint32_t epoch, uint32_t name_hash);
 bool ivshmem_end_is_for(const struct ivshmem_slot_end *end, uint32_t epoch, uint32_t name_hash);
 int ivshmem_end_check(const struct ivshmem_slot *slots, unsigned int slot, unsigned int side,
-		      uint32_t epoch, const char *name, int lock_fd);
+		      uint32_t epoch, const char *name, const struct ivshmem *shm);
 bool ivshmem_slot_is_named(const struct ivshmem_slot *slot, const char *name);
 bool ivshmem_slot_name(const struct ivshmem_slot *slot, char name[IVSHMEM_CHANNEL_NAME_SIZE]);
 int ivshmem_slot_find(const struct ivshmem_slot *slots, unsigned int count, const char *name);

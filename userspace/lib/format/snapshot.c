@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "format.h"
 
@@ -37,25 +36,25 @@ static void write_uuid(char text[UUID_TEXT_SIZE], const uint8_t uuid[16])
 }
 
 static void read_end(struct layout_end *to, const struct ivshmem_slot *slots, unsigned int slot,
-		     unsigned int side, int lock_fd)
+		     unsigned int side, const struct ivshmem *shm)
 {
 	const struct ivshmem_slot_end *end = &slots[slot].ends[side];
 
-	to->state = ivshmem_end_state_of(slots, slot, side, lock_fd);
+	to->state = ivshmem_end_state_of(slots, slot, side, shm);
 	if (to->state != IVSHMEM_END_FREE)
 		to->pid = __atomic_load_n(&end->pid, __ATOMIC_RELAXED);
 	to->messages = __atomic_load_n(&end->messages, __ATOMIC_RELAXED);
 }
 
 static void read_channel(struct layout_channel *to, const struct ivshmem_slot *slots,
-			 unsigned int slot, int lock_fd)
+			 unsigned int slot, const struct ivshmem *shm)
 {
 	unsigned int side;
 
 	if (!ivshmem_slot_name(&slots[slot], to->name))
 		return;
 	for (side = 0; side < 2; side++)
-		read_end(&to->ends[side], slots, slot, side, lock_fd);
+		read_end(&to->ends[side], slots, slot, side, shm);
 }
 
 /* The copy may have been made while the slot was given another name. */
@@ -78,19 +77,16 @@ static int read_channels(struct ivshmem_layout *layout, struct ivshmem *shm)
 {
 	unsigned int i, count = layout->superblock.channels;
 	struct ivshmem_slot *slots = malloc(count * sizeof(*slots));
-	int lock_fd, err;
+	int err;
 
 	if (!slots)
 		return -ENOMEM;
-	lock_fd = ivshmem_lock_fd_open(shm);
 	err = ivshmem_region_read(shm, slots, SLOTS_OFFSET, count * sizeof(*slots));
 	for (i = 0; i < count && !err; i++) {
 		err = read_whole(shm, slots, i);
 		if (!err)
-			read_channel(&layout->channels[i], slots, i, lock_fd);
+			read_channel(&layout->channels[i], slots, i, shm);
 	}
-	if (lock_fd >= 0)
-		close(lock_fd);
 	free(slots);
 	return err;
 }
@@ -127,27 +123,27 @@ void ivshmem_layout_free(struct ivshmem_layout *layout)
 
 const char *ivshmem_layout_label(const struct ivshmem_layout *layout)
 {
-	return layout->superblock.label;
+	return layout ? layout->superblock.label : NULL;
 }
 
 const char *ivshmem_layout_uuid(const struct ivshmem_layout *layout)
 {
-	return layout->uuid;
+	return layout ? layout->uuid : NULL;
 }
 
 unsigned int ivshmem_layout_channels(const struct ivshmem_layout *layout)
 {
-	return layout->superblock.channels;
+	return layout ? layout->superblock.channels : 0;
 }
 
 uint64_t ivshmem_layout_ring_size(const struct ivshmem_layout *layout)
 {
-	return layout->superblock.ring_size;
+	return layout ? layout->superblock.ring_size : 0;
 }
 
 const char *ivshmem_layout_name(const struct ivshmem_layout *layout, unsigned int index)
 {
-	if (index >= layout->superblock.channels || !layout->channels[index].name[0])
+	if (index >= ivshmem_layout_channels(layout) || !layout->channels[index].name[0])
 		return NULL;
 	return layout->channels[index].name;
 }
@@ -157,7 +153,7 @@ static const struct layout_end *end_of(const struct ivshmem_layout *layout, unsi
 {
 	static const struct layout_end none;
 
-	if (index >= layout->superblock.channels || (unsigned int)end > IVSHMEM_END_CONNECTOR)
+	if (index >= ivshmem_layout_channels(layout) || (unsigned int)end > IVSHMEM_END_CONNECTOR)
 		return &none;
 	return &layout->channels[index].ends[end];
 }

@@ -153,13 +153,11 @@ static int device_ring(struct ivshmem *shm, unsigned int peer, unsigned int vect
 }
 
 /* Closing the device's file unbinds. */
-static int device_event_fd(struct ivshmem *shm, unsigned int vector)
+static int bind_event_fd(const struct ivshmem *shm, unsigned int vector)
 {
 	struct ivshmem_eventfd binding = { .vector = vector };
 	int err;
 
-	if (shm->event_fds[vector] >= 0)
-		return shm->event_fds[vector];
 	binding.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (binding.fd < 0)
 		return -errno;
@@ -168,8 +166,22 @@ static int device_event_fd(struct ivshmem *shm, unsigned int vector)
 		close(binding.fd);
 		return err;
 	}
-	shm->event_fds[vector] = binding.fd;
 	return binding.fd;
+}
+
+static int device_event_fd(struct ivshmem *shm, unsigned int vector)
+{
+	int fd;
+
+	pthread_mutex_lock(&shm->lock);
+	fd = shm->event_fds[vector];
+	if (fd < 0) {
+		fd = bind_event_fd(shm, vector);
+		if (fd >= 0)
+			shm->event_fds[vector] = fd;
+	}
+	pthread_mutex_unlock(&shm->lock);
+	return fd;
 }
 
 static const struct ivshmem_doorbell device_doorbell = {

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/client.h"
@@ -19,6 +20,44 @@ static int check_size(const struct ivshmem *shm)
 	if (shm->size > SIZE_MAX)
 		return -EFBIG;
 	return 0;
+}
+
+/*
+ * Not every file lets one take locks: who has none is simply not known to be dead. Where
+ * descriptors or memory have run out, this must not come of it.
+ */
+static int open_lock(struct ivshmem *shm)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(shm->fd, &st) < 0)
+		return -errno;
+	shm->whereabouts.device = st.st_dev;
+	shm->whereabouts.inode = st.st_ino;
+	ivshmem_boot_id(shm->whereabouts.boot_id);
+	if (shm->readonly)
+		return 0;
+	/* A child must not get it without knowing of it. */
+	pthread_mutex_lock(&shm->lock);
+	fd = ivshmem_path_reopen(shm->fd, O_RDWR);
+	shm->lock_fd = fd < 0 ? -1 : fd;
+	pthread_mutex_unlock(&shm->lock);
+	return fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? fd : 0;
+}
+
+/* In a child that fork(2) made: the handle is inert, but for its memory. */
+static void disown(struct ivshmem_heir *heir)
+{
+	struct ivshmem *shm = container_of(heir, struct ivshmem, heir);
+	struct ivshmem_holder *holder;
+
+	shm->inherited = true;
+	if (shm->lock_fd >= 0)
+		close(shm->lock_fd);
+	shm->lock_fd = -1;
+	for (holder = shm->holders; holder; holder = holder->next)
+		holder->disown(holder);
 }
 
 /* Takes @fd over where it succeeds. */
@@ -37,7 +76,6 @@ int ivshmem_attach(struct ivshmem **out, int fd,
 	pthread_mutex_init(&shm->lock, NULL);
 	shm->relay_fd = -1;
 	shm->lock_fd = -1;
-	shm->look_fd = -1;
 
 	err = ivshmem_path_of(fd, &shm->path);
 	if (err)
@@ -48,9 +86,18 @@ int ivshmem_attach(struct ivshmem **out, int fd,
 	err = check_size(shm);
 	if (err)
 		goto err_release;
+	shm->heir = (struct ivshmem_heir) { .lock = &shm->lock, .disown = disown };
+	err = ivshmem_fork_watch(&shm->heir);
+	if (err)
+		goto err_release;
+	err = open_lock(shm);
+	if (err)
+		goto err_unwatch;
 	*out = shm;
 	return 0;
 
+err_unwatch:
+	ivshmem_fork_unwatch(&shm->heir);
 err_release:
 	if (backend->release)
 		backend->release(shm);
@@ -62,23 +109,18 @@ err_free_shm:
 	return err;
 }
 
-void ivshmem_close(struct ivshmem *shm)
+void ivshmem_free(struct ivshmem *shm)
 {
-	if (!shm)
-		return;
-	if (shm->data)
-		munmap(shm->data, (size_t)shm->size);
+	ivshmem_fork_unwatch(&shm->heir);
 	if (shm->backend->release)
 		shm->backend->release(shm);
 	if (shm->relay_fd >= 0)
 		close(shm->relay_fd);
 	if (shm->lock_fd >= 0)
 		close(shm->lock_fd);
-	if (shm->look_fd >= 0)
-		close(shm->look_fd);
 	ivshmem_cancel_close(&shm->cancel);
-	pthread_mutex_destroy(&shm->lock);
 	close(shm->fd);
+	pthread_mutex_destroy(&shm->lock);
 	free(shm->path);
 	free(shm);
 }
@@ -90,40 +132,52 @@ int ivshmem_map_fd(struct ivshmem *shm)
 
 	if (data == MAP_FAILED)
 		return -errno;
-	shm->data = data;
+	__atomic_store_n(&shm->data, data, __ATOMIC_RELEASE);
 	return 0;
 }
 
 int ivshmem_map(struct ivshmem *shm)
 {
+	int err;
+
 	if (!shm)
 		return -EINVAL;
-	if (shm->data)
-		return -EBUSY;
-	return shm->backend->map(shm);
+	pthread_mutex_lock(&shm->lock);
+	err = shm->data ? -EBUSY : shm->backend->map(shm);
+	pthread_mutex_unlock(&shm->lock);
+	return err;
 }
 
 int ivshmem_unmap(struct ivshmem *shm)
 {
-	if (!shm || !shm->data)
+	int err = 0;
+
+	if (!shm)
 		return -EINVAL;
-	if (munmap(shm->data, (size_t)shm->size) < 0)
-		return -errno;
-	shm->data = NULL;
-	return 0;
+	pthread_mutex_lock(&shm->lock);
+	if (!shm->data)
+		err = -EINVAL;
+	else if (munmap(shm->data, (size_t)shm->size) < 0)
+		err = -errno;
+	if (!err)
+		__atomic_store_n(&shm->data, NULL, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&shm->lock);
+	return err;
 }
 
 void *ivshmem_data(const struct ivshmem *shm)
 {
-	return shm ? shm->data : NULL;
+	return shm ? __atomic_load_n(&shm->data, __ATOMIC_ACQUIRE) : NULL;
 }
 
 int ivshmem_sync(struct ivshmem *shm)
 {
-	if (!shm || !shm->data)
+	void *data = ivshmem_data(shm);
+
+	if (!data)
 		return -EINVAL;
 	atomic_thread_fence(memory_order_seq_cst);
-	if (msync(shm->data, (size_t)shm->size, MS_SYNC) < 0)
+	if (msync(data, (size_t)shm->size, MS_SYNC) < 0)
 		return -errno;
 	return shm->backend->check(shm);
 }
@@ -132,7 +186,7 @@ int ivshmem_check(const struct ivshmem *shm)
 {
 	int err = shm ? shm->backend->check(shm) : -EINVAL;
 
-	if (err || !shm->connection)
+	if (err || !shm->connection || shm->inherited)
 		return err;
 	ivshmem_connection_hear(shm->connection);
 	return ivshmem_connection_has_ended(shm->connection) ? -ECONNRESET : 0;
@@ -142,6 +196,8 @@ int ivshmem_cancel(struct ivshmem *shm)
 {
 	if (!shm)
 		return -EINVAL;
+	if (shm->inherited)
+		return -ECHILD;
 	ivshmem_cancel_raise(&shm->cancel);
 	return 0;
 }
@@ -150,6 +206,8 @@ int ivshmem_uncancel(struct ivshmem *shm)
 {
 	if (!shm)
 		return -EINVAL;
+	if (shm->inherited)
+		return -ECHILD;
 	ivshmem_cancel_lower(&shm->cancel);
 	return 0;
 }

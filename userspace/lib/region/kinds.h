@@ -21,6 +21,7 @@ extern const struct ivshmem_backend ivshmem_resource2_backend;
 int ivshmem_attach(struct ivshmem **out, int fd, const struct ivshmem_backend *backend,
 		   bool readonly);
 int ivshmem_map_fd(struct ivshmem *shm);
+void ivshmem_free(struct ivshmem *shm);
 
 /* access.c: the same */
 int ivshmem_read_fd(const struct ivshmem *shm, void *buffer, uint64_t offset, size_t size);

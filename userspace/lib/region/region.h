@@ -14,7 +14,6 @@
 #include "devices/devices.h"
 #include "system/system.h"
 
-struct ivshmem_channel;
 struct ivshmem_connection;
 
 /**
@@ -55,29 +54,71 @@ struct ivshmem_backend {
 	const struct ivshmem_doorbell *doorbell;
 };
 
+/**
+ * struct ivshmem_holder - What hangs on a handle and keeps it, such as a channel.
+ * @next: The next one of the handle.
+ * @byte: Where in the region's file the lock lies of what it has claimed; 0: of nothing.
+ * @disown: Called in a child that fork(2) made: the object is the parent's. No other
+ *	thread runs then, and no lock may be taken.
+ */
+struct ivshmem_holder {
+	struct ivshmem_holder *next;
+	uint64_t byte;
+	void (*disown)(struct ivshmem_holder *holder);
+};
+
+/**
+ * struct ivshmem_whereabouts - What others know this program by that has a lock.
+ * @boot_id: The kernel under which it runs; all zeroes where that is not known.
+ * @device: Of the file that locks are on: st_dev of stat(2).
+ * @inode: The same: st_ino.
+ */
+struct ivshmem_whereabouts {
+	uint8_t boot_id[16];
+	uint64_t device;
+	uint64_t inode;
+};
+
+/* Once it is open a handle changes only as said here, so that any thread may use it. */
 struct ivshmem {
+	pthread_mutex_t lock;		/* held for moments only: fork(2) takes it */
+	struct ivshmem_heir heir;
+	bool inherited;			/* a child's copy; set by its only thread */
+	bool is_closed;			/* under @lock: it lives for its holders only */
+	struct ivshmem_holder *holders;	/* under @lock */
+
 	const struct ivshmem_backend *backend;
 	int fd;
 	bool readonly;
 	enum ivshmem_region_kind kind;
 	uint64_t size;
-	void *data;
+	void *data;			/* written under @lock, read by __atomic_load_n() */
 	char *path;
 	char address[PCI_ADDRESS_SIZE];	/* empty on the host */
 	const char *mapping;
 	const char *cache;
 	uint64_t page_size;
 	unsigned int vectors;		/* of a guest's device */
-	int *event_fds;			/* of a guest's device: -1 until asked for */
-	unsigned int busy_poll_us;
+	int *event_fds;			/* under @lock; of a guest's device: -1 until asked for */
+	unsigned int busy_poll_us;	/* written and read whole, by __atomic_ */
 	struct ivshmem_connection *connection;	/* of a "unix:" region */
 	struct ivshmem_cancel cancel;	/* of all calls that wait */
-	pthread_mutex_t lock;		/* guards what follows */
-	int relay_fd;			/* -1 until a channel sleeps by doorbell */
-	struct ivshmem_channel *channels;
-	int lock_fd;			/* -1 until a channel needs it */
-	int look_fd;			/* likewise; has no locks, so shows the others' */
+	int relay_fd;			/* under @lock; -1 until a channel sleeps by doorbell */
+	/*
+	 * Opened with the region, so that death is noticed also by a program that has
+	 * given up its rights since, or changed its root. Locks are taken by @lock_fd,
+	 * an open file of its own, since a server gives @fd to all its peers; -1 where
+	 * it can't be had. @fd has no locks, and so shows those of all others.
+	 */
+	int lock_fd;
+	struct ivshmem_whereabouts whereabouts;
 };
+
+/* holders.c: what hangs on a handle */
+void ivshmem_hold(struct ivshmem *shm, struct ivshmem_holder *holder);
+void ivshmem_drop(struct ivshmem *shm, struct ivshmem_holder *holder);
+int ivshmem_claim(struct ivshmem *shm, struct ivshmem_holder *holder, uint64_t byte);
+void ivshmem_unclaim(struct ivshmem *shm, struct ivshmem_holder *holder);
 
 /**
  * struct ivshmem_window - A part of a region that is mapped by itself.

@@ -162,12 +162,27 @@ int ivshmem_path_reopen(int path_fd, int access)
 
 int ivshmem_path_of(int fd, char **path)
 {
+	return ivshmem_path_in(AT_FDCWD, fd, path);
+}
+
+/* The folder that has the paths of descriptors, for when /proc is out of reach. */
+int ivshmem_path_folder(void)
+{
+	int folder = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return folder >= 0 ? folder : errno == ENOENT ? -ENOSYS : -errno;
+}
+
+/* @folder: that folder, or AT_FDCWD. */
+int ivshmem_path_in(int folder, int fd, char **path)
+{
 	char link[FD_LINK_SIZE];
 	char target[PATH_MAX];
 	ssize_t length;
 
 	ivshmem_path_link(fd, link);
-	length = readlink(link, target, sizeof(target));
+	length = readlinkat(folder, folder == AT_FDCWD ? link : strrchr(link, '/') + 1, target,
+			    sizeof(target));
 	if (length < 0)
 		return errno == ENOENT ? -ENOSYS : -errno;
 	if (length == sizeof(target))

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library takes of the operating system everywhere: one clock, paths, and ways
- * to sleep that can be ended.
+ * What the library takes of the operating system everywhere: one clock, paths, ways to
+ * sleep that can be ended, which kernel this is, and what becomes of objects in the child
+ * of a fork(2).
  */
 #ifndef SYSTEM_H
 #define SYSTEM_H
 
 #include <assert.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#define container_of(pointer, type, member) \
+	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 static_assert(sizeof(off_t) == 8, "build with -D_FILE_OFFSET_BITS=64");
 
@@ -81,6 +87,28 @@ int ivshmem_pause(int64_t *pause, int64_t longest, int64_t deadline,
 int ivshmem_path_resolve(const char *where);
 int ivshmem_path_reopen(int path_fd, int access);
 int ivshmem_path_of(int fd, char **path);
+int ivshmem_path_folder(void);
+int ivshmem_path_in(int folder, int fd, char **path);
 void ivshmem_path_link(int fd, char link[FD_LINK_SIZE]);
+
+/* kernel.c */
+void ivshmem_boot_id(uint8_t id[16]);
+
+/**
+ * struct ivshmem_heir - An object that a child of fork(2) inherits a copy of.
+ * @next: The next one of the program.
+ * @lock: Held while the program forks; NULL where there is none.
+ * @disown: Called in the child, with @lock held and no other thread: close what makes
+ *	the parent known to be alive.
+ */
+struct ivshmem_heir {
+	struct ivshmem_heir *next;
+	pthread_mutex_t *lock;
+	void (*disown)(struct ivshmem_heir *heir);
+};
+
+/* fork.c */
+int ivshmem_fork_watch(struct ivshmem_heir *heir);
+void ivshmem_fork_unwatch(struct ivshmem_heir *heir);
 
 #endif /* SYSTEM_H */

@@ -20,7 +20,7 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 	int peer = ivshmem_peer_id(link->shm);
 
 	link->can = locked ? WAKE_LOCKED : 0;
-	ivshmem_end_tell_lock(own, link->shm->lock_fd);
+	ivshmem_end_tell_whereabouts(own, link->shm);
 	if (peer >= 0)
 		link->can |= WAKE_CAN_RING;
 	if (peer >= 0 && vectors > 0) {
@@ -34,7 +34,6 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 	own->wake = link->can;
 	own->pid = (uint32_t)getpid();
 	own->processor = 0;
-	ivshmem_boot_id_read(own->boot_id);
 }
 
 static enum ivshmem_wakeup choose(uint32_t sleeper, uint32_t waker, bool together)
@@ -49,7 +48,7 @@ static enum ivshmem_wakeup choose(uint32_t sleeper, uint32_t waker, bool togethe
 void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end *other)
 {
 	const volatile struct ivshmem_slot_end *said = other;
-	bool together = ivshmem_end_is_local(other);
+	bool together = ivshmem_end_is_local(other, link->shm);
 	uint32_t wake = said->wake;
 	uint32_t peer = said->peer_id;
 	uint32_t vector = said->vector;
