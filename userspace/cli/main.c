@@ -124,6 +124,7 @@ int main(int argc, char **argv)
 	if (!argc)
 		return EXIT_MISUSE;
 
+	/* For names in tables. What is parsed and printed must not follow the locale. */
 	setlocale(LC_CTYPE, "");
 	return close_stdout(run(argc, argv));
 }

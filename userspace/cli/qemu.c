@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -77,9 +76,10 @@ static int print_doorbell(const char *socket, const char *id, unsigned int vecto
 static int check_id(const char *id)
 {
 	static const char allowed[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+		"0123456789-._abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *letters = strchr(allowed, 'a');
 
-	if (isalpha((unsigned char)id[0]) && !id[strspn(id, allowed)])
+	if (strspn(id, letters) && !id[strspn(id, allowed)])
 		return 0;
 	complain("qemu", "--id '%s' is no ID for QEMU: a letter, then letters, digits, '-', '.' and '_'",
 		 id);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Modes, users and groups, as options name them. */
 
-#include <ctype.h>
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
@@ -48,7 +47,7 @@ int parse_user(const char *verb, const char *option, const char *text, uid_t *ui
 {
 	const struct passwd *user;
 
-	if (isdigit((unsigned char)*text))
+	if (*text >= '0' && *text <= '9')
 		return parse_id(verb, option, text, uid);
 	errno = 0;
 	user = getpwnam(text);
@@ -63,7 +62,7 @@ int parse_group(const char *verb, const char *option, const char *text, gid_t *g
 {
 	const struct group *group;
 
-	if (isdigit((unsigned char)*text))
+	if (*text >= '0' && *text <= '9')
 		return parse_id(verb, option, text, gid);
 	errno = 0;
 	group = getgrnam(text);

@@ -1,29 +1,38 @@
 // SPDX-License-Identifier: MIT
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "text.h"
 
 static const char units[] = "KMGT";
+static const char digits[] = "0123456789";
 
-/* "", "M", "m" or "MiB": how far to shift left, or -EINVAL. */
+/* @text begins with one of @letters, none being '\0'. */
+static bool begins_with(const char *text, const char *letters)
+{
+	return *text && strchr(letters, *text);
+}
+
+/*
+ * "", "M", "m" or "MiB": how far to shift left, or -EINVAL. By letters, and not by
+ * toupper() or strcasecmp(): in a Turkish locale 'I' is no 'i'.
+ */
 static int parse_unit(const char *text)
 {
-	const char *unit;
+	static const char either[] = "KkMmGgTt";
 
 	if (!*text)
 		return 0;
-	unit = strchr(units, toupper((unsigned char)*text));
-	if (!unit || (text[1] && strcasecmp(text + 1, "iB")))
+	if (!begins_with(text, either))
 		return -EINVAL;
-	return 10 * (int)(unit - units + 1);
+	if (text[1] && (!begins_with(text + 1, "Ii") || !begins_with(text + 2, "Bb") || text[3]))
+		return -EINVAL;
+	return 10 * (int)((strchr(either, *text) - either) / 2 + 1);
 }
 
 /* Decimal, or hexadecimal after "0x"; no sign, no blank, no octal. */
@@ -32,7 +41,7 @@ static int parse_number(const char *text, const char **end, uint64_t *number)
 	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	char *stop;
 
-	if (!isdigit((unsigned char)*text))
+	if (!begins_with(text, digits))
 		return -EINVAL;
 	errno = 0;
 	*number = strtoull(text, &stop, hex ? 16 : 10);
@@ -124,7 +133,7 @@ int parse_integer(const char *verb, const char *what, const char *text,
 	uint64_t value = 0;
 	const char *end;
 
-	if (text[strspn(text, "0123456789")] || parse_number(text, &end, &value) < 0 ||
+	if (text[strspn(text, digits)] || parse_number(text, &end, &value) < 0 ||
 	    value < min || value > max) {
 		complain(verb, "%s '%s' is not a number from %u to %u", what, text, min, max);
 		return -EINVAL;
