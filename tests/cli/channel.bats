@@ -235,6 +235,45 @@ exchange() {
 	[ "$(cat "$dir/out")" = one ]
 }
 
+@test "a signal that comes just before a call sleeps ends it" {
+	early=$BATS_TEST_TMPDIR/early_signal.so
+	"${CC:-cc}" -shared -fPIC -Wall -Wextra -Werror -D_GNU_SOURCE -I"$tree/userspace/include" \
+		-o "$early" "$BATS_TEST_DIRNAME/early_signal.c"
+	formatted
+	# early CALL VERB [OPTION...]: it dies of the signal, says nothing, and has closed its end
+	early() {
+		start_early "$1" "${@:2}" "$region" x
+		ends_early
+	}
+	start_early() {
+		EARLY_SIGNAL=$1 LD_PRELOAD=$early ivshmem "${@:2}" >"$dir/out" 2>"$dir/error" 3>&- &
+		early_pid=$!
+	}
+	ends_early() {
+		ends_with 143 $early_pid
+		[ ! -s "$dir/error" ]
+	}
+	early create send </dev/null
+	early connect recv
+	# The other end is there, and neither sends nor receives.
+	mkfifo "$dir/fifo"
+	for call in "peek recv" "peek recv --whole"; do
+		timeout 60 ivshmem send "$region" x <"$dir/fifo" 2>/dev/null 3>&- &
+		other=$!
+		exec 8>"$dir/fifo"
+		# shellcheck disable=SC2086
+		early $call
+		exec 8>&-
+		ends_with 0 $other
+	done
+	for call in recv reconnect; do
+		start_early $call bench --serve "$region"
+		timeout 60 ivshmem bench --time 0.01 --size 8 "$region" latency >/dev/null 2>&1 3>&- || true
+		ends_early
+	done
+	[ "$(states)" = "free free" ]
+}
+
 @test "a signal ends a stream that never pauses" {
 	formatted
 	for victim in send recv; do

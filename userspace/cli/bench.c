@@ -160,7 +160,7 @@ static void explain_bench(const struct attachment *attachment, int error)
 	if (error == -EBADMSG)
 		complain(attachment->where, "channel '%s': the other side is no 'ivshmem bench' of this version, or messages were garbled",
 			 attachment->name);
-	else if (error != -EINTR)
+	else if (error != -ECANCELED)
 		complain(attachment->where, "channel '%s': %s", attachment->name,
 			 channel_text(error));
 }
@@ -237,13 +237,13 @@ static int serve_tests(const struct attachment *attachment)
 
 	while (!stopped()) {
 		ret = answer(attachment->channel);
-		if (!ret || ret == -EINTR)
+		if (!ret || ret == -ECANCELED)
 			continue;
 		if (ret != -EPIPE)
 			explain_bench(attachment, ret);
 		do {
 			ret = ivshmem_channel_reconnect(attachment->channel, -1);
-		} while (ret == -EINTR && !stopped());
+		} while (ret == -EINTR);
 		if (ret < 0) {
 			explain_bench(attachment, ret);
 			break;

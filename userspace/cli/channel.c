@@ -66,7 +66,7 @@ static void explain(const struct attachment *attachment, int error)
 	const char *where = attachment->where, *name = attachment->name;
 
 	switch (error) {
-	case -EINTR:
+	case -ECANCELED:
 		break;
 	case -ETIMEDOUT:
 		complain(where, "nobody %s the channel '%s' in time: 'ivshmem info' shows who is there",
@@ -106,15 +106,12 @@ static int attach(struct attachment *attachment)
 {
 	int ret;
 
-	if (open_region(&attachment->shm, attachment->where, 0) < 0)
-		return EXIT_FAILURE;
 	do {
 		ret = open_channel(attachment);
-	} while (ret == -EINTR && !stopped());
+	} while (ret == -EINTR);
 	if (!ret)
 		return EXIT_SUCCESS;
 	explain(attachment, ret);
-	ivshmem_close(attachment->shm);
 	return ret == -EINVAL ? EXIT_MISUSE : EXIT_FAILURE;
 }
 
@@ -127,13 +124,14 @@ int use_channel(struct attachment *attachment, int (*use)(void *request), void *
 {
 	int status;
 
-	catch_signals();
+	if (open_region(&attachment->shm, attachment->where, 0) < 0)
+		return EXIT_FAILURE;
+	catch_signals(attachment->shm);
 	status = attach(attachment);
-	if (status == EXIT_SUCCESS) {
+	if (status == EXIT_SUCCESS)
 		status = use(request);
-		ivshmem_channel_close(attachment->channel);
-		ivshmem_close(attachment->shm);
-	}
-	die_if_stopped();
+	ivshmem_channel_close(attachment->channel);
+	release_signals();
+	ivshmem_close(attachment->shm);
 	return status;
 }

@@ -74,9 +74,9 @@ int parse_seconds(const char *verb, const char *option, const char *text,
 		  int64_t *milliseconds);
 
 /* stop.c */
-void catch_signals(void);
+void catch_signals(struct ivshmem *shm);
 bool stopped(void);
-void die_if_stopped(void);
+void release_signals(void);
 
 /* region.c */
 int open_region(struct ivshmem **shm, const char *where, unsigned int flags);

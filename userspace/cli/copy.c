@@ -21,7 +21,7 @@ static void wait_for(int fd, short events)
 }
 
 /*
- * read(2) that outlasts signals and descriptors that don't block. -EINTR once
+ * read(2) that outlasts signals and descriptors that don't block. -ECANCELED once
  * stopped(), though there may be more to read for ever.
  */
 ssize_t read_some(int fd, void *buffer, size_t length)
@@ -37,7 +37,7 @@ ssize_t read_some(int fd, void *buffer, size_t length)
 		else if (errno != EINTR)
 			return -errno;
 	}
-	return -EINTR;
+	return -ECANCELED;
 }
 
 /* write(2), likewise; short where the descriptor takes no more at once. */
@@ -47,7 +47,7 @@ ssize_t write_some(int fd, const void *buffer, size_t length)
 
 	while ((n = write(fd, buffer, length)) < 0) {
 		if (stopped())
-			return -EINTR;
+			return -ECANCELED;
 		if (errno == EAGAIN)
 			wait_for(fd, POLLOUT);
 		else if (errno != EINTR)

@@ -51,7 +51,7 @@ static int send_message(struct ivshmem_channel *channel, const void *buffer, siz
 
 	do {
 		ret = ivshmem_channel_send(channel, buffer, length, timeout_ms);
-	} while (ret == -EINTR && !stopped());
+	} while (ret == -EINTR);
 	return ret;
 }
 
@@ -62,7 +62,7 @@ static ssize_t recv_message(struct ivshmem_channel *channel, void *buffer, size_
 
 	do {
 		n = ivshmem_channel_recv(channel, buffer, length, timeout_ms);
-	} while (n == -EINTR && !stopped());
+	} while (n == -EINTR);
 	return n;
 }
 
@@ -103,7 +103,7 @@ static int run_round_trips(struct ivshmem_channel *channel, char *buffer,
 	int ret;
 
 	while (after < end || !measurement->messages) {
-		ret = stopped() ? -EINTR : round_trip(channel, buffer, measurement->size, number++);
+		ret = stopped() ? -ECANCELED : round_trip(channel, buffer, measurement->size, number++);
 		if (ret < 0)
 			return ret;
 		after = now_ns();
@@ -157,7 +157,7 @@ static int measure_throughput(struct ivshmem_channel *channel, char *buffer,
 		}
 		measurement->messages += batch;
 		if (stopped())
-			return -EINTR;
+			return -ECANCELED;
 	} while (now_ns() < end);
 	n = send_message(channel, NULL, 0, PATIENCE_MS);
 	if (n < 0)
@@ -196,7 +196,7 @@ static int answer_latency(struct ivshmem_channel *channel, char *buffer, size_t 
 	int ret;
 
 	while ((n = recv_message(channel, buffer, size, -1)) > 0) {
-		ret = stopped() ? -EINTR : send_message(channel, buffer, n, -1);
+		ret = stopped() ? -ECANCELED : send_message(channel, buffer, n, -1);
 		if (ret < 0)
 			return ret;
 	}
@@ -210,7 +210,7 @@ static int answer_throughput(struct ivshmem_channel *channel, char *buffer, size
 
 	while ((n = recv_message(channel, buffer, size, -1)) > 0)
 		if (++received % 64 == 0 && stopped())
-			return -EINTR;
+			return -ECANCELED;
 	if (n < 0)
 		return n;
 	received = htole64(received);

@@ -18,7 +18,7 @@ struct request {
 /* What was printed is seen before this side waits for more; -EIO where it can't be. */
 static ssize_t next_message(const struct attachment *attachment, const void **message)
 {
-	ssize_t n = stopped() ? -EINTR : ivshmem_channel_peek(attachment->channel, message, 0);
+	ssize_t n = stopped() ? -ECANCELED : ivshmem_channel_peek(attachment->channel, message, 0);
 
 	if (n != -EAGAIN)
 		return n;
@@ -28,7 +28,7 @@ static ssize_t next_message(const struct attachment *attachment, const void **me
 	do {
 		n = ivshmem_channel_peek(attachment->channel, message,
 					 attachment->timeout_ms);
-	} while (n == -EINTR && !stopped());
+	} while (n == -EINTR);
 	return n == -EAGAIN ? -ETIMEDOUT : n;
 }
 
@@ -36,7 +36,7 @@ static void explain_recv(const struct attachment *attachment, int error,
 			 const char *unit, uint64_t received)
 {
 	flush_stdout();
-	if (error != -EINTR)
+	if (error != -ECANCELED)
 		complain(attachment->where, "channel '%s': %s; %llu %s were received",
 			 attachment->name, channel_text(error),
 			 (unsigned long long)received, unit);
@@ -103,7 +103,7 @@ static int receive_stream(const struct attachment *attachment)
 		return EXIT_SUCCESS;
 	if (n < 0)
 		explain_recv(attachment, n, "bytes", received);
-	else if (ret != -EINTR)
+	else if (ret != -ECANCELED)
 		complain("standard output", "%s, after %llu bytes", strerror(-ret),
 			 (unsigned long long)received);
 	return EXIT_FAILURE;

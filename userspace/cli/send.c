@@ -15,14 +15,14 @@ struct request {
 
 static void explain_input(int error)
 {
-	if (error != -EINTR)
+	if (error != -ECANCELED)
 		complain("standard input", "%s", strerror(-error));
 }
 
 static void explain_send(const struct attachment *attachment, int error,
 			 const char *unit, uint64_t sent)
 {
-	if (error != -EINTR)
+	if (error != -ECANCELED)
 		complain(attachment->where, "channel '%s': %s; %llu %s were sent, the rest was not",
 			 attachment->name, channel_text(error), (unsigned long long)sent, unit);
 }
@@ -34,7 +34,7 @@ static int send_line(const struct attachment *attachment, const char *line, size
 	do {
 		ret = ivshmem_channel_send(attachment->channel, line, length,
 					   attachment->timeout_ms);
-	} while (ret == -EINTR && !stopped());
+	} while (ret == -EINTR);
 	return ret == -EAGAIN ? -ETIMEDOUT : ret;
 }
 
@@ -73,7 +73,7 @@ static int reserve(const struct attachment *attachment, void **room, size_t leng
 	do {
 		ret = ivshmem_channel_reserve(attachment->channel, room, length,
 					      attachment->timeout_ms);
-	} while (ret == -EINTR && !stopped());
+	} while (ret == -EINTR);
 	return ret == -EAGAIN ? -ETIMEDOUT : ret;
 }
 

@@ -12,24 +12,30 @@
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
 static volatile sig_atomic_t signalled;
+static struct ivshmem *volatile region;		/* whose calls a signal ends */
 
 static void on_signal(int number)
 {
 	if (number != SIGALRM)
 		signalled = number;
+	ivshmem_cancel(region);
 	/*
-	 * A signal that comes just before a call sleeps would be lost on it: this
-	 * one comes again, until the program has ended.
+	 * A signal that comes just before read(2) or write(2) sleeps would be lost on
+	 * it: this one comes again, until the program has ended.
 	 */
 	alarm(1);
 }
 
-/* From now on these signals interrupt calls, and stopped() tells of them. */
-void catch_signals(void)
+/*
+ * From now on these signals end calls that wait: those of @shm and its channels with
+ * -ECANCELED, of others with EINTR. stopped() tells of them.
+ */
+void catch_signals(struct ivshmem *shm)
 {
-	struct sigaction action = { .sa_handler = on_signal }, old;
+	struct sigaction action = { .sa_handler = on_signal }, old = { .sa_handler = SIG_DFL };
 	size_t i;
 
+	region = shm;
 	sigaction(SIGALRM, &action, NULL);
 	for (i = 0; i < ARRAY_SIZE(signals); i++) {
 		/* As nohup(1) has it: what was ignored stays ignored. */
@@ -43,11 +49,19 @@ bool stopped(void)
 	return signalled;
 }
 
-/* Dies of the signal that came, so that a shell knows; returns where none did. */
-void die_if_stopped(void)
+/*
+ * Undoes catch_signals(), before its handle is closed. Where a signal came, the program
+ * dies of it here, so that a shell knows.
+ */
+void release_signals(void)
 {
-	if (!signalled)
-		return;
-	signal(signalled, SIG_DFL);
-	raise(signalled);
+	struct sigaction now = { .sa_handler = SIG_DFL };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(signals); i++) {
+		if (!sigaction(signals[i], NULL, &now) && now.sa_handler == on_signal)
+			signal(signals[i], SIG_DFL);
+	}
+	if (signalled)
+		raise(signalled);
 }
