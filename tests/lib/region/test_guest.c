@@ -446,6 +446,28 @@ static void resource2_without_driver_reaches_the_memory(void **state)
 	ivshmem_close(shm);
 }
 
+static void address_without_driver_opens_resource2_only_where_the_caller_allows(void **state)
+{
+	struct ivshmem *shm = NULL;
+
+	shm = open_region(address, IVSHMEM_RESOURCE2 | IVSHMEM_RDONLY);
+	assert_string_equal(ivshmem_path(shm), node);
+	ivshmem_close(shm);
+
+	unbind();
+	assert_open_fails(address, 0, -ENODEV);
+	shm = map_region(address, IVSHMEM_RESOURCE2);
+	assert_string_equal(ivshmem_mapping(shm), "resource2");
+	assert_string_equal(ivshmem_location(shm), address);
+	strcpy(ivshmem_data(shm), "by address");
+	ivshmem_close(shm);
+
+	bind();
+	shm = map_region(node, 0);
+	assert_string_equal(ivshmem_data(shm), "by address");
+	ivshmem_close(shm);
+}
+
 static void resource2_with_decoding_off_gets_switched_on(void **state)
 {
 	uint16_t command, off;
@@ -547,6 +569,7 @@ int main(void)
 		GUEST_TEST(resource2_has_the_same_facts),
 		GUEST_TEST(map_of_claimed_resource2_succeeds_or_fails_ebusy),
 		GUEST_TEST(resource2_without_driver_reaches_the_memory),
+		GUEST_TEST(address_without_driver_opens_resource2_only_where_the_caller_allows),
 		GUEST_TEST(resource2_with_decoding_off_gets_switched_on),
 		GUEST_TEST(other_file_of_the_device_fails_enotsup),
 		GUEST_TEST(removed_device_is_gone_everywhere),

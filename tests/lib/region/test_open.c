@@ -31,6 +31,14 @@ static void open_unknown_flag_fails_einval(void **state)
 	assert_open_fails(path, 1u << 31, -EINVAL);
 }
 
+static void open_file_with_resource2_allowed_is_a_host_region(void **state)
+{
+	struct ivshmem *shm = open_region(make_file("region", MIB), IVSHMEM_RESOURCE2);
+
+	assert_string_equal(ivshmem_mapping(shm), "file");
+	ivshmem_close(shm);
+}
+
 static void open_missing_file_fails_enoent(void **state)
 {
 	assert_open_fails(in_shm("nothing"), 0, -ENOENT);
@@ -530,6 +538,7 @@ int main(void)
 		TEST(open_null_where_fails_einval),
 		TEST(open_empty_where_fails_einval),
 		TEST(open_unknown_flag_fails_einval),
+		TEST(open_file_with_resource2_allowed_is_a_host_region),
 		TEST(open_missing_file_fails_enoent),
 		TEST(open_directory_fails_eisdir),
 		TEST(open_file_with_slash_fails_enotdir),

@@ -50,6 +50,8 @@ enum ivshmem_region_kind {
 #define IVSHMEM_EXIST_OK	(1u << 1)
 /** IVSHMEM_PREALLOCATE - Allocate the memory of a new file at once. */
 #define IVSHMEM_PREALLOCATE	(1u << 2)
+/** IVSHMEM_RESOURCE2 - Use a device's resource2 where the kernel module does not serve it. */
+#define IVSHMEM_RESOURCE2	(1u << 3)
 
 /**
  * ivshmem_open() - Open a region.
@@ -63,7 +65,9 @@ enum ivshmem_region_kind {
  *         Memory decoding is switched on where no driver has done so yet;
  *         "unix:" and the path of an ivshmem server's socket (host): the region
  *         that it serves, as one of its peers.
- * @flags: 0 or IVSHMEM_RDONLY.
+ * @flags: Any of IVSHMEM_RDONLY; IVSHMEM_RESOURCE2: if @where is a PCI address, and the
+ *         module serves no node for the device, its resource2 is opened, as if @where
+ *         named it.
  *
  * Nothing is mapped yet: see ivshmem_map(). The file of a host region is
  * neither created nor resized. A symbolic link at the end of @where is not
@@ -83,7 +87,8 @@ enum ivshmem_region_kind {
  * Return: 0; -EINVAL (NULL or empty argument, unknown flag, or a size that is
  * no multiple of the page size); -ENOENT (no such path, or no ivshmem device at
  * this PCI address); -ENODEV (the PCI device
- * is there, but the module serves no node for it; it is being removed; or a
+ * is there, but the module serves no node for it, and IVSHMEM_RESOURCE2 was not
+ * given; it is being removed; or a
  * resource2 of another kind of device); -EACCES or -EPERM (no permission);
  * -EISDIR (a directory); -ENOTTY (a character device that is not ivshmem's);
  * -ENOTSUP (any other thing that is no regular file: FIFO, socket, block device;

@@ -42,7 +42,8 @@ static const char *explain_open(int error)
 		       "host, 'ivshmem list' shows the devices of a guest";
 	case -ENODEV:
 		return "the module does not serve this device, or it is being removed: 'ivshmem "
-		       "list' shows why; try 'modprobe ivshmem'";
+		       "list' shows why; try 'modprobe ivshmem', or without the module, as root, "
+		       "its resource2 (IVSHMEM_RESOURCE2, --resource2)";
 	case -EACCES:
 		return "no permission: in a guest join the group 'ivshmem'; on the host see the "
 		       "owner and mode of the file or socket, and those of its folders";
@@ -177,8 +178,8 @@ static const char *explain_channel_open(int error)
 		       "alive, take its place (IVSHMEM_CHANNEL_TAKE_OVER, --take-over)";
 	case -ENOSPC:
 		return "all channels of the region are in use, or its filesystem is full: "
-		       "'ivshmem info' shows who has them; 'ivshmem format --channels N' makes "
-		       "room for more";
+		       "'ivshmem info' shows who has them; once nobody uses it, "
+		       "'ivshmem format --force --channels N' makes room for more";
 	case -ENOTSUP:
 		return "the channels' rings are no multiple of this machine's page size: format "
 		       "the region with fewer channels";

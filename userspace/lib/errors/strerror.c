@@ -18,7 +18,8 @@ static const char *own_text(int error)
 		       "'modprobe ivshmem', on the host 'ivshmem create'";
 	case -ENODEV:
 		return "the device is gone, or the kernel module does not serve it: "
-		       "see 'ivshmem list', try 'modprobe ivshmem'";
+		       "see 'ivshmem list', try 'modprobe ivshmem', or without the module, as "
+		       "root, its resource2 (IVSHMEM_RESOURCE2, --resource2)";
 	case -EACCES:
 		return "no permission: in a guest join the group 'ivshmem', "
 		       "on the host see the owner and mode of the file; to format a region "

@@ -87,13 +87,24 @@ static int find_node(const char *address, char node[NODE_NAME_SIZE])
 	return err;
 }
 
-static int open_address(struct ivshmem **out, const char *address, bool readonly)
+static int open_resource2(struct ivshmem **shm, const char *address, bool readonly)
 {
+	char path[sizeof("/sys/bus/pci/devices//resource2") + PCI_ADDRESS_SIZE];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2", address);
+	return open_path(shm, path, readonly);
+}
+
+static int open_address(struct ivshmem **out, const char *address, unsigned int flags)
+{
+	bool readonly = flags & IVSHMEM_RDONLY;
 	struct ivshmem *shm = NULL;
 	char node[NODE_NAME_SIZE];
 	int err;
 
 	err = find_node(address, node);
+	if (err == -ENODEV && flags & IVSHMEM_RESOURCE2)
+		return open_resource2(out, address, readonly);
 	if (err)
 		return err;
 	err = open_path(&shm, node, readonly);
@@ -117,11 +128,11 @@ int ivshmem_open(struct ivshmem **shm, const char *where, unsigned int flags)
 	bool readonly = flags & IVSHMEM_RDONLY;
 	char address[PCI_ADDRESS_SIZE];
 
-	if (!shm || !where || !*where || flags & ~IVSHMEM_RDONLY)
+	if (!shm || !where || !*where || flags & ~(IVSHMEM_RDONLY | IVSHMEM_RESOURCE2))
 		return -EINVAL;
 	if (!strncmp(where, UNIX_PREFIX, strlen(UNIX_PREFIX)))
 		return open_server(shm, where + strlen(UNIX_PREFIX), readonly);
 	if (!ivshmem_pci_parse(where, address))
-		return open_address(shm, address, readonly);
+		return open_address(shm, address, flags);
 	return open_path(shm, where, readonly);
 }
