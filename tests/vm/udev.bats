@@ -22,6 +22,42 @@ boot() {
 	guest 'udevadm info --query=property --property=TAGS --value /dev/ivshmem0 | grep -q :uaccess:'
 }
 
+@test "the node is a unit of systemd, for services to wait for" {
+	guest 'udevadm info --query=property --property=TAGS --value /dev/ivshmem0 | grep -q :systemd:'
+}
+
+@test "a subsystem ID of the vendor's is a name, QEMU's own is none" {
+	guest '! test -e /dev/ivshmem/by-subsystem
+		for device in 4 5; do
+			cd /sys/bus/pci/devices/0000:00:0$device.0
+			echo 0x1234 >/run/vendor.$device; mount --bind /run/vendor.$device subsystem_vendor
+			echo 0xab0$device >/run/id.$device; mount --bind /run/id.$device subsystem_device
+		done
+		udevadm trigger --action=change --subsystem-match=ivshmem; udevadm settle'
+	[ "$(guest 'cd /dev/ivshmem/by-subsystem; for name in *; do
+			echo $name $(cat /sys/class/ivshmem/$(basename $(readlink -f $name))/size); done')" = \
+		$'0x1234:0xab04 1048576\n0x1234:0xab05 2097152' ]
+	# Only the vendor's, or only the device's, is QEMU's.
+	guest 'cd /run; echo 0x1af4 >vendor.4; echo 0x1100 >id.5
+		udevadm trigger --action=change --subsystem-match=ivshmem; udevadm settle'
+	[ "$(guest 'cd /dev/ivshmem/by-subsystem; echo *')" = '0x1234:0x1100 0x1af4:0xab04' ]
+	guest 'umount /sys/bus/pci/devices/0000:00:0[45].0/subsystem_*
+		udevadm trigger --action=change --subsystem-match=ivshmem; udevadm settle
+		! test -e /dev/ivshmem/by-subsystem'
+}
+
+@test "two devices of one subsystem share its name, which leads to one of them" {
+	guest 'echo 0x1234 >/run/vendor
+		for device in 4 5; do
+			mount --bind /run/vendor /sys/bus/pci/devices/0000:00:0$device.0/subsystem_vendor
+		done
+		udevadm trigger --action=change --subsystem-match=ivshmem; udevadm settle
+		test -c /dev/ivshmem/by-subsystem/0x1234:0x1100 &&
+		test "$(ls /dev/ivshmem/by-subsystem)" = 0x1234:0x1100
+		umount /sys/bus/pci/devices/0000:00:0[45].0/subsystem_vendor
+		udevadm trigger --action=change --subsystem-match=ivshmem; udevadm settle'
+}
+
 @test "a user in the group maps the region" {
 	guest 'echo from the user | su user -c "ivshmem write /dev/ivshmem0"'
 	[ "$(guest 'su user -c "ivshmem read --length 13 /dev/ivshmem0"')" = 'from the user' ]
