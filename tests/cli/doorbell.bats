@@ -92,6 +92,65 @@ load helper
 	done
 }
 
+start_server() {
+	ivshmem serve --socket "$dir/server" --size 4K --vectors 2 "$@" 2>"$dir/log" 3>&- &
+	server=$!
+	eventually test -S "$dir/server"
+}
+
+end_server() {
+	kill $server
+	wait $server
+}
+
+@test "notify refuses the ID that the command has itself, and rings others" {
+	start_server
+	ivshmem info "unix:$dir/server" >/dev/null
+	run -1 --separate-stderr ivshmem notify "unix:$dir/server" 1 0
+	says "ivshmem: unix:$dir/server: there is no other peer 1"
+	stderr_has "'ivshmem peers --socket $dir/server'"
+	ivshmem wait --timeout 30 "unix:$dir/server" 0 >"$dir/rings" 3>&- &
+	waiter=$!
+	eventually grep -q peer=2 "$dir/log"
+	ivshmem notify "unix:$dir/server" 2 0
+	ends_with 0 $waiter
+	[ "$(cat "$dir/rings")" = 1 ]
+	end_server
+}
+
+@test "the advice about a peer that is not there lists those that are" {
+	start_server
+	run -1 --separate-stderr ivshmem notify "unix:$dir/server" 77 0
+	says "there is no vector 0 of a peer 77"
+	ivshmem wait --timeout 30 "unix:$dir/server" 0 3>&- &
+	waiter=$!
+	eventually grep -q peer=1 "$dir/log"
+	# shellcheck disable=SC2046
+	run -0 $(grep -o "ivshmem peers [^']*" <<<"$stderr")
+	[ "${#lines[@]}" -eq 2 ]
+	kill $waiter
+	end_server
+}
+
+@test "wait for a vector that is not there tells how many there are" {
+	start_server
+	run -1 --separate-stderr ivshmem wait "unix:$dir/server" 2
+	says "there is no vector 2: this end has 2, counted from 0"
+	end_server
+}
+
+@test "peers at a server without a status socket says so" {
+	start_server --status-socket "$dir/elsewhere"
+	run -1 --separate-stderr ivshmem peers --socket "$dir/server"
+	says "ivshmem: $dir/server.status: there is a server at $dir/server, and it has no status socket"
+	run -0 ivshmem peers --socket "$dir/server" --status-socket "$dir/elsewhere"
+	end_server
+	run -1 --separate-stderr ivshmem peers --socket "$dir/server"
+	says "no ivshmem server answers here"
+	run -1 --separate-stderr ivshmem peers --socket "$(printf 'x%.0s' {1..200})" --status-socket "$dir/elsewhere"
+	says "no ivshmem server answers here"
+}
+
 @test "a server that is not there is named" {
 	run -1 --separate-stderr ivshmem wait "unix:$dir/absent" 0
 	stderr_has "unix:$dir/absent"

@@ -68,7 +68,7 @@ load helper
 	start_elsewhere
 	[ ! -e "$socket.status" ]
 	run -1 --separate-stderr ivshmem peers --socket "$socket"
-	says "no ivshmem server answers here"
+	says "it has no status socket here"
 }
 
 @test "peers says what is wrong" {

@@ -4,8 +4,24 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
+
+/* Where to look up peers: "unix:" and the path of a server's socket, on the host. */
+static const char *socket_of(const char *where)
+{
+	return strncmp(where, "unix:", strlen("unix:")) ? "PATH" : where + strlen("unix:");
+}
+
+/*
+ * On the host, this end's ID is that of this very command, and nobody waits for it. A guest
+ * has one ID for all its programs, and these may ring each other.
+ */
+static bool rings_itself(const struct ivshmem *shm, unsigned int peer)
+{
+	return ivshmem_side(shm) == IVSHMEM_HOST && ivshmem_peer_id(shm) == (int)peer;
+}
 
 static int ring(struct ivshmem *shm, const char *where, unsigned int peer,
 		unsigned int vector)
@@ -17,8 +33,8 @@ static int ring(struct ivshmem *shm, const char *where, unsigned int peer,
 	if (ret == -ENOTSUP)
 		complain(where, "a plain region has no doorbell: use an ivshmem-doorbell device, or unix:PATH of its server");
 	else if (ret == -ENXIO)
-		complain(where, "there is no vector %u of a peer %u: 'ivshmem peers' lists them",
-			 vector, peer);
+		complain(where, "there is no vector %u of a peer %u: 'ivshmem peers --socket %s' lists them",
+			 vector, peer, socket_of(where));
 	else
 		complain(where, "%s", ivshmem_strerror(ret));
 	return ret;
@@ -32,6 +48,11 @@ static int notify(const char *where, unsigned int peer, unsigned int vector,
 
 	if (open_region(&shm, where, 0) < 0)
 		return EXIT_FAILURE;
+	if (rings_itself(shm, peer)) {
+		complain(where, "there is no other peer %u: the ID went to this command itself, and goes with it; 'ivshmem peers --socket %s' lists the others",
+			 peer, socket_of(where));
+		ret = -ENXIO;
+	}
 	while (!ret && count--)
 		ret = ring(shm, where, peer, vector);
 	ivshmem_close(shm);

@@ -55,23 +55,8 @@ static const struct {
 	[SINCE] = { "SINCE", NULL },
 };
 
-static void explain_connect(const char *path, int error)
-{
-	switch (error) {
-	case ENOENT:
-	case ECONNREFUSED:
-		complain(path, "no ivshmem server answers here: start one with 'ivshmem serve', or give the path that it was told with --status-socket");
-		break;
-	case EACCES:
-		complain(path, "no permission: see the owner, group and mode of the socket");
-		break;
-	default:
-		complain(path, "%s", strerror(error));
-	}
-}
-
-/* A connection, or a negative errno after a message. */
-static int ask(const char *path)
+/* A connection; a negative errno. */
+static int connect_to(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
@@ -84,10 +69,38 @@ static int ask(const char *path)
 	    !connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		return fd;
 	error = errno;
-	explain_connect(path, error);
 	if (fd >= 0)
 		close(fd);
 	return -error;
+}
+
+/* Is there a server at @socket, which may be NULL? It sees a peer that comes and goes. */
+static bool is_served(const char *socket)
+{
+	int fd = socket && strlen(socket) <= ENDPOINT_PATH_MAX ? connect_to(socket) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void explain_connect(const char *path, const char *socket, int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ECONNREFUSED:
+		if (is_served(socket))
+			complain(path, "there is a server at %s, and it has no status socket here: QEMU's own ivshmem-server has none, and can't tell who its peers are; if it is an 'ivshmem serve' with --status-socket, give the same here",
+				 socket);
+		else
+			complain(path, "no ivshmem server answers here: start one with 'ivshmem serve', or give the path that it was told with --status-socket");
+		break;
+	case -EACCES:
+		complain(path, "no permission: see the owner, group and mode of the socket");
+		break;
+	default:
+		complain(path, "%s", strerror(-error));
+	}
 }
 
 /* A member of a line, which holds numbers only. */
@@ -266,14 +279,17 @@ static void explain_answer(const char *path, int error)
 	}
 }
 
-static int show_peers(const char *path, bool json)
+/* @socket: where peers connect, if that is known; NULL. */
+static int show_peers(const char *path, const char *socket, bool json)
 {
-	struct answer answer = { .fd = ask(path), .end = now_ms() + ANSWER_MS };
+	struct answer answer = { .fd = connect_to(path), .end = now_ms() + ANSWER_MS };
 	struct libscols_table *table;
 	int ret;
 
-	if (answer.fd < 0)
+	if (answer.fd < 0) {
+		explain_connect(path, socket, answer.fd);
 		return EXIT_FAILURE;
+	}
 	table = new_table(json);
 	ret = table ? fill(table, &answer) : -ENOMEM;
 	if (ret)
@@ -342,7 +358,7 @@ static int run(int argc, char **argv)
 	}
 	if (status_path(path, socket, status_socket) < 0)
 		return misuse(&cmd_peers);
-	return show_peers(path, json);
+	return show_peers(path, socket, json);
 }
 
 const struct command cmd_peers = {

@@ -4,10 +4,41 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 
-static void explain(const char *where, unsigned int vector, int error)
+/* Does the kernel's command line have this word? */
+static bool boots_with(const char *word)
+{
+	char line[4096] = "", *rest = line, *token;
+	FILE *file = fopen("/proc/cmdline", "re");
+
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	while ((token = strsep(&rest, "\n ")))
+		if (!strcmp(token, word))
+			return true;
+	return false;
+}
+
+static void explain_vector(const struct ivshmem *shm, const char *where, unsigned int vector)
+{
+	int vectors = ivshmem_vectors(shm);
+
+	if (vectors > 0)
+		complain(where, "there is no vector %u: this end has %d, counted from 0",
+			 vector, vectors);
+	else if (boots_with("pci=nomsi"))
+		complain(where, "the device has no vectors, since this kernel was booted with pci=nomsi: remove that from its command line");
+	else
+		complain(where, "the device has no vectors: the VM gives it none (vectors= of QEMU's -device ivshmem-doorbell), or the kernel had no interrupts left, see 'dmesg | grep ivshmem'");
+}
+
+static void explain(const struct ivshmem *shm, const char *where, unsigned int vector, int error)
 {
 	switch (error) {
 	case -ETIMEDOUT:
@@ -17,8 +48,7 @@ static void explain(const char *where, unsigned int vector, int error)
 		complain(where, "a plain region has no interrupts: use an ivshmem-doorbell device, or unix:PATH of its server");
 		break;
 	case -EINVAL:
-		complain(where, "there is no vector %u: 'ivshmem info' tells how many there are",
-			 vector);
+		explain_vector(shm, where, vector);
 		break;
 	default:
 		complain(where, "%s", ivshmem_strerror(error));
@@ -45,7 +75,7 @@ static int wait_rings(const char *where, unsigned int vector, unsigned int count
 		}
 	}
 	if (ret < 0)
-		explain(where, vector, ret);
+		explain(shm, where, vector, ret);
 	if (ret >= 0 || ret == -ETIMEDOUT)
 		printf("%llu\n", (unsigned long long)taken);
 	ivshmem_close(shm);
