@@ -26,7 +26,7 @@ complete_words() {
 	for verb in $(ivshmem --help | sed -n 's/^  \([a-z]\+\) .*/\1/p'); do
 		run -0 complete_words ivshmem "$verb" --
 		[ "$(sort <<<"$output")" = "$(ivshmem "$verb" --help |
-			sed -n 's/^ *\(-., \)\?\(--[a-z-]\+\).*/\2/p' | sort)" ]
+			sed -n 's/^ *\(-., \)\?\(--[a-z0-9-]\+\).*/\2/p' | sort)" ]
 	done
 }
 

@@ -22,7 +22,7 @@ static void maybe_signal(const char *name, int timeout_ms)
 	}
 }
 
-#define REAL(name)	((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
+#define REAL(name)	((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
 unsigned int alarm(unsigned int seconds)
 {

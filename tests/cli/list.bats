@@ -80,12 +80,21 @@ two="0000:00:04.0,/dev/null,67108864,plain,ivshmem;0000:08:01.0,/dev/zero,429496
 @test "list names another driver, and how to take the device back" {
 	run -0 --separate-stderr with_devices "0000:00:04.0,-,4096,plain,vfio-pci" installed ivshmem list
 	stderr_has "the driver vfio-pci has the PCI device 0000:00:04.0"
-	stderr_has "/sys/bus/pci/drivers/vfio-pci/unbind"
+	stderr_has "/sys/bus/pci/devices/0000:00:04.0/driver/unbind"
 }
 
-@test "list asks for udev where the driver made no node" {
-	run -0 --separate-stderr with_devices "0000:00:04.0,-,4096,plain,ivshmem" loaded ivshmem list
-	stderr_has "does udev run"
+@test "list says what to mount where a device has its driver and no node" {
+	for node in - /dev/ivshmem77; do
+		run -0 --separate-stderr with_devices "0000:00:04.0,$node,4096,plain,ivshmem" loaded ivshmem list
+		stderr_has "has its driver, but there is no /dev/ivshmem"
+		stderr_has "mount -t devtmpfs devtmpfs /dev"
+	done
+}
+
+@test "list names the installation, too, where the module is missing and another driver has the device" {
+	run -0 --separate-stderr with_devices "0000:00:04.0,-,4096,plain,vfio-pci" missing ivshmem list
+	stderr_has "the driver vfio-pci has"
+	stderr_has "make install"
 }
 
 @test "list names the group where permission is missing" {

@@ -22,6 +22,32 @@ each() {
 	"$@" "unix:$REGIONS/server" /dev/ivshmem/by-path/pci-0000:00:05.0
 }
 
+# readme_types: the lines that README.md types on both sides, and on which, but for the
+# benchmark
+readme_types() {
+	sed -nE 's/^(ivshmem|echo|seq) (.*[^ ]) +# (host|guest)$/\3 \1 \2/p' README.md | grep -v ' bench '
+}
+
+@test "what README types on host and guest works" {
+	guest 'head -c 1000000 /dev/urandom >/tmp/picture.raw'
+	while read -r side line; do
+		echo "$side: $line"
+		line=${line//\/dev\/shm\/my-little-shared-memory/$REGIONS\/plain}
+		# The region holds the text of the lines before.
+		[[ $line != *' send '*numbers ]] || host format --force --label demo "$REGIONS/plain"
+		if [ "$side" = guest ]; then
+			guest "cd /tmp; { $line; } >>/run/typed 2>&1 & sleep 0.2"
+		else
+			PATH="$PWD/build:$PATH" timeout $((60 * VM_PATIENCE)) bash -o pipefail -c "$line" </dev/null >>"$REGIONS/typed" 3>&-
+		fi
+	done < <(readme_types) >"$REGIONS/log"
+	cat "$REGIONS/log"
+	[ "$(wc -l <"$REGIONS/log")" -ge 7 ]
+	guest 'cat /run/typed; grep -q "0000:00:04.0 /dev/ivshmem0" /run/typed && grep -qx "Hello world!" /run/typed'
+	[ "$(cat "$REGIONS/typed")" = "$(seq 5; guest 'sha256sum </tmp/picture.raw')" ]
+	head -c 4M /dev/zero | host write "$REGIONS/plain"
+}
+
 format_and_compare() {
 	host format --label messages --channels 8 "$1"
 	[ "$(host info --json "$1" | jq -r '.label, .uuid')" = \

@@ -64,6 +64,24 @@ ask() {
 	jq -e '[.. | objects | select(has("vectors"))] | length == 2' <<<"$output"
 }
 
+# readme_types: the lines that README.md types in its example of interrupts
+readme_types() {
+	awk '/^## /{ inside = /Interrupts/ } /^### /{ example = /Example/ }
+		inside && example && sub(/^\$ /, "")' README.md
+}
+
+@test "README's example of interrupts works as it is typed, whatever ran before" {
+	ln -s server "$REGIONS/ivshmem.sock"
+	ln -s server.status "$REGIONS/ivshmem.sock.status"
+	printf nothing | build/ivshmem write "unix:$REGIONS/server"
+	on a guest "{ $(readme_types | head -n 1); } >/run/typed 2>&1 &"
+	run env XDG_RUNTIME_DIR="$REGIONS" PATH="$PWD/build:$PATH" bash -e <<<"$(readme_types | tail -n +2)"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(on a guest 'until [ "$(wc -l </run/typed)" -ge 2 ]; do sleep 0.05; done; cat /run/typed')" = $'1\nHello world!' ]
+	rm "$REGIONS"/ivshmem.sock*
+}
+
 # start_flood PEER: rings it without end, from the host, with what the guests leave it of
 # the processors. Its end is stop_flood.
 start_flood() {

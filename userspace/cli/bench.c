@@ -317,6 +317,7 @@ static int run(int argc, char **argv)
 		{ "time", required_argument, NULL, 'i' },
 		{ "spin", required_argument, NULL, 'p' },
 		{ "take-over", no_argument, NULL, 'T' },
+		REGION_OPTIONS,
 		{ "timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -363,6 +364,7 @@ const struct command cmd_bench = {
 		"  -t, --timeout SECONDS  wait so long for the other side to come\n"
 		"      --take-over        take the place of a program that is there\n"
 		"      --json             print JSON; times are in nanoseconds\n"
+		"      --resource2        of a PCI address that no module serves; as root\n"
 		"  -h, --help             show this text\n",
 	.run = run,
 };

@@ -21,6 +21,9 @@ int parse_attachment(struct attachment *attachment, int option, const char *valu
 	case 'T':
 		attachment->flags |= IVSHMEM_CHANNEL_TAKE_OVER;
 		return 0;
+	case RESOURCE2:
+		attachment->open_flags |= IVSHMEM_RESOURCE2;
+		return 0;
 	case 't':
 		if (parse_seconds(attachment->verb, "--timeout", value, &timeout_ms) < 0)
 			return -EINVAL;
@@ -77,7 +80,7 @@ static void explain(const struct attachment *attachment, int error)
 			 attachment->create ? "has created" : "is connected to", name);
 		break;
 	case -ENOSPC:
-		complain(where, "all channels of the region are in use ('ivshmem info' shows them; 'ivshmem format --channels N' makes room for more), or the filesystem that holds it is full (see df)");
+		complain(where, "all channels of the region are in use ('ivshmem info' shows them; once nobody uses it, 'ivshmem format --force --channels N' makes room for more), or the filesystem that holds it is full (see df)");
 		break;
 	case -EINVAL:
 		complain(where, "'%s' is no name for a channel: up to %d letters, digits and '-_.+', no dot in front",
@@ -124,7 +127,7 @@ int use_channel(struct attachment *attachment, int (*use)(void *request), void *
 {
 	int status;
 
-	if (open_region(&attachment->shm, attachment->where, 0) < 0)
+	if (open_region(&attachment->shm, attachment->where, attachment->open_flags) < 0)
 		return EXIT_FAILURE;
 	catch_signals(attachment->shm);
 	status = attach(attachment);

@@ -79,6 +79,11 @@ bool stopped(void);
 void release_signals(void);
 
 /* region.c */
+
+/* For getopt_long(), of verbs that open a region: it returns RESOURCE2. */
+#define REGION_OPTIONS	{ "resource2", no_argument, NULL, RESOURCE2 }
+#define RESOURCE2	'2'
+
 int open_region(struct ivshmem **shm, const char *where, unsigned int flags);
 int check_range(const struct ivshmem *shm, const char *where, uint64_t offset,
 		uint64_t length);
@@ -122,7 +127,7 @@ char *double_commas(const char *text);
 /* diagnose.c */
 void explain_no_device(const char *where);
 bool explain_device(const char *where, const struct ivshmem_device *device);
-void explain_open(const char *where, int error);
+void explain_open(const char *where, unsigned int flags, int error);
 bool explain_layout(const char *where, int error);
 
 /* module.c */
@@ -186,6 +191,7 @@ void progress_end(struct progress *progress);
  * @where: The region.
  * @name: The channel.
  * @create: Create the channel; else connect to it.
+ * @open_flags: For ivshmem_open().
  * @flags: For ivshmem_channel_create() and ivshmem_channel_connect().
  * @timeout_ms: For each call that waits; negative: for ever.
  * @shm: Open while use_channel() runs, as @channel.
@@ -196,6 +202,7 @@ struct attachment {
 	const char *where;
 	const char *name;
 	bool create;
+	unsigned int open_flags;
 	unsigned int flags;
 	int timeout_ms;
 	struct ivshmem *shm;
@@ -208,6 +215,7 @@ struct attachment {
 	{ "create", no_argument, NULL, 'C' },				\
 	{ "connect", no_argument, NULL, 'K' },				\
 	{ "take-over", no_argument, NULL, 'T' },			\
+	REGION_OPTIONS,							\
 	{ "timeout", required_argument, NULL, 't' }
 
 int parse_attachment(struct attachment *attachment, int option, const char *value);

@@ -14,7 +14,10 @@
 
 void explain_no_device(const char *where)
 {
-	complain(where, "there is no ivshmem PCI device in this machine: add one to the VM (-device ivshmem-plain,..., see 'ivshmem qemu --help'), or on the host give the path of the region's file");
+	if (access("/sys/bus", F_OK) < 0)
+		complain(where, "nothing is known of devices, since /sys is not mounted, or hidden, as in some containers: as root, 'mount -t sysfs sysfs /sys', or start the container with it; a device node that is there can be used all the same");
+	else
+		complain(where, "there is no ivshmem PCI device in this machine: add one to the VM (-device ivshmem-plain,..., see 'ivshmem qemu --help'), or on the host give the path of the region's file");
 }
 
 static const char *user_name(void)
@@ -24,27 +27,79 @@ static const char *user_name(void)
 	return name && *name ? name : "USER";
 }
 
-static void explain_module(const char *where, const char *address)
+/* The driver that alone may have the device, as driver_override says; "" where any may. */
+static void read_override(const char *address, char *driver, size_t size)
 {
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", address);
+	file = fopen(path, "re");
+	if (!file || !fgets(driver, (int)size, file))
+		*driver = '\0';
+	if (file)
+		fclose(file);
+	driver[strcspn(driver, "\n")] = '\0';
+	if (!strcmp(driver, "(null)"))
+		*driver = '\0';
+}
+
+/* What comes before 'modprobe ivshmem', where the module is not there; "" where it is. */
+static const char *installation(enum module_state state)
+{
+	static const char format[] =
+		"the kernel module is not installed for kernel %s: 'make install' in the source "
+		"tree, or your distribution's package; then ";
+	static char text[sizeof(format) + sizeof(struct utsname)];
 	struct utsname kernel = { .release = "" };
 
-	switch (module_state()) {
+	if (state != MODULE_MISSING)
+		return "";
+	uname(&kernel);
+	snprintf(text, sizeof(text), format, kernel.release);
+	return text;
+}
+
+/*
+ * driver_override is set, and not just cleared: by new_id of its sysfs folder another
+ * driver may have been given all devices of this kind.
+ */
+static void explain_override(const char *where, const char *address, const char *driver)
+{
+	complain(where, "the PCI device %s is kept for the driver %s: %sas root, 'echo ivshmem >/sys/bus/pci/devices/%s/driver_override && modprobe ivshmem && echo %s >/sys/bus/pci/drivers_probe'",
+		 address, driver, installation(module_state()), address, address);
+}
+
+/* The last command does no harm where modprobe has bound the device already. */
+static void explain_other_driver(const char *where, const char *address, const char *driver)
+{
+	complain(where, "the driver %s has the PCI device %s: %sto take it back, end what uses it, and as root, 'echo ivshmem >/sys/bus/pci/devices/%s/driver_override && echo %s >/sys/bus/pci/devices/%s/driver/unbind && modprobe ivshmem && echo %s >/sys/bus/pci/drivers_probe'",
+		 driver, address, installation(module_state()), address, address, address, address);
+}
+
+static void explain_no_driver(const char *where, const char *address)
+{
+	enum module_state state = module_state();
+	char override[64];
+
+	read_override(address, override, sizeof(override));
+	if (*override && strcmp(override, "ivshmem") != 0) {
+		explain_override(where, address, override);
+		return;
+	}
+	switch (state) {
 	case MODULE_LOADED:
-		complain(where, "no driver took the PCI device %s, though the kernel module ivshmem is loaded: see 'dmesg | grep ivshmem'",
-			 address);
+		complain(where, "no driver took the PCI device %s, though the kernel module ivshmem is loaded: see 'dmesg | grep ivshmem'; if that tells of no error, as root, 'echo %s >/sys/bus/pci/drivers_probe'; or use its resource2, 'ivshmem info --resource2 %s'",
+			 address, address, address);
 		return;
 	case MODULE_INSTALLED:
-		complain(where, "the PCI device %s is there, but the kernel module is not loaded: as root, 'modprobe ivshmem'",
-			 address);
+		complain(where, "the PCI device %s is there, but the kernel module is not loaded: as root, 'modprobe ivshmem'; or without it, 'ivshmem info --resource2 %s'",
+			 address, address);
 		return;
 	case MODULE_MISSING:
-		uname(&kernel);
-		complain(where, "the PCI device %s is there, but the kernel module is not installed for kernel %s: 'make install' in the source tree, or your distribution's package; then, as root, 'modprobe ivshmem'",
-			 address, kernel.release);
-		return;
 	case MODULE_UNKNOWN:
-		complain(where, "the PCI device %s is there, but the kernel module does not serve it: as root, 'modprobe ivshmem'",
-			 address);
+		complain(where, "the PCI device %s is there, but no driver has it: %sas root, 'modprobe ivshmem'; or without the module, 'ivshmem info --resource2 %s'",
+			 address, installation(state), address);
 		return;
 	}
 }
@@ -53,6 +108,12 @@ static void explain_permission(const char *where, const char *node)
 {
 	complain(where, "no permission to use %s: join the group ivshmem, 'sudo usermod -aG ivshmem %s', and log in again",
 		 node, user_name());
+}
+
+static void explain_no_node(const char *where, const char *address, const char *node)
+{
+	complain(where, "the PCI device %s has its driver, but there is no %s: as root, 'mount -t devtmpfs devtmpfs /dev', or start the container with it (--device %s of docker and podman)",
+		 address, node, node);
 }
 
 /* Says why @device can't be used; false, and silent, where it can. */
@@ -65,18 +126,18 @@ bool explain_device(const char *where, const struct ivshmem_device *device)
 	if (node) {
 		if (!faccessat(AT_FDCWD, node, R_OK | W_OK, AT_EACCESS))
 			return false;
-		if (errno != EACCES && errno != EPERM)
-			complain(where, "%s: %s", node, strerror(errno));
-		else
+		if (errno == EACCES || errno == EPERM)
 			explain_permission(where, node);
+		else if (errno == ENOENT)
+			explain_no_node(where, address, node);
+		else
+			complain(where, "%s: %s", node, strerror(errno));
 	} else if (!driver) {
-		explain_module(where, address);
+		explain_no_driver(where, address);
 	} else if (!strcmp(driver, "ivshmem")) {
-		complain(where, "the PCI device %s has its driver, but no device node: does udev run, and is devtmpfs mounted on /dev?",
-			 address);
+		explain_no_node(where, address, "/dev/ivshmemN");
 	} else {
-		complain(where, "the driver %s has the PCI device %s: to take it back, as root, 'echo %s >/sys/bus/pci/drivers/%s/unbind', then 'modprobe ivshmem' and 'echo %s >/sys/bus/pci/drivers/ivshmem/bind'",
-			 driver, address, address, driver, address);
+		explain_other_driver(where, address, driver);
 	}
 	return true;
 }
@@ -149,12 +210,14 @@ static void explain_absent(const char *where, int error)
 	ivshmem_list_free(list);
 }
 
-/* Why ivshmem_open() failed with @error. */
-void explain_open(const char *where, int error)
+/* Why ivshmem_open() with @flags failed with @error. */
+void explain_open(const char *where, unsigned int flags, int error)
 {
 	bool device = looks_like_node(where) || looks_like_address(where);
 
-	if (device && (error == -EACCES || error == -EPERM))
+	if (flags & IVSHMEM_RESOURCE2 && device && (error == -EACCES || error == -EPERM))
+		complain(where, "no permission: a resource2 needs root, and a kernel that is not locked down (Secure Boot); where the module serves the device, leave --resource2 away");
+	else if (device && (error == -EACCES || error == -EPERM))
 		explain_permission(where, where);
 	else if (device && (error == -ENOENT || error == -ENODEV || error == -ENXIO))
 		explain_absent(where, error);

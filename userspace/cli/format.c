@@ -16,6 +16,7 @@ struct request {
 	const char *label;
 	unsigned int channels;	/* 0: as the library finds fit */
 	unsigned int flags;
+	unsigned int open_flags;
 };
 
 static void explain_format(const struct request *request, int error)
@@ -73,7 +74,7 @@ static int format_region(const struct request *request)
 	struct ivshmem *shm;
 	int ret;
 
-	if (open_region(&shm, request->where, 0) < 0)
+	if (open_region(&shm, request->where, request->open_flags) < 0)
 		return EXIT_FAILURE;
 	ret = ivshmem_format(shm, request->label, request->channels, request->flags);
 	if (ret < 0)
@@ -93,6 +94,7 @@ static int parse_options(int argc, char **argv, struct request *request)
 		{ "label", required_argument, NULL, 'l' },
 		{ "channels", required_argument, NULL, 'c' },
 		{ "force", no_argument, NULL, 'f' },
+		REGION_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
@@ -110,6 +112,9 @@ static int parse_options(int argc, char **argv, struct request *request)
 			break;
 		case 'f':
 			request->flags |= IVSHMEM_FORMAT_FORCE;
+			break;
+		case RESOURCE2:
+			request->open_flags |= IVSHMEM_RESOURCE2;
 			break;
 		case 'h':
 			return 'h';
@@ -155,6 +160,7 @@ const struct command cmd_format = {
 		"                     given, as many as suit the size. They share the region evenly\n"
 		"      --force        though the region is formatted, or holds something: all of it\n"
 		"                     is lost, and programs that use its channels lose them\n"
+		"      --resource2    of a PCI address that no module serves; as root\n"
 		"  -h, --help         show this text\n",
 	.run = run,
 };

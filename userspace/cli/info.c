@@ -192,13 +192,13 @@ static void warn_of_cache(const char *where, const struct facts *facts)
 			 facts->cache);
 }
 
-static int show_info(const char *where, bool json)
+static int show_info(const char *where, unsigned int flags, bool json)
 {
 	struct facts facts = { .layout = NULL };
 	struct ivshmem *shm;
 	int ret;
 
-	if (open_region(&shm, where, IVSHMEM_RDONLY) < 0)
+	if (open_region(&shm, where, flags) < 0)
 		return EXIT_FAILURE;
 	collect(&facts, shm);
 	collect_layout(&facts, where, shm);
@@ -216,9 +216,11 @@ static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		REGION_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
+	unsigned int flags = IVSHMEM_RDONLY;
 	const char *where;
 	bool json = false;
 	int c;
@@ -228,6 +230,9 @@ static int run(int argc, char **argv)
 		case 'j':
 			json = true;
 			break;
+		case RESOURCE2:
+			flags |= IVSHMEM_RESOURCE2;
+			break;
 		case 'h':
 			return show_help(&cmd_info);
 		default:
@@ -235,14 +240,14 @@ static int run(int argc, char **argv)
 		}
 	}
 	where = only_argument(&cmd_info, argc, argv, "WHERE");
-	return where ? show_info(where, json) : misuse(&cmd_info);
+	return where ? show_info(where, flags, json) : misuse(&cmd_info);
 }
 
 const struct command cmd_info = {
 	.name = "info",
 	.summary = "tell what a region is",
 	.help =
-		"[--json] WHERE\n"
+		"[--json] [--resource2] WHERE\n"
 		"\n"
 		"Tell the side, path, location, size, kind, mapping, cache type and largest page of a\n"
 		"region; on the host, whether it is sealed, so that nobody can make it smaller; and\n"
@@ -250,7 +255,8 @@ const struct command cmd_info = {
 		"also its label, UUID and channels: who is there, and how many messages were sent.\n"
 		"Where the mapping is not cached write-back, stderr says what to do.\n"
 		"\n"
-		"      --json  print JSON; sizes are in bytes\n"
-		"  -h, --help  show this text\n",
+		"      --json       print JSON; sizes are in bytes\n"
+		"      --resource2  of a PCI address that no module serves; as root\n"
+		"  -h, --help       show this text\n",
 	.run = run,
 };

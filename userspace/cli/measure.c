@@ -103,7 +103,8 @@ static int run_round_trips(struct ivshmem_channel *channel, char *buffer,
 	int ret;
 
 	while (after < end || !measurement->messages) {
-		ret = stopped() ? -ECANCELED : round_trip(channel, buffer, measurement->size, number++);
+		ret = stopped() ? -ECANCELED :
+				  round_trip(channel, buffer, measurement->size, number++);
 		if (ret < 0)
 			return ret;
 		after = now_ns();

@@ -42,19 +42,20 @@ static int read_mapped(struct ivshmem *shm, const char *where, uint64_t offset,
 }
 
 /* @length: NULL for all that follows @offset. */
-static int read_region(const char *where, uint64_t offset, const uint64_t *length)
+static int read_region(const char *where, unsigned int flags, uint64_t offset,
+		       const uint64_t *length)
 {
 	int status = EXIT_FAILURE;
 	struct ivshmem *shm;
 	int ret;
 
-	if (open_region(&shm, where, IVSHMEM_RDONLY) < 0)
+	if (open_region(&shm, where, flags) < 0)
 		return EXIT_FAILURE;
 	if (check_range(shm, where, offset, length ? *length : 0) < 0)
 		goto out_close;
 	ret = ivshmem_map(shm);
 	if (ret < 0) {
-		explain_open(where, ret);
+		complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_MAP, ret));
 		goto out_close;
 	}
 	status = read_mapped(shm, where, offset,
@@ -69,9 +70,11 @@ static int run(int argc, char **argv)
 	static const struct option options[] = {
 		{ "offset", required_argument, NULL, 'o' },
 		{ "length", required_argument, NULL, 'l' },
+		REGION_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
+	unsigned int flags = IVSHMEM_RDONLY;
 	uint64_t offset = 0, length = 0;
 	bool length_given = false;
 	const char *where;
@@ -88,6 +91,9 @@ static int run(int argc, char **argv)
 				return misuse(&cmd_read);
 			length_given = true;
 			break;
+		case RESOURCE2:
+			flags |= IVSHMEM_RESOURCE2;
+			break;
 		case 'h':
 			return show_help(&cmd_read);
 		default:
@@ -97,20 +103,21 @@ static int run(int argc, char **argv)
 	where = only_argument(&cmd_read, argc, argv, "WHERE");
 	if (!where)
 		return misuse(&cmd_read);
-	return read_region(where, offset, length_given ? &length : NULL);
+	return read_region(where, flags, offset, length_given ? &length : NULL);
 }
 
 const struct command cmd_read = {
 	.name = "read",
 	.summary = "copy from a region to stdout",
 	.help =
-		"[--offset N] [--length N] WHERE\n"
+		"[--offset N] [--length N] [--resource2] WHERE\n"
 		"\n"
 		"Copy from a region to stdout, byte for byte.\n"
 		"\n"
-		"  -o, --offset N  start there; 0 where this is not given\n"
-		"  -l, --length N  copy so much; all the rest where this is not given\n"
-		"  -h, --help      show this text\n"
+		"  -o, --offset N   start there; 0 where this is not given\n"
+		"  -l, --length N   copy so much; all the rest where this is not given\n"
+		"      --resource2  of a PCI address that no module serves; as root\n"
+		"  -h, --help       show this text\n"
 		"\n"
 		"N is in bytes, or with K, M, G or T (binary); 0x1000 works too.\n",
 	.run = run,

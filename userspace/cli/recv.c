@@ -171,6 +171,7 @@ const struct command cmd_recv = {
 		"      --connect          connect to a channel that the other side creates, as is\n"
 		"                         done where this is not given\n"
 		"      --take-over        take the place of a program that is there\n"
+		"      --resource2        of a PCI address that no module serves; as root\n"
 		"  -h, --help             show this text\n",
 	.run = run,
 };

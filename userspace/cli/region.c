@@ -13,7 +13,7 @@ int open_region(struct ivshmem **shm, const char *where, unsigned int flags)
 	int ret = ivshmem_open(shm, where, flags);
 
 	if (ret < 0)
-		explain_open(where, ret);
+		explain_open(where, flags, ret);
 	return ret;
 }
 
@@ -45,28 +45,30 @@ int check_range(const struct ivshmem *shm, const char *where, uint64_t offset,
  */
 int backing_file_size(const char *path, uint64_t *size)
 {
-	char there[SIZE_TEXT_MAX], wanted[SIZE_TEXT_MAX];
-	struct stat st = { .st_size = 0 };
+	char there_text[SIZE_TEXT_MAX], wanted[SIZE_TEXT_MAX];
+	struct stat st;
+	bool there = !stat(path, &st);
+	uint64_t has = there ? st.st_size : 0;
 
-	if (stat(path, &st) < 0 && errno != ENOENT) {
+	if (!there && errno != ENOENT) {
 		complain(path, "%s", strerror(errno));
 		return EXIT_FAILURE;
 	}
-	if (st.st_mode && !S_ISREG(st.st_mode)) {
+	if (there && !S_ISREG(st.st_mode)) {
 		complain(path, "not a regular file: give the file on the host that holds the region");
 		return EXIT_FAILURE;
 	}
-	if (!*size && !st.st_size) {
+	if (!*size && !has) {
 		complain(path, "%s: say how large the region is to be, as --size 64M",
-			 st.st_mode ? "the file is empty" : "no such file");
-		return st.st_mode ? EXIT_FAILURE : EXIT_MISUSE;
+			 there ? "the file is empty" : "no such file");
+		return there ? EXIT_FAILURE : EXIT_MISUSE;
 	}
-	if (*size && st.st_size && *size != (uint64_t)st.st_size) {
+	if (*size && has && *size != has) {
 		complain(path, "the file has %s, not %s: leave --size away, or remove the file",
-			 size_text(there, st.st_size), size_text(wanted, *size));
+			 size_text(there_text, has), size_text(wanted, *size));
 		return EXIT_FAILURE;
 	}
 	if (!*size)
-		*size = st.st_size;
+		*size = has;
 	return size_fits_device(path, *size) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

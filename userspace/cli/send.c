@@ -159,6 +159,7 @@ const struct command cmd_send = {
 		"      --create           create the channel, as is done where this is not given\n"
 		"      --connect          connect to a channel that the other side creates\n"
 		"      --take-over        take the place of a program that is there\n"
+		"      --resource2        of a PCI address that no module serves; as root\n"
 		"  -h, --help             show this text\n",
 	.run = run,
 };

@@ -54,19 +54,19 @@ static int write_mapped(struct ivshmem *shm, const char *where, uint64_t offset)
 	return check_input_end(&copy) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int write_region(const char *where, uint64_t offset)
+static int write_region(const char *where, unsigned int flags, uint64_t offset)
 {
 	int status = EXIT_FAILURE;
 	struct ivshmem *shm;
 	int ret;
 
-	if (open_region(&shm, where, 0) < 0)
+	if (open_region(&shm, where, flags) < 0)
 		return EXIT_FAILURE;
 	if (check_range(shm, where, offset, 0) < 0)
 		goto out_close;
 	ret = ivshmem_map(shm);
 	if (ret < 0) {
-		explain_open(where, ret);
+		complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_MAP, ret));
 		goto out_close;
 	}
 	status = write_mapped(shm, where, offset);
@@ -79,9 +79,11 @@ static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "offset", required_argument, NULL, 'o' },
+		REGION_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
+	unsigned int flags = 0;
 	const char *where;
 	uint64_t offset = 0;
 	int c;
@@ -92,6 +94,9 @@ static int run(int argc, char **argv)
 			if (parse_size("write", "--offset", optarg, &offset) < 0)
 				return misuse(&cmd_write);
 			break;
+		case RESOURCE2:
+			flags |= IVSHMEM_RESOURCE2;
+			break;
 		case 'h':
 			return show_help(&cmd_write);
 		default:
@@ -99,21 +104,22 @@ static int run(int argc, char **argv)
 		}
 	}
 	where = only_argument(&cmd_write, argc, argv, "WHERE");
-	return where ? write_region(where, offset) : misuse(&cmd_write);
+	return where ? write_region(where, flags, offset) : misuse(&cmd_write);
 }
 
 const struct command cmd_write = {
 	.name = "write",
 	.summary = "copy from stdin into a region",
 	.help =
-		"[--offset N] WHERE\n"
+		"[--offset N] [--resource2] WHERE\n"
 		"\n"
 		"Copy stdin into a region, byte for byte. What the input does not reach stays as\n"
 		"it was. Input that does not fit is written up to the region's end, and then is\n"
 		"an error.\n"
 		"\n"
-		"  -o, --offset N  start there; 0 where this is not given\n"
-		"  -h, --help      show this text\n"
+		"  -o, --offset N   start there; 0 where this is not given\n"
+		"      --resource2  of a PCI address that no module serves; as root\n"
+		"  -h, --help       show this text\n"
 		"\n"
 		"N is in bytes, or with K, M, G or T (binary); 0x1000 works too.\n",
 	.run = run,

@@ -2,12 +2,13 @@
 /*
  * Passes a message through shared memory. The same program runs on both sides:
  *
- *   hello WHERE MESSAGE	write a message
- *   hello [WHERE]		read the other side's message
+ *   hello [--resource2] WHERE MESSAGE	write a message
+ *   hello [--resource2] [WHERE]	read the other side's message
  *
  * WHERE is a file on the host ("/dev/shm/my-little-shared-memory"), a device
  * in a guest ("/dev/ivshmem0", "0000:00:04.0"). Without it, or with "-", the
- * first device of this guest is taken.
+ * first device of this guest is taken. With --resource2, root can do without
+ * the kernel module.
  */
 
 #include <ctype.h>
@@ -19,9 +20,9 @@
 
 #define MESSAGE_MAX	256
 
-static int fail(const char *what, int err)
+static int fail(const char *what, enum ivshmem_task task, int err)
 {
-	fprintf(stderr, "hello: %s: %s\n", what, ivshmem_strerror(err));
+	fprintf(stderr, "hello: %s: %s\n", what, ivshmem_explain(task, err));
 	return 1;
 }
 
@@ -35,7 +36,7 @@ static void print_device(const struct ivshmem_device *device)
 	       ivshmem_device_kind(device) == IVSHMEM_DOORBELL ? "doorbell" : "plain");
 }
 
-static int open_first(struct ivshmem **shm)
+static int open_first(struct ivshmem **shm, unsigned int flags)
 {
 	struct ivshmem_device_list *devices;
 	const char *address;
@@ -57,7 +58,7 @@ static int open_first(struct ivshmem **shm)
 	if (ivshmem_list_count(devices)) {
 		address = ivshmem_device_address(ivshmem_list_get(devices, 0));
 		printf("Selected device: %s\n", address);
-		err = ivshmem_open(shm, address, 0);
+		err = ivshmem_open(shm, address, flags);
 	}
 	ivshmem_list_free(devices);
 	return err;
@@ -93,20 +94,27 @@ static int read_message(struct ivshmem *shm)
 
 int main(int argc, char **argv)
 {
-	const char *where = argc > 1 ? argv[1] : "-";
-	const char *message = argc > 2 ? argv[2] : NULL;
+	const char *where, *message;
 	struct ivshmem *shm = NULL;
+	unsigned int flags = 0;
 	int err;
 
+	if (argc > 1 && !strcmp(argv[1], "--resource2")) {
+		flags = IVSHMEM_RESOURCE2;
+		argc--;
+		argv++;
+	}
+	where = argc > 1 ? argv[1] : "-";
+	message = argc > 2 ? argv[2] : NULL;
 	if (argc > 3 || (message && strlen(message) >= MESSAGE_MAX)) {
-		fprintf(stderr, "usage: hello [WHERE [MESSAGE]] (less than %d bytes)\n",
+		fprintf(stderr, "usage: hello [--resource2] [WHERE [MESSAGE]] (less than %d bytes)\n",
 			MESSAGE_MAX);
 		return 2;
 	}
 
-	err = strcmp(where, "-") ? ivshmem_open(&shm, where, 0) : open_first(&shm);
+	err = strcmp(where, "-") ? ivshmem_open(&shm, where, flags) : open_first(&shm, flags);
 	if (err)
-		return fail(where, err);
+		return fail(where, IVSHMEM_TASK_OPEN, err);
 	printf("Device path: %s\n", ivshmem_path(shm));
 	printf("Size: %llu bytes (%llu MB)\n", (unsigned long long)ivshmem_size(shm),
 	       (unsigned long long)ivshmem_size(shm) >> 20);
@@ -115,5 +123,5 @@ int main(int argc, char **argv)
 	if (!err)
 		err = message ? write_message(shm, message) : read_message(shm);
 	ivshmem_close(shm);
-	return err ? fail(where, err) : 0;
+	return err ? fail(where, IVSHMEM_TASK_MAP, err) : 0;
 }

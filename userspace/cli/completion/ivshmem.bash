@@ -35,14 +35,15 @@ _ivshmem() {
 	esac
 
 	case ${COMP_WORDS[1]} in
-	list | info) options+=' --json' ;;
+	list) options+=' --json' ;;
+	info) options+=' --json --resource2' ;;
 	create) options+=' --size --mode --group --exist-ok --preallocate' ;;
-	read) options+=' --offset --length' ;;
-	write) options+=' --offset' ;;
-	format) options+=' --label --channels --force' ;;
-	send) options+=' --whole --timeout --create --connect --take-over' ;;
-	recv) options+=' --whole --count --timeout --create --connect --take-over' ;;
-	bench) options+=' --serve --size --time --spin --name --timeout --take-over --json' ;;
+	read) options+=' --offset --length --resource2' ;;
+	write) options+=' --offset --resource2' ;;
+	format) options+=' --label --channels --force --resource2' ;;
+	send) options+=' --whole --timeout --create --connect --take-over --resource2' ;;
+	recv) options+=' --whole --count --timeout --create --connect --take-over --resource2' ;;
+	bench) options+=' --serve --size --time --spin --name --timeout --take-over --resource2 --json' ;;
 	notify) options+=' --count' ;;
 	wait) options+=' --timeout --count' ;;
 	serve)
