@@ -398,31 +398,43 @@ static void monitor_tells_unbind_and_bind(void **state)
 
 static void resource2_has_the_same_facts(void **state)
 {
-	struct ivshmem *by_node = open_region(node, 0);
-	struct ivshmem *shm = open_region(in_pci_folder("resource2"), 0);
+	struct ivshmem *shm = open_region(node, 0);
+	int kind = ivshmem_kind(shm);
 	char real[PATH_MAX];
 
+	ivshmem_close(shm);
+	unbind();
+	shm = open_region(in_pci_folder("resource2"), 0);
 	assert_true(ivshmem_size(shm) == size);
 	assert_string_equal(ivshmem_location(shm), address);
 	assert_int_equal(ivshmem_side(shm), IVSHMEM_GUEST);
-	assert_int_equal(ivshmem_kind(shm), ivshmem_kind(by_node));
+	assert_int_equal(ivshmem_kind(shm), kind);
 	assert_string_equal(ivshmem_mapping(shm), "resource2");
 	assert_string_equal(ivshmem_cache(shm), "uncached");
 	assert_non_null(realpath(in_pci_folder("resource2"), real));
 	assert_string_equal(ivshmem_path(shm), real);
 	assert_int_equal(ivshmem_check(shm), 0);
 	ivshmem_close(shm);
-	ivshmem_close(by_node);
+	bind();
 }
 
 /* Whether a claimed BAR can be mapped is the kernel's choice. */
-static void map_of_claimed_resource2_succeeds_or_fails_ebusy(void **state)
+static void claimed_resource2_can_be_mapped_or_fails_ebusy_at_open(void **state)
 {
-	struct ivshmem *shm = open_region(in_pci_folder("resource2"), 0);
-	int err = ivshmem_map(shm);
+	struct ivshmem *shm = NULL;
+	int err;
 
-	assert_true(!err || err == -EBUSY);
-	assert_true(!ivshmem_data(shm) == !!err);
+	err = ivshmem_open(&shm, in_pci_folder("resource2"), 0);
+	if (err)
+		assert_int_equal(err, -EBUSY);
+	else
+		assert_int_equal(ivshmem_map(shm), 0);
+	ivshmem_close(shm);
+
+	unbind();
+	shm = open_region(in_pci_folder("resource2"), 0);
+	bind();
+	assert_int_equal(ivshmem_map(shm), err);
 	ivshmem_close(shm);
 }
 
@@ -503,10 +515,13 @@ static void other_file_of_the_device_fails_enotsup(void **state)
 
 static void removed_device_is_gone_everywhere(void **state)
 {
-	struct ivshmem *shm = map_region(node, 0);
-	struct ivshmem *resource2 = open_region(in_pci_folder("resource2"), 0);
 	struct ivshmem_device_list *list;
+	struct ivshmem *shm, *resource2;
 
+	unbind();
+	resource2 = open_region(in_pci_folder("resource2"), 0);
+	bind();
+	shm = map_region(node, 0);
 	assert_true(write_sysfs(in_pci_folder("remove"), "1"));
 	assert_int_equal(ivshmem_check(shm), -ENODEV);
 	assert_int_equal(ivshmem_check(resource2), -ENODEV);
@@ -567,7 +582,7 @@ int main(void)
 		GUEST_TEST(memory_survives_rebinding),
 		GUEST_TEST(monitor_tells_unbind_and_bind),
 		GUEST_TEST(resource2_has_the_same_facts),
-		GUEST_TEST(map_of_claimed_resource2_succeeds_or_fails_ebusy),
+		GUEST_TEST(claimed_resource2_can_be_mapped_or_fails_ebusy_at_open),
 		GUEST_TEST(resource2_without_driver_reaches_the_memory),
 		GUEST_TEST(address_without_driver_opens_resource2_only_where_the_caller_allows),
 		GUEST_TEST(resource2_with_decoding_off_gets_switched_on),

@@ -90,6 +90,7 @@ enum ivshmem_region_kind {
  * is there, but the module serves no node for it, and IVSHMEM_RESOURCE2 was not
  * given; it is being removed; or a
  * resource2 of another kind of device); -EACCES or -EPERM (no permission);
+ * -EBUSY (a resource2 that a driver has claimed, and this kernel lets nobody else map);
  * -EISDIR (a directory); -ENOTTY (a character device that is not ivshmem's);
  * -ENOTSUP (any other thing that is no regular file: FIFO, socket, block device;
  * another file of sysfs); -ENODATA (a file of size zero: nobody gave it a size

@@ -47,6 +47,9 @@ static const char *explain_open(int error)
 	case -EACCES:
 		return "no permission: in a guest join the group 'ivshmem'; on the host see the "
 		       "owner and mode of the file or socket, and those of its folders";
+	case -EBUSY:
+		return "a driver has the device of this resource2: open the driver's "
+		       "/dev/ivshmemN in its place, or unbind the driver";
 	case -EPERM:
 		return "not permitted: a resource2 needs root and no kernel lockdown, a file must "
 		       "not be sealed or immutable";

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,24 @@ out_free_path:
 	return dir;
 }
 
+/*
+ * Kernels with IO_STRICT_DEVMEM let nobody map what a driver has claimed, and say EINVAL;
+ * those in lockdown let nobody map anything. Who opens the region is told so at once.
+ */
+static int try_mapping(const struct ivshmem *shm)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *data;
+
+	if (shm->size < page)
+		return 0;	/* which the size tells by itself */
+	data = mmap(NULL, page, PROT_READ, MAP_SHARED, shm->fd, 0);
+	if (data == MAP_FAILED)
+		return errno == EINVAL ? -EBUSY : -errno;
+	munmap(data, page);
+	return 0;
+}
+
 static int resource2_probe(struct ivshmem *shm)
 {
 	int dir, err;
@@ -63,6 +82,8 @@ static int resource2_probe(struct ivshmem *shm)
 	if (!err)
 		err = ivshmem_pci_kind(dir, &shm->kind);
 	if (!err)
+		err = try_mapping(shm);
+	if (!err)
 		err = ivshmem_pci_enable(dir);
 	shm->mapping = "resource2";
 	shm->cache = "uncached";
@@ -77,7 +98,7 @@ static int resource2_map(struct ivshmem *shm)
 {
 	int err = ivshmem_map_fd(shm);
 
-	/* Kernels with IO_STRICT_DEVMEM refuse what a driver has claimed. */
+	/* A driver has come since: see try_mapping(). */
 	return err == -EINVAL ? -EBUSY : err;
 }
 
