@@ -80,7 +80,7 @@ load helper
 }
 
 @test "timeout and count are checked" {
-	for timeout in -1 x '' 1e99 nan; do
+	for timeout in -1 x '' 1e99 nan inf . 1.2.3 ' 1' +1 0x10 1,5 1000000001; do
 		run -2 --separate-stderr ivshmem wait /nowhere 0 --timeout "$timeout"
 		says 'is not a number of seconds'
 	done

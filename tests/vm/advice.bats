@@ -208,6 +208,21 @@ forget() {
 	[[ "$output" == *'Device path: /dev/ivshmem0'*'Message from host: Hello world!'* ]]
 }
 
+@test "README's ways out of a resource2 that can't be mapped help" {
+	resource2=/sys/bus/pci/devices/$plain/resource2
+	for command in "ivshmem read $resource2" "ivshmem info $resource2" "ivshmem recv $resource2 x"; do
+		run guest "$command"
+		echo "$output"
+		[ "$status" -eq 1 ]
+		[[ "$output" == *"a driver has the device of this resource2: open the driver's /dev/ivshmemN"* ]]
+	done
+	guest 'ivshmem read --length 1 /dev/ivshmem0 >/dev/null'
+	guest "$(grep -oE 'echo 0000:00:04.0 >[^`]*/unbind' README.md)"
+	guest "ivshmem read --length 1 $resource2 >/dev/null"
+	guest "echo $plain >/sys/bus/pci/drivers/ivshmem/bind"
+	works $plain
+}
+
 @test "wait on a device without vectors names pci=nomsi" {
 	run guest "ivshmem wait --timeout 1 $doorbell 0"
 	[ "$status" -eq 1 ]

@@ -234,7 +234,7 @@ void explain_open(const char *where, unsigned int flags, int error)
 	else if (error == -EINVAL)
 		complain(where, "not a region: its size is not a multiple of the page size, or on hugetlbfs of the huge page size");
 	else
-		complain(where, "%s", ivshmem_strerror(error));
+		complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_OPEN, error));
 }
 
 /* Why a region's format can't be used; false, and silent, for other errors. */
