@@ -104,7 +104,7 @@ teardown() {
 	ivshmem create "$region" --size 1M
 	ivshmem format "$region" --label test
 	run -1 --separate-stderr timeout 60 ivshmem bench --timeout 0.1 "$region"
-	says "nobody created the channel 'bench' in time"
+	says "channel 'bench': the other side did not come in time"
 }
 
 @test "misuse is told before anything is opened" {

@@ -81,7 +81,7 @@ lines() {
 	by_the_page "$region" create x send </dev/null 3>&- &
 	eventually bash -c '[ "$(ivshmem info --json "$region" | jq -r ".channels[0].creator.state")" = attached ]'
 	run -1 --separate-stderr timeout 5 ivshmem send "$region" x </dev/null
-	says "another program has created the channel 'x'"
+	says "channel 'x': another program has this end"
 	run -0 timeout 60 ivshmem recv "$region" x
 	wait
 	run -0 bash -c 'ivshmem info --json "$region" | jq -r ".channels[0].creator.state"'

@@ -126,7 +126,7 @@ exchange() {
 	[ "$output" = $'y\ny\ny' ]
 	[ -z "$stderr" ]
 	ends_with 1 $!
-	grep -q "channel 'x': the other side has closed it; [0-9]* messages were sent, the rest was not" "$dir/error"
+	grep -q "channel 'x': the other side has closed the channel; [0-9]* messages were sent, the rest was not" "$dir/error"
 }
 
 @test "fewer messages than were asked for are a failure" {
@@ -135,15 +135,15 @@ exchange() {
 	timeout 30 ivshmem send "$region" x <"$dir/in" 3>&- &
 	run -1 --separate-stderr timeout 30 ivshmem recv --count 3 "$region" x
 	[ "$output" = $'1\n2' ]
-	stderr_has "channel 'x': the other side has closed it; 2 messages were received"
+	stderr_has "channel 'x': the other side has closed the channel; 2 messages were received"
 }
 
 @test "who waits gives up in time" {
 	formatted
 	run -1 --separate-stderr timeout 30 ivshmem recv --timeout 0.1 "$region" x
-	says "nobody created the channel 'x' in time"
+	says "channel 'x': the other side did not come in time: 'ivshmem info'"
 	run -1 --separate-stderr timeout 30 ivshmem send --timeout 0.1 "$region" x
-	says "nobody connected to the channel 'x' in time"
+	says "channel 'x': the other side did not come in time: 'ivshmem info'"
 	run -1 --separate-stderr timeout 30 ivshmem recv --timeout 0 "$region" x
 	says "in time"
 	[ "$(states)" = "free free" ]
@@ -157,7 +157,7 @@ exchange() {
 	echo one >&8
 	run -1 --separate-stderr timeout 30 ivshmem recv --timeout 0.2 "$region" x
 	[ "$output" = one ]
-	stderr_has "channel 'x': nothing moved in time; 1 messages were received"
+	stderr_has "channel 'x': no message came in time; 1 messages were received"
 	exec 8>&-
 	wait
 
@@ -168,7 +168,7 @@ exchange() {
 	kill -STOP $receiver
 	ends_with 1 $!
 	kill -KILL $receiver
-	grep -q "channel 'x': nothing moved in time; [0-9]* messages were sent" "$dir/error"
+	grep -q "channel 'x': there was no room in time: the other side does not receive; [0-9]* messages were sent" "$dir/error"
 }
 
 @test "a taken end is refused, and taken over when asked for" {
@@ -179,19 +179,19 @@ exchange() {
 	exec 8>"$dir/fifo"
 	eventually states_are "attached free"
 	run -1 --separate-stderr timeout 30 ivshmem send "$region" x </dev/null
-	says "another program has created the channel 'x'"
+	says "channel 'x': another program has this end: 'ivshmem info'"
 	timeout 30 ivshmem recv "$region" x >"$dir/out" 3>&- &
 	receiver=$!
 	eventually states_are "attached attached"
 	run -1 --separate-stderr timeout 30 ivshmem recv "$region" x
-	says "another program is connected to the channel 'x'"
+	says "channel 'x': another program has this end"
 	echo lost >&8
 	eventually grep -q lost "$dir/out"
 	echo over | timeout 30 ivshmem send --take-over --timeout 2 "$region" x 2>/dev/null 8>&- || true
 	echo more >&8 || true
 	exec 8>&-
 	ends_with 1 $sender
-	grep -q "channel 'x': the other side was lost, or this end taken over" "$dir/error"
+	grep -q "channel 'x': the other side is dead or was replaced, or this end was taken over" "$dir/error"
 	ends_with 1 $receiver
 }
 
@@ -295,7 +295,7 @@ exchange() {
 	timeout 30 ivshmem recv "$region" x 2>"$dir/recv-error" | head -n 5 >"$dir/out"
 	ends_with 1 $!
 	[ ! -s "$dir/recv-error" ]
-	grep -q "the other side has closed it" "$dir/error"
+	grep -q "the other side has closed the channel" "$dir/error"
 	[ "$(wc -l <"$dir/out")" -eq 5 ]
 }
 
@@ -337,7 +337,7 @@ exchange() {
 	ivshmem create "$region" --size 1M
 	for verb in send recv; do
 		run -1 --separate-stderr ivshmem $verb "$region" x </dev/null
-		says "ivshmem: $region: the region is not formatted: 'ivshmem format'"
+		says "ivshmem: $region: channel 'x': the region is not formatted: 'ivshmem format'"
 	done
 	printf text | ivshmem write "$region"
 	run -1 --separate-stderr ivshmem send "$region" x </dev/null
@@ -349,7 +349,7 @@ exchange() {
 	for name in .x a/b 'a b' '' "$(printf 'x%.0s' {1..56})"; do
 		for verb in send recv; do
 			run -2 --separate-stderr ivshmem $verb "$region" "$name" </dev/null
-			says "is no name for a channel"
+			says "a channel's name has 1 to 55 letters"
 		done
 	done
 }

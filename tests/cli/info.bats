@@ -80,8 +80,8 @@ format none" ]
 
 @test "info of a file that is absent, or of an odd size, says what that means" {
 	run -1 --separate-stderr ivshmem info "$region"
-	says "ivshmem: $region: no such file: 'ivshmem create' makes one"
+	says "ivshmem: $region: there is no such file or device: 'ivshmem create' makes"
 	printf x >"$region"
 	run -1 --separate-stderr ivshmem info "$region"
-	says "ivshmem: $region: not a region: its size is not a multiple"
+	says "ivshmem: $region: this is no region: its size is not a multiple"
 }

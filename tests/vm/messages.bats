@@ -127,7 +127,7 @@ killed() {
 	[ "$(guest "ivshmem info --json $2" | jq -r "$end")" = dead ]
 	run host send --timeout 1 "$1" killed </dev/null
 	[ "$status" -eq 1 ]
-	[[ "$output" == *'another program has created'* ]]
+	[[ "$output" == *'another program has this end'* ]]
 	guest "timeout $((50 * VM_PATIENCE)) ivshmem recv $2 killed >/tmp/out 2>&1 &"
 	echo hello | host send --take-over "$1" killed
 	guest 'until grep -qx hello /tmp/out; do sleep 0.1; done; rm /tmp/out'

@@ -160,9 +160,8 @@ static void explain_bench(const struct attachment *attachment, int error)
 	if (error == -EBADMSG)
 		complain(attachment->where, "channel '%s': the other side is no 'ivshmem bench' of this version, or messages were garbled",
 			 attachment->name);
-	else if (error != -ECANCELED)
-		complain(attachment->where, "channel '%s': %s", attachment->name,
-			 channel_text(error));
+	else
+		explain_channel(attachment, IVSHMEM_TASK_RECEIVE, error, "");
 }
 
 /* One row, where the channel takes messages of this size. */

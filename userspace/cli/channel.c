@@ -46,53 +46,13 @@ int parse_names(struct attachment *attachment, int argc, char **argv)
 	return 0;
 }
 
-/* What a failed call means for the channel; a constant. */
-const char *channel_text(int error)
+/* Why a call for the channel failed, and what had come of it; not where it was ended. */
+void explain_channel(const struct attachment *attachment, enum ivshmem_task task, int error,
+		     const char *outcome)
 {
-	switch (error) {
-	case -EPIPE:
-		return "the other side has closed it";
-	case -ECONNRESET:
-	case -ENOTCONN:
-		return "the other side was lost, or this end taken over";
-	case -EPROTO:
-		return "the other side wrote what it can't mean";
-	case -ETIMEDOUT:
-		return "nothing moved in time";
-	default:
-		return ivshmem_strerror(error);
-	}
-}
-
-static void explain(const struct attachment *attachment, int error)
-{
-	const char *where = attachment->where, *name = attachment->name;
-
-	switch (error) {
-	case -ECANCELED:
-		break;
-	case -ETIMEDOUT:
-		complain(where, "nobody %s the channel '%s' in time: 'ivshmem info' shows who is there",
-			 attachment->create ? "connected to" : "created", name);
-		break;
-	case -EBUSY:
-		complain(where, "another program %s the channel '%s': 'ivshmem info' shows which; --take-over takes its place",
-			 attachment->create ? "has created" : "is connected to", name);
-		break;
-	case -ENOSPC:
-		complain(where, "all channels of the region are in use ('ivshmem info' shows them; once nobody uses it, 'ivshmem format --force --channels N' makes room for more), or the filesystem that holds it is full (see df)");
-		break;
-	case -EINVAL:
-		complain(where, "'%s' is no name for a channel: up to %d letters, digits and '-_.+', no dot in front",
-			 name, IVSHMEM_CHANNEL_NAME_SIZE - 1);
-		break;
-	case -ENOTSUP:
-		complain(where, "the rings of the channels are no multiple of this machine's page size: format the region with fewer channels");
-		break;
-	default:
-		if (!explain_layout(where, error))
-			complain(where, "channel '%s': %s", name, channel_text(error));
-	}
+	if (error != -ECANCELED)
+		complain(attachment->where, "channel '%s': %s%s", attachment->name,
+			 ivshmem_explain(task, error), outcome);
 }
 
 static int open_channel(struct attachment *attachment)
@@ -114,7 +74,7 @@ static int attach(struct attachment *attachment)
 	} while (ret == -EINTR);
 	if (!ret)
 		return EXIT_SUCCESS;
-	explain(attachment, ret);
+	explain_channel(attachment, IVSHMEM_TASK_CHANNEL_OPEN, ret, "");
 	return ret == -EINVAL ? EXIT_MISUSE : EXIT_FAILURE;
 }
 

@@ -128,7 +128,6 @@ char *double_commas(const char *text);
 void explain_no_device(const char *where);
 bool explain_device(const char *where, const struct ivshmem_device *device);
 void explain_open(const char *where, unsigned int flags, int error);
-bool explain_layout(const char *where, int error);
 
 /* module.c */
 enum module_state {
@@ -218,10 +217,14 @@ struct attachment {
 	REGION_OPTIONS,							\
 	{ "timeout", required_argument, NULL, 't' }
 
+/* Room for what explain_channel() says at the end. */
+#define OUTCOME_MAX	80
+
 int parse_attachment(struct attachment *attachment, int option, const char *value);
 int parse_names(struct attachment *attachment, int argc, char **argv);
 int use_channel(struct attachment *attachment, int (*use)(void *request), void *request);
-const char *channel_text(int error);
+void explain_channel(const struct attachment *attachment, enum ivshmem_task task, int error,
+		     const char *outcome);
 
 /* json.c */
 struct json_object;

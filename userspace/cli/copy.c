@@ -106,7 +106,7 @@ void explain_copy(const struct copy *copy, const struct ivshmem *shm, int error)
 	ret = ivshmem_check(shm);
 	if (ret < 0 && ret != -ECONNRESET)
 		complain(copy->where, "%s, after %llu bytes",
-			 ivshmem_strerror(ret), done);
+			 ivshmem_explain(IVSHMEM_TASK_MAP, ret), done);
 	else
 		complain(copy->where, "the memory could not be reached after %llu bytes: is the filesystem that holds it full?",
 			 done);

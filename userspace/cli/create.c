@@ -50,7 +50,7 @@ static void explain_create(const struct request *request, int error)
 			 size_text(text, request->size));
 		break;
 	default:
-		complain(request->path, "%s", ivshmem_strerror(error));
+		complain(request->path, "%s", ivshmem_explain(IVSHMEM_TASK_CREATE, error));
 	}
 }
 

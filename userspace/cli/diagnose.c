@@ -197,7 +197,7 @@ static void explain_absent(const char *where, int error)
 	struct ivshmem_device_list *list;
 
 	if (ivshmem_list(&list) < 0) {
-		complain(where, "%s", ivshmem_strerror(error));
+		complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_OPEN, error));
 		return;
 	}
 	device = find_device(list, where);
@@ -206,7 +206,7 @@ static void explain_absent(const char *where, int error)
 	else if (!device)
 		complain(where, "no such device: 'ivshmem list' shows those that are there");
 	else if (!explain_device(where, device))
-		complain(where, "%s", ivshmem_strerror(error));
+		complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_OPEN, error));
 	ivshmem_list_free(list);
 }
 
@@ -223,37 +223,6 @@ void explain_open(const char *where, unsigned int flags, int error)
 		explain_absent(where, error);
 	else if (error == -ENOENT && !strncmp(where, "unix:", 5))
 		complain(where, "no such socket: 'ivshmem serve' makes one");
-	else if (error == -ENOENT)
-		complain(where, "no such file: 'ivshmem create' makes one on the host, 'ivshmem list' shows the devices of a guest");
-	else if (error == -EACCES)
-		complain(where, "no permission: see the owner and mode of the file, and those of its folders");
-	else if (error == -ECONNRESET)
-		complain(where, "the server refused this peer: it has as many as it takes, or does not take this user");
-	else if (error == -EPROTO)
-		complain(where, "who serves this socket does not keep to the protocol: is it an ivshmem server, of QEMU 2.5 or later?");
-	else if (error == -EINVAL)
-		complain(where, "not a region: its size is not a multiple of the page size, or on hugetlbfs of the huge page size");
 	else
 		complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_OPEN, error));
-}
-
-/* Why a region's format can't be used; false, and silent, for other errors. */
-bool explain_layout(const char *where, int error)
-{
-	switch (error) {
-	case -ENOMEDIUM:
-		complain(where, "the region is not formatted: 'ivshmem format' lays it out for channels, once, on either side");
-		return true;
-	case -EMEDIUMTYPE:
-		complain(where, "the region is not formatted, and holds something else: if that may go, 'ivshmem format --force' lays it out for channels");
-		return true;
-	case -EPROTONOSUPPORT:
-		complain(where, "the region was formatted by a newer version of this program: update it here");
-		return true;
-	case -EUCLEAN:
-		complain(where, "the format of the region is damaged: end the programs that use it, then make it anew by 'ivshmem format --force'");
-		return true;
-	default:
-		return false;
-	}
 }

@@ -36,7 +36,7 @@ static void explain_format(const struct request *request, int error)
 			 request->label, IVSHMEM_LABEL_SIZE - 1);
 		break;
 	default:
-		complain(request->where, "%s", ivshmem_strerror(error));
+		complain(request->where, "%s", ivshmem_explain(IVSHMEM_TASK_FORMAT, error));
 	}
 }
 

@@ -64,9 +64,7 @@ static void collect_layout(struct facts *facts, const char *where, struct ivshme
 	default:
 		facts->format = "unknown";
 	}
-	if (!explain_layout(where, ret))
-		complain(where, "the format of the region can't be read: %s",
-			 ivshmem_strerror(ret));
+	complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_READ_LAYOUT, ret));
 }
 
 static int add_row(struct libscols_table *table, const char *name,

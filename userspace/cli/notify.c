@@ -36,7 +36,7 @@ static int ring(struct ivshmem *shm, const char *where, unsigned int peer,
 		complain(where, "there is no vector %u of a peer %u: 'ivshmem peers --socket %s' lists them",
 			 vector, peer, socket_of(where));
 	else
-		complain(where, "%s", ivshmem_strerror(ret));
+		complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_RING, ret));
 	return ret;
 }
 

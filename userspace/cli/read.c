@@ -17,7 +17,7 @@ static int finish(const struct copy *copy, const struct ivshmem *shm, int ret)
 	ret = ivshmem_check(shm);
 	if (ret < 0 && ret != -ECONNRESET) {
 		complain(copy->where, "%s: what was read may be wrong",
-			 ivshmem_strerror(ret));
+			 ivshmem_explain(IVSHMEM_TASK_MAP, ret));
 		return EXIT_FAILURE;
 	}
 	return EXIT_SUCCESS;

@@ -35,11 +35,12 @@ static ssize_t next_message(const struct attachment *attachment, const void **me
 static void explain_recv(const struct attachment *attachment, int error,
 			 const char *unit, uint64_t received)
 {
+	char outcome[OUTCOME_MAX];
+
 	flush_stdout();
-	if (error != -ECANCELED)
-		complain(attachment->where, "channel '%s': %s; %llu %s were received",
-			 attachment->name, channel_text(error),
-			 (unsigned long long)received, unit);
+	snprintf(outcome, sizeof(outcome), "; %llu %s were received",
+		 (unsigned long long)received, unit);
+	explain_channel(attachment, IVSHMEM_TASK_RECEIVE, error, outcome);
 }
 
 static int receive_lines(const struct request *request)

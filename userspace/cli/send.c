@@ -22,9 +22,11 @@ static void explain_input(int error)
 static void explain_send(const struct attachment *attachment, int error,
 			 const char *unit, uint64_t sent)
 {
-	if (error != -ECANCELED)
-		complain(attachment->where, "channel '%s': %s; %llu %s were sent, the rest was not",
-			 attachment->name, channel_text(error), (unsigned long long)sent, unit);
+	char outcome[OUTCOME_MAX];
+
+	snprintf(outcome, sizeof(outcome), "; %llu %s were sent, the rest was not",
+		 (unsigned long long)sent, unit);
+	explain_channel(attachment, IVSHMEM_TASK_SEND, error, outcome);
 }
 
 static int send_line(const struct attachment *attachment, const char *line, size_t length)

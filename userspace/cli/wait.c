@@ -51,7 +51,7 @@ static void explain(const struct ivshmem *shm, const char *where, unsigned int v
 		explain_vector(shm, where, vector);
 		break;
 	default:
-		complain(where, "%s", ivshmem_strerror(error));
+		complain(where, "%s", ivshmem_explain(IVSHMEM_TASK_RING, error));
 	}
 }
 

@@ -47,7 +47,7 @@ static int write_mapped(struct ivshmem *shm, const char *where, uint64_t offset)
 		return EXIT_FAILURE;
 	}
 	if (sync < 0) {
-		complain(where, "%s, after %llu bytes", ivshmem_strerror(sync),
+		complain(where, "%s, after %llu bytes", ivshmem_explain(IVSHMEM_TASK_MAP, sync),
 			 (unsigned long long)copy.done);
 		return EXIT_FAILURE;
 	}

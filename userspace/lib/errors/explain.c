@@ -162,8 +162,8 @@ static const char *explain_laying_out(int error)
 		return "the region holds something already: if that may go, say so "
 		       "(IVSHMEM_FORMAT_FORCE, 'ivshmem format --force')";
 	case -ENOSPC:
-		return "the region is too small for so many channels, or its filesystem is full: "
-		       "ask for fewer, or free some room";
+		return "the region is too small for so many channels (ask for fewer), or the "
+		       "filesystem that holds it is full (see df)";
 	default:
 		return explain_map(error);
 	}
@@ -180,9 +180,9 @@ static const char *explain_channel_open(int error)
 		return "another program has this end: 'ivshmem info' shows which; if it can't be "
 		       "alive, take its place (IVSHMEM_CHANNEL_TAKE_OVER, --take-over)";
 	case -ENOSPC:
-		return "all channels of the region are in use, or its filesystem is full: "
-		       "'ivshmem info' shows who has them; once nobody uses it, "
-		       "'ivshmem format --force --channels N' makes room for more";
+		return "all channels of the region are in use ('ivshmem info' shows who has them; "
+		       "once nobody uses it, 'ivshmem format --force --channels N' makes room for "
+		       "more), or the filesystem that holds it is full (see df)";
 	case -ENOTSUP:
 		return "the channels' rings are no multiple of this machine's page size: format "
 		       "the region with fewer channels";
