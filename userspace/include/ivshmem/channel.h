@@ -192,7 +192,7 @@ void ivshmem_channel_close(struct ivshmem_channel *channel);
  * this end was taken over; or there is no session: reconnect); -ENOTSUP (that can't be
  * told: it runs under another kernel, or could not lock the region's file, or locked
  * another node of the device); -ECHILD (a child's copy, after fork(2)); -EINVAL (NULL).
- * Since: 0.2
+ * Since: 0.1
  */
 int ivshmem_channel_alive(struct ivshmem_channel *channel);
 
@@ -327,7 +327,7 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length,
  * The other side never sees it. What was committed with IVSHMEM_MORE stays committed.
  *
  * Return: 0; -EINVAL (NULL, nothing reserved).
- * Since: 0.2
+ * Since: 0.1
  */
 int ivshmem_channel_unreserve(struct ivshmem_channel *channel);
 
@@ -369,7 +369,7 @@ ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffe
  * there: it was released before, or never peeked at, or ivshmem_channel_reconnect() has
  * released it). As with free(3), a pointer that was released may soon stand for another
  * message.
- * Since: 0.2
+ * Since: 0.1
  */
 int ivshmem_channel_release(struct ivshmem_channel *channel, const void *message);
 
@@ -380,7 +380,7 @@ int ivshmem_channel_release(struct ivshmem_channel *channel, const void *message
  * A message that ivshmem_channel_read() has begun stays.
  *
  * Return: 0; -EINVAL (NULL).
- * Since: 0.2
+ * Since: 0.1
  */
 int ivshmem_channel_release_all(struct ivshmem_channel *channel);
 
