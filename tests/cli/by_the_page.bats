@@ -87,3 +87,127 @@ lines() {
 	run -0 bash -c 'ivshmem info --json "$region" | jq -r ".channels[0].creator.state"'
 	[ "$output" = free ]
 }
+
+# The steps in which by_the_page.c takes an end of a new channel: 1 claims the slot, 2 to 15
+# write the name, 16 says that it is there, 17 takes the end, 18 tells what it is for, and
+# 19 attaches. Of the words of the name these are the first, one between, and the last.
+steps="1 2 9 15 16 17 18 19"
+
+# meanwhile "STEP) COMMAND;;..." ARGUMENT...: by_the_page, where the commands run right
+# before the steps; $dir/step has the last one that was reached
+meanwhile() {
+	{
+		declare -f by_the_page eventually has library_sends page_sends
+		echo "unset MEANWHILE; echo \$STEP >$dir/step; case \$STEP in $1 esac; true"
+	} >"$dir/meanwhile"
+	MEANWHILE="exec bash $dir/meanwhile" by_the_page "${@:2}" 3>&-
+}
+
+# has NAME STATE: the channel is there, and its creator's end is so
+has() {
+	ivshmem info --json "$region" | jq -e --arg name "$1" --arg state "$2" \
+		'.channels[] | select(.name == $name) | .creator.state | test($state)'
+} >/dev/null
+
+library_sends() {
+	echo "library's $1" | timeout 60 ivshmem send "$region" "$1"
+}
+
+page_sends() {
+	echo "page's $1" | by_the_page "$region" create "$1" send
+}
+
+# receives NAME FROM: what FROM_sends has sent
+receives() {
+	[ "$(timeout 60 ivshmem recv "$region" "$1")" = "$2's $1" ]
+}
+
+formatted_anew() {
+	rm -f "$region"
+	formatted "$1"
+}
+
+@test "a claim or an end that a dead program has left is taken, whatever step it died at" {
+	for step in $steps; do
+		for name in x y; do
+			for who in library page; do
+				formatted_anew 1
+				run -137 meanwhile "$step) kill -KILL \$PPID;;" "$region" create x send
+				[ "$(cat "$dir/step")" -eq "$step" ]
+				"${who}_sends" $name 3>&- &
+				receives $name $who
+				wait $!
+			done
+		done
+	done
+}
+
+@test "two programs that claim a slot at once get one each, whatever step one is stopped at" {
+	for step in $steps; do
+		formatted_anew 2
+		echo "page's x" | meanwhile "$step) library_sends y >$dir/told 2>&1 &
+				eventually has y attached;;" \
+			"$region" create x send &
+		receives x page
+		wait $!
+		receives y library
+	done
+}
+
+@test "of two programs that create one channel at once one gets it, and the other is told" {
+	for step in 1 2 9 15 16 17; do
+		for who in library page; do
+			formatted_anew 2
+			run -1 meanwhile "$step) ${who}_sends x >$dir/told 2>&1 &
+				eventually has x attached;;" "$region" create x send
+			[[ "$output" == *"the end is taken" ]]
+			receives x $who
+			[ "$(ivshmem info --json "$region" | jq '.channels | length')" -eq 1 ]
+		done
+	done
+	for step in 18 19; do
+		formatted_anew 2
+		echo "page's x" |
+			meanwhile "$step) library_sends x >$dir/told 2>&1 &
+				eventually has x .;;" \
+				"$region" create x send &
+		eventually grep -q "another program has created the channel 'x'" "$dir/told"
+		receives x page
+		wait $!
+	done
+}
+
+@test "of two programs that claim the last slot at once one gets it, and the other is told" {
+	for step in 1 2 9 15 16 17; do
+		formatted_anew 1
+		run -1 meanwhile "$step) library_sends y >$dir/told 2>&1 &
+				eventually has y attached;;" \
+			"$region" create x send
+		[[ "$output" == *"the region is full" ]]
+		receives y library
+	done
+	formatted_anew 1
+	run -1 meanwhile "18) library_sends y >$dir/told 2>&1 &
+				eventually has y .;;" "$region" create x send
+	[[ "$output" == *"the region is full" ]]
+	receives y library
+	formatted_anew 1
+	echo "page's x" | meanwhile "19) library_sends y >$dir/told 2>&1;;" \
+		"$region" create x send &
+	receives x page
+	wait $!
+	grep -q "all channels of the region are in use" "$dir/told"
+}
+
+@test "a slot that a program claims and dies is given back by an end that was there before" {
+	for who in library page; do
+		formatted_anew 1
+		ivshmem send "$region" x </dev/null &
+		ivshmem recv "$region" x
+		wait $!
+		run -137 meanwhile "1) ${who}_sends x >$dir/told 2>&1 & eventually has x attached;;
+			2) kill -KILL \$PPID;;" "$region" create y send
+		[ "$(cat "$dir/step")" -eq 2 ]
+		receives x $who
+	done
+}
