@@ -171,7 +171,7 @@ formatted_anew() {
 			meanwhile "$step) library_sends x >$dir/told 2>&1 &
 				eventually has x .;;" \
 				"$region" create x send &
-		eventually grep -q "another program has created the channel 'x'" "$dir/told"
+		eventually grep -q "channel 'x': another program has this end" "$dir/told"
 		receives x page
 		wait $!
 	done
