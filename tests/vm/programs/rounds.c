@@ -43,6 +43,14 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The end of the connection to the server is told once; peers go on ringing each other. */
+static int wait_for_ring(struct ivshmem *shm, unsigned int vector)
+{
+	int ret = ivshmem_wait(shm, vector, TIMEOUT_MS);
+
+	return ret == -ECONNRESET ? ivshmem_wait(shm, vector, TIMEOUT_MS) : ret;
+}
+
 static int ask(struct ivshmem *shm, unsigned int peer, unsigned int vector, size_t rounds)
 {
 	volatile uint32_t *asker = ivshmem_data(shm);
@@ -62,7 +70,7 @@ static int ask(struct ivshmem *shm, unsigned int peer, unsigned int vector, size
 		ret = ivshmem_notify(shm, peer, vector);
 		if (ret)
 			return fail("notify", ret);
-		ret = ivshmem_wait(shm, vector, TIMEOUT_MS);
+		ret = wait_for_ring(shm, vector);
 		if (ret < 0) {
 			fprintf(stderr, "rounds: round %zu: %s\n", i, ivshmem_strerror(ret));
 			return 1;
@@ -101,7 +109,7 @@ static int echo(struct ivshmem *shm, unsigned int vector)
 	ivshmem_event_fd(shm, vector);
 	printf("%d\n", ivshmem_peer_id(shm));
 	fflush(stdout);
-	while ((ret = ivshmem_wait(shm, vector, TIMEOUT_MS)) > 0) {
+	while ((ret = wait_for_ring(shm, vector)) > 0) {
 		peer = *asker;
 		if (peer < 1 || peer > 65536)
 			continue;
