@@ -185,13 +185,25 @@ static long ivshmem_ioctl_info(struct ivshmem_device *ivs, struct ivshmem_info _
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static long ivshmem_ioctl_ring(struct ivshmem_device *ivs, const struct ivshmem_ring __user *arg)
+/*
+ * Interrupts act on others: a ring costs a peer processor time, and to bind takes the
+ * ring that was kept for whoever comes. That is not for those who may only read.
+ */
+static bool ivshmem_may_interrupt(struct file *file)
+{
+	return file->f_mode & FMODE_WRITE;
+}
+
+static long ivshmem_ioctl_ring(struct ivshmem_device *ivs, struct file *file,
+			       const struct ivshmem_ring __user *arg)
 {
 	struct ivshmem_ring ring;
 	int ret;
 
 	static_assert(sizeof(ring) == 16);
 
+	if (!ivshmem_may_interrupt(file))
+		return -EACCES;
 	if (copy_from_user(&ring, arg, sizeof(ring)))
 		return -EFAULT;
 	if (!ivshmem_enter(ivs))
@@ -208,6 +220,8 @@ static long ivshmem_ioctl_eventfd(struct ivshmem_device *ivs, struct file *file,
 
 	static_assert(sizeof(set) == 16);
 
+	if (!ivshmem_may_interrupt(file))
+		return -EACCES;
 	if (copy_from_user(&set, arg, sizeof(set)))
 		return -EFAULT;
 	return ivshmem_set_eventfd(ivs, file, &set);
@@ -224,7 +238,7 @@ static long ivshmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case IVSHMEM_IOC_GET_INFO:
 		return ivshmem_ioctl_info(ivs, (void __user *)arg);
 	case IVSHMEM_IOC_RING_DOORBELL:
-		return ivshmem_ioctl_ring(ivs, (void __user *)arg);
+		return ivshmem_ioctl_ring(ivs, file, (void __user *)arg);
 	case IVSHMEM_IOC_SET_EVENTFD:
 		return ivshmem_ioctl_eventfd(ivs, file, (void __user *)arg);
 	case IVSHMEM_IOC_EXPORT_DMABUF:

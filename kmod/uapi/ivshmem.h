@@ -79,7 +79,7 @@ struct ivshmem_info {
 #define IVSHMEM_VECTOR_MAX	255
 
 /**
- * struct ivshmem_ring - One ring of the doorbell.
+ * struct ivshmem_ring - One ring of the doorbell, by an open file that may write.
  * @peer: In: ID of the peer to interrupt, 0 to IVSHMEM_PEER_MAX.
  * @vector: In: its vector, 0 to IVSHMEM_VECTOR_MAX.
  * @flags: In: zero.
@@ -96,7 +96,8 @@ struct ivshmem_ring {
 #define IVSHMEM_EVENTFD_UNBIND	0x1
 
 /**
- * struct ivshmem_eventfd - An eventfd that a vector signals.
+ * struct ivshmem_eventfd - An eventfd that a vector signals, bound by an open file that
+ * may write.
  * @vector: In: vector of this guest, below ivshmem_info.vectors.
  * @fd: In: the eventfd; -1 with IVSHMEM_EVENTFD_UNBIND: all that this open file
  *	bound to the vector.

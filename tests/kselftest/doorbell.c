@@ -290,6 +290,40 @@ TEST_F(doorbell, ring_of_an_absent_peer_or_vector_succeeds)
 	EXPECT_EQ(0, ring(self->fd, self->peer, IVSHMEM_VECTOR_MAX));
 }
 
+/* Neither ring nor take what was kept for whoever may write. */
+TEST_F(doorbell, read_only_open_can_neither_ring_nor_bind)
+{
+	int reader = open(DOORBELL_NODE, O_RDONLY | O_CLOEXEC);
+	int event = bind_new(self->fd, 2), other = eventfd(0, EFD_NONBLOCK);
+
+	ASSERT_LE(0, reader);
+	EXPECT_ERRNO(EACCES, ring(reader, self->peer, 2));
+	EXPECT_EQ(0, taken(event, 100));
+	ASSERT_EQ(0, set(self->fd, 2, event, IVSHMEM_EVENTFD_UNBIND));
+	ASSERT_EQ(0, ring(self->fd, self->peer, 2));
+	usleep(100000);
+	EXPECT_ERRNO(EACCES, set(reader, 2, other, 0));
+	EXPECT_ERRNO(EACCES, set(reader, 2, -1, IVSHMEM_EVENTFD_UNBIND));
+	EXPECT_EQ(0, taken(other, 0));
+	ASSERT_EQ(0, set(self->fd, 2, event, 0));
+	EXPECT_EQ(1, taken(event, 0));
+	close(other);
+	close(event);
+	close(reader);
+}
+
+TEST_F(doorbell, write_only_open_rings_and_binds)
+{
+	int writer = open(DOORBELL_NODE, O_WRONLY | O_CLOEXEC);
+	int event = bind_new(writer, 2);
+
+	ASSERT_LE(0, event);
+	EXPECT_EQ(0, ring(writer, self->peer, 2));
+	EXPECT_EQ(1, taken(event, 30000));
+	close(event);
+	close(writer);
+}
+
 TEST_F(doorbell, removal_signals_every_bound_eventfd)
 {
 	static const char driver[] = "/sys/bus/pci/drivers/ivshmem/";

@@ -66,8 +66,9 @@ int ivshmem_vectors(const struct ivshmem *shm);
  * device does not tell whether there is such a peer or vector.
  *
  * Context: Any thread, also several at once.
- * Return: 0; -EINVAL (NULL, or out of range); -ENOTSUP (a plain region); -ENXIO
- * (host: no such peer, or it has no such vector); -ENODEV (the device is gone).
+ * Return: 0; -EINVAL (NULL, or out of range); -EACCES (the handle is
+ * IVSHMEM_RDONLY); -ENOTSUP (a plain region); -ENXIO (host: no such peer, or it has
+ * no such vector); -ENODEV (the device is gone).
  * Since: 0.1
  */
 int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector);
@@ -84,8 +85,9 @@ int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector);
  *
  * Context: Any thread.
  * Return: A file descriptor, owned by the handle; -EINVAL (NULL, or no such
- * vector); -ENOTSUP (a plain region); -ENODEV (the device is gone); -ENOSPC (too
- * many descriptors are bound to the vector); -EMFILE, -ENFILE, -ENOMEM.
+ * vector); -EACCES (the handle is IVSHMEM_RDONLY); -ENOTSUP (a plain region); -ENODEV
+ * (the device is gone); -ENOSPC (too many descriptors are bound to the vector);
+ * -EMFILE, -ENFILE, -ENOMEM.
  * Since: 0.1
  */
 int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector);

@@ -59,6 +59,8 @@ int ivshmem_notify(struct ivshmem *shm, unsigned int peer, unsigned int vector)
 		return -EINVAL;
 	if (!doorbell_of(shm))
 		return -ENOTSUP;
+	if (shm->readonly)
+		return -EACCES;
 	/* What was stored before is there before the ring is. */
 	atomic_thread_fence(memory_order_seq_cst);
 	return doorbell_of(shm)->ring(shm, peer, vector);
@@ -74,6 +76,8 @@ int ivshmem_event_fd(struct ivshmem *shm, unsigned int vector)
 		return -ENOTSUP;
 	if (vector >= (unsigned int)ivshmem_vectors(shm))
 		return -EINVAL;
+	if (shm->readonly)
+		return -EACCES;
 	return doorbell_of(shm)->event_fd(shm, vector);
 }
 

@@ -141,7 +141,8 @@ static const char *explain_ring(int error)
 		return "the connection to the server has ended: peers known so far still ring "
 		       "each other; open the region again for others";
 	case -EACCES:
-		return "who has opened the region for reading only can't ring others";
+		return "who has opened the region for reading only can neither ring nor wait for "
+		       "rings: open it without IVSHMEM_RDONLY";
 	default:
 		return NOT_SPECIFIC;
 	}
