@@ -156,7 +156,7 @@ $(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild $(KERNEL_CONF
 	$(call kbuild,kmod)
 
 # Modules that the tests in a guest use.
-GUEST_MODULES := $(MODULE_DIR)/hold_bar.ko $(MODULE_DIR)/import_dmabuf.ko
+GUEST_MODULES := $(addprefix $(MODULE_DIR)/,hold_bar.ko import_dmabuf.ko fail_call.ko)
 
 guest-modules: $(GUEST_MODULES)
 
@@ -165,6 +165,9 @@ $(MODULE_DIR)/hold_bar.ko: $(wildcard tests/vm/hold_bar/*) $(KERNEL_CONFIG)
 
 $(MODULE_DIR)/import_dmabuf.ko: $(wildcard tests/vm/import_dmabuf/*) $(KERNEL_CONFIG)
 	$(call kbuild,tests/vm/import_dmabuf)
+
+$(MODULE_DIR)/fail_call.ko: $(wildcard tests/vm/fail_call/*) $(KERNEL_CONFIG)
+	$(call kbuild,tests/vm/fail_call)
 
 # --- install -----------------------------------------------------------------
 

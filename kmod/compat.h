@@ -107,6 +107,27 @@ static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t b
 #define IVSHMEM_IMPORT_NS(ns) MODULE_IMPORT_NS(#ns)
 #endif
 
+/*
+ * The last physical address for which there can be struct pages and a direct map.
+ *
+ * Kernels before 6.11 answer from constants. With KASLR x86's real bounds differ from
+ * boot to boot: the direct map may be trimmed to RAM and 10 TiB more, and what comes
+ * beyond lands in the vmalloc area, where is_vmalloc_addr() takes it for something else.
+ * Where the areas begin, the running kernel tells.
+ */
+static inline u64 mappable_end(void)
+{
+	u64 end = mhp_get_pluggable_range(true).end;
+
+#ifdef CONFIG_X86_64
+	u64 direct_end = VMALLOC_START - PAGE_OFFSET - 1;
+	u64 memmap_end = PFN_PHYS((CPU_ENTRY_AREA_BASE - VMEMMAP_START) / sizeof(struct page)) - 1;
+
+	end = min3(end, direct_end, memmap_end);
+#endif
+	return end;
+}
+
 /* Compound pages in the memory map of a device. */
 #ifdef HAVE_VMEMMAP_SHIFT
 static inline void pgmap_set_order(struct dev_pagemap *pgmap, unsigned int order)
@@ -149,15 +170,50 @@ static inline u64 pgmap_memory(struct dev_pagemap *pgmap)
 #define HAVE_WRITE_BACK_BY_HAND
 #endif
 
-/* Huge entries for bare page frames: since 6.12. Before they are no safe against GUP-fast. */
+/*
+ * Huge entries for bare page frames. Since 6.12 the kernel has them, marked special, and
+ * asks for them by .huge_fault.
+ *
+ * Before, an entry has no such mark, and get_user_pages_fast(), which knows no VMAs, takes
+ * any for that of pages: that is why TTM lost its huge entries in 5.14 (0d979509539e). What
+ * it does know are entries of devices, pmd_devmap(). For each it looks for the page map of
+ * the range by get_dev_pagemap(), does nothing where there is none, and then comes back the
+ * slow way, which sees VM_PFNMAP and refuses (__gup_device_huge() and check_vma_flags() in
+ * mm/gup.c; the same from 4.5 to 6.11). It does not look into struct pages before, given
+ * that pfn_to_page() is a sum, as it is with SPARSEMEM_VMEMMAP. All else in mm/ either skips
+ * VM_PFNMAP (page walks, so mincore(), mlock(), smaps, NUMA balancing), or sees by
+ * vma_is_special_huge() that there are no pages (zapping and splitting). So such an entry is
+ * safe as long as nothing registers a page map for its range, as mapping by pages does: it
+ * waits until there are no mappings left.
+ */
 #ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
 #define HAVE_HUGE_PFNMAP
+#elif defined(CONFIG_ARCH_HAS_PTE_DEVMAP) && defined(CONFIG_TRANSPARENT_HUGEPAGE) && \
+	defined(CONFIG_SPARSEMEM_VMEMMAP) && defined(HAVE_PFN_T)
+#define HAVE_HUGE_DEVMAP
+#endif
+
+#if defined(HAVE_HUGE_PFNMAP) || defined(HAVE_HUGE_DEVMAP)
+#define HAVE_HUGE_PFN
 #ifdef HAVE_PFN_T			/* before 6.17 */
 #include <linux/pfn_t.h>
+#ifdef HAVE_HUGE_DEVMAP
+#define huge_pfn(pfn) __pfn_to_pfn_t(pfn, PFN_DEV | PFN_MAP)
+#else
 #define huge_pfn(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
+#endif
 #else
 #define huge_pfn(pfn) (pfn)
 #endif
+
+static inline pmd_t huge_pfn_pmd(unsigned long pfn, pgprot_t prot)
+{
+#ifdef HAVE_HUGE_DEVMAP
+	return pmd_mkdevmap(pmd_mkhuge(pfn_pmd(pfn, prot)));
+#else
+	return pmd_mkspecial(pmd_mkhuge(pfn_pmd(pfn, prot)));
+#endif
+}
 
 static inline vm_fault_t insert_huge_pfn(struct vm_fault *vmf, unsigned long pfn,
 					 unsigned int order)
@@ -175,13 +231,13 @@ static inline vm_fault_t insert_huge_pfn(struct vm_fault *vmf, unsigned long pfn
 #endif
 
 /* The largest entry for bare page frames that are aligned like @alignment. */
-static inline unsigned long huge_pfnmap_size(u64 alignment)
+static inline unsigned long huge_pfn_size(u64 alignment)
 {
 #ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
 	if (has_transparent_pud_hugepage() && IS_ALIGNED(alignment, PUD_SIZE))
 		return PUD_SIZE;
 #endif
-#ifdef HAVE_HUGE_PFNMAP
+#ifdef HAVE_HUGE_PFN
 	if (has_transparent_hugepage() && IS_ALIGNED(alignment, PMD_SIZE))
 		return PMD_SIZE;
 #endif

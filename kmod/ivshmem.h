@@ -33,9 +33,10 @@ struct ivshmem_device;
  * @name: Name in sysfs.
  * @id: IVSHMEM_MAPPING_*.
  * @features: IVSHMEM_FEATURE_*.
- * @init: Set the kernel's mapping up: ivshmem_device.data, .cache and .page_size.
- *	Returns a negative errno where this method does not suit the device or
- *	the kernel.
+ * @init: Make user mappings by this method possible, and set
+ *	ivshmem_device.page_size. Returns a negative errno where the method does not
+ *	suit the device or the kernel; the device then is as it was before.
+ * @is_used: Does anybody hold what @exit would wait for? May be NULL.
  * @exit: Take it down, after the last section and the last user mapping; waits
  *	for those who pinned pages.
  * @settle: Wait for faults that have left their section and not yet set their
@@ -50,6 +51,7 @@ struct ivshmem_mapping {
 	u32 id;
 	u64 features;
 	int (*init)(struct ivshmem_device *ivs);
+	bool (*is_used)(struct ivshmem_device *ivs);
 	void (*exit)(struct ivshmem_device *ivs);
 	void (*settle)(struct ivshmem_device *ivs);
 	vm_flags_t (*vm_flags)(struct ivshmem_device *ivs, struct vm_area_struct *vma);
@@ -70,12 +72,16 @@ struct ivshmem_mapping {
  *	torn down.
  * @dead: Completed when @live was killed and the last section has ended.
  * @pdev: PCI device. Only between ivshmem_enter() and ivshmem_exit().
- * @data: The kernel's mapping of the region, see ivshmem_data().
+ * @data: The kernel's mapping of the region in one piece, or NULL.
  * @regs: Registers, NULL where there are none. Only between ivshmem_enter() and
  *	ivshmem_exit().
- * @mapping: How the region is mapped.
- * @pgmap: Its struct pages, where it is mapped by pages.
- * @windows: The kernel's mapping beside @data, in parts of IVSHMEM_WINDOW, or NULL.
+ * @users_lock: Guards @users, and keeps @mapping and what belongs to it as it is.
+ * @users: Open files and dma-bufs. While there are some, @mapping does not change.
+ * @mapping: How the region is mapped for user space.
+ * @pgmap: Its struct pages, where it is mapped by pages, else NULL.
+ * @windows_lock: Guards the making of @windows.
+ * @windows: In place of @data, where that would not be write-back: the kernel's
+ *	mapping in parts of 64 MiB, each NULL until it is needed. Or NULL.
  * @start: Physical address of the region.
  * @size: Size of the region in bytes, a multiple of the page size.
  * @kind: IVSHMEM_KIND_*.
@@ -99,8 +105,11 @@ struct ivshmem_device {
 	struct pci_dev *pdev;
 	void *data;
 	void __iomem *regs;
+	struct mutex users_lock;	/* guards what follows */
+	unsigned long users;
 	const struct ivshmem_mapping *mapping;
 	struct dev_pagemap *pgmap;
+	struct mutex windows_lock;	/* guards the making of what follows */
 	void **windows;
 	phys_addr_t start;
 	u64 size;
@@ -113,9 +122,6 @@ struct ivshmem_device {
 	struct list_head exports;
 	int index;
 };
-
-/* vmap() takes no more pages at once than there is RAM, which a region may exceed. */
-#define IVSHMEM_WINDOW	SZ_64M
 
 static inline struct ivshmem_device *to_ivshmem(struct device *dev)
 {
@@ -143,23 +149,6 @@ static inline void ivshmem_exit(struct ivshmem_device *ivs)
 }
 
 /**
- * ivshmem_data() - Where the kernel has the region.
- * @ivs: Device.
- * @offset: Offset into the region.
- *
- * Only between ivshmem_enter() and ivshmem_exit().
- *
- * Return: Address, valid up to the next multiple of IVSHMEM_WINDOW or the region's
- * end, and cached as the user's mappings are.
- */
-static inline void *ivshmem_data(struct ivshmem_device *ivs, u64 offset)
-{
-	if (!ivs->windows)
-		return ivs->data + offset;
-	return ivs->windows[offset / IVSHMEM_WINDOW] + offset % IVSHMEM_WINDOW;
-}
-
-/**
  * ivshmem_is_gone() - Was the device unbound?
  * @ivs: Device, on which the caller holds a reference.
  *
@@ -183,9 +172,20 @@ extern struct pci_driver ivshmem_pci_driver;
 /* ivshmem_chrdev.c */
 extern const struct file_operations ivshmem_fops;
 
+/* ivshmem_kernel.c */
+int ivshmem_kernel_init(struct ivshmem_device *ivs);
+void ivshmem_kernel_exit(struct ivshmem_device *ivs);
+int ivshmem_kernel_write_back(struct ivshmem_device *ivs);
+int ivshmem_kernel_as_at_first(struct ivshmem_device *ivs);
+void *ivshmem_data(struct ivshmem_device *ivs, u64 offset);
+
 /* ivshmem_mapping.c */
 int ivshmem_mapping_init(struct ivshmem_device *ivs);
 void ivshmem_mapping_exit(struct ivshmem_device *ivs);
+void ivshmem_mapping_use(struct ivshmem_device *ivs);
+void ivshmem_mapping_unuse(struct ivshmem_device *ivs);
+int ivshmem_mapping_allow_pinning(struct ivshmem_device *ivs, bool allow);
+bool ivshmem_has(struct ivshmem_device *ivs, u64 feature);
 void ivshmem_mapping_settle(struct ivshmem_device *ivs);
 int ivshmem_map_vma(struct ivshmem_device *ivs, struct vm_area_struct *vma);
 int ivshmem_mmap(struct file *file, struct vm_area_struct *vma);
@@ -196,11 +196,8 @@ unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address
 #else
 #define ivshmem_get_unmapped_area NULL	/* no huge entries */
 #endif
-u32 ivshmem_read_cache(void *data);
-int ivshmem_windows_init(struct ivshmem_device *ivs,
-			 void *(*map)(unsigned long pfn, unsigned int count));
-void ivshmem_windows_exit(struct ivshmem_device *ivs);
 bool ivshmem_vma_holds(struct vm_area_struct *vma, unsigned long size);
+bool ivshmem_can_be_huge(struct ivshmem_device *ivs, struct vm_fault *vmf, unsigned long size);
 vm_fault_t ivshmem_fault_around(struct vm_fault *vmf, unsigned long pfn,
 				vm_fault_t (*insert)(struct vm_area_struct *vma,
 						     unsigned long address, unsigned long pfn));

@@ -27,6 +27,7 @@ static int ivshmem_open(struct inode *inode, struct file *file)
 	if (ivshmem_is_gone(ivs))
 		return -ENODEV;
 	get_device(&ivs->dev);
+	ivshmem_mapping_use(ivs);
 	file->private_data = ivs;
 	file->f_mapping = ivs->inode->i_mapping;
 	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
@@ -38,6 +39,7 @@ static int ivshmem_release(struct inode *inode, struct file *file)
 	struct ivshmem_device *ivs = file->private_data;
 
 	ivshmem_release_eventfds(ivs, file);
+	ivshmem_mapping_unuse(ivs);
 	put_device(&ivs->dev);
 	return 0;
 }
@@ -77,6 +79,10 @@ static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_i
 		if (!ivshmem_enter(ivs))
 			return done ?: -ENODEV;
 		data = ivshmem_data(ivs, pos + done);
+		if (!data) {
+			ivshmem_exit(ivs);
+			return done ?: -ENOMEM;
+		}
 		pagefault_disable();
 		copied = reading ? copy_to_iter(data, len, iter) : copy_from_iter(data, len, iter);
 		pagefault_enable();

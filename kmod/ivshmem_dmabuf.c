@@ -202,6 +202,7 @@ static void ivshmem_dmabuf_release(struct dma_buf *buffer)
 	list_del(&export->node);
 	mutex_unlock(&ivs->exports_lock);
 	kfree(export);
+	ivshmem_mapping_unuse(ivs);
 	put_device(&ivs->dev);
 }
 
@@ -241,6 +242,7 @@ static struct dma_buf *ivshmem_export(struct ivshmem_device *ivs, const struct i
 	}
 	export->buffer = buffer;
 	get_device(&ivs->dev);
+	ivshmem_mapping_use(ivs);
 	buffer->file->f_mapping = ivs->inode->i_mapping;
 	mutex_lock(&ivs->exports_lock);
 	list_add(&export->node, &ivs->exports);
@@ -261,7 +263,7 @@ static int ivshmem_check_export(struct ivshmem_device *ivs, struct file *file,
 		return -EINVAL;
 	if (!(file->f_mode & FMODE_READ) || (access == O_RDWR && !(file->f_mode & FMODE_WRITE)))
 		return -EACCES;
-	if (!ivs->pgmap)
+	if (!ivshmem_has(ivs, IVSHMEM_FEATURE_DMABUF))
 		return -EOPNOTSUPP;
 	return 0;
 }

@@ -71,6 +71,8 @@ struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev)
 	ivs->pdev = pdev;
 	init_completion(&ivs->dead);
 	init_waitqueue_head(&ivs->removal);
+	mutex_init(&ivs->users_lock);
+	mutex_init(&ivs->windows_lock);
 	mutex_init(&ivs->exports_lock);
 	INIT_LIST_HEAD(&ivs->exports);
 	device_initialize(&ivs->dev);

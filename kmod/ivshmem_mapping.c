@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping the region: what its methods have in common, and the choice of one.
+ * Mapping the region for user space: what the methods have in common, and the choice of
+ * one. By bare page frames, unless the administrator lets programs pin the region: pages
+ * that are pinned hold up the removal of the device.
  *
  * The region is the host's ordinary RAM, so it wants to be cached write-back,
  * as any other RAM. On x86 the MTRRs have a say: a write-back request for a
@@ -12,120 +14,119 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pgtable.h>
-#include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "ivshmem.h"
 
-/* The first that a device and the kernel allow is taken. */
-static const struct ivshmem_mapping *const ivshmem_mappings[] = {
-#ifdef CONFIG_ZONE_DEVICE
-	&ivshmem_pages_mapping,
-#endif
-	&ivshmem_pfn_mapping,
-};
-
 /**
- * ivshmem_read_cache() - The cache type of a mapping of the kernel.
- * @data: Where it begins.
- *
- * Return: IVSHMEM_CACHE_*, as the page table has it.
- */
-#ifdef CONFIG_X86
-u32 ivshmem_read_cache(void *data)
-{
-	unsigned int level;
-	pte_t *pte = lookup_address((unsigned long)data, &level);
-	unsigned long pat, bits;
-
-	if (!pte)
-		return IVSHMEM_CACHE_UNKNOWN;
-	pat = level == PG_LEVEL_4K ? _PAGE_PAT : _PAGE_PAT_LARGE;
-	bits = pte_val(*pte) & (_PAGE_PWT | _PAGE_PCD | pat);
-
-	/* The kernel's fixed use of the PAT: arch/x86/mm/pat/memtype.c. */
-	if (!bits)
-		return IVSHMEM_CACHE_WRITE_BACK;
-	if (bits == _PAGE_PWT)
-		return IVSHMEM_CACHE_WRITE_COMBINING;
-	if (bits == _PAGE_PCD)
-		return IVSHMEM_CACHE_UNCACHED_MINUS;
-	if (bits == (_PAGE_PCD | _PAGE_PWT))
-		return IVSHMEM_CACHE_UNCACHED;
-	if (bits == (_PAGE_PCD | _PAGE_PWT | pat))
-		return IVSHMEM_CACHE_WRITE_THROUGH;
-	return IVSHMEM_CACHE_UNKNOWN;
-}
-#elif defined(CONFIG_ARM64)
-/* What memremap(MEMREMAP_WB) and a PTE with default protection are there. */
-u32 ivshmem_read_cache(void *data)
-{
-	return IVSHMEM_CACHE_WRITE_BACK;
-}
-#else
-u32 ivshmem_read_cache(void *data)
-{
-	return IVSHMEM_CACHE_UNKNOWN;
-}
-#endif
-
-/**
- * ivshmem_windows_init() - Map the region once more for the kernel.
+ * ivshmem_mapping_init() - Make mappings of the region possible.
  * @ivs: Device.
- * @map: Maps @count page frames from @pfn on for vunmap(), or returns NULL.
+ *
+ * By bare page frames: no program can pin these. See ivshmem_mapping_allow_pinning().
  *
  * Return: 0, or a negative errno.
  */
-int ivshmem_windows_init(struct ivshmem_device *ivs,
-			 void *(*map)(unsigned long pfn, unsigned int count))
+int ivshmem_mapping_init(struct ivshmem_device *ivs)
 {
-	unsigned long pfn = PHYS_PFN(ivs->start), end = pfn + (ivs->size >> PAGE_SHIFT);
-	void **window;
+	int ret;
 
-	ivs->windows = kvcalloc(DIV_ROUND_UP_ULL(ivs->size, IVSHMEM_WINDOW),
-				sizeof(*ivs->windows), GFP_KERNEL);
-	if (!ivs->windows)
-		return -ENOMEM;
-	for (window = ivs->windows; pfn < end; window++, pfn += PHYS_PFN(IVSHMEM_WINDOW)) {
-		*window = map(pfn, min(end - pfn, PHYS_PFN(IVSHMEM_WINDOW)));
-		if (!*window) {
-			ivshmem_windows_exit(ivs);
-			return -ENOMEM;
-		}
-		cond_resched();
+	ret = ivshmem_kernel_init(ivs);
+	if (ret)
+		return ret;
+	ret = ivshmem_pfn_mapping.init(ivs);
+	if (ret) {
+		ivshmem_kernel_exit(ivs);
+		return ret;
+	}
+	ivs->mapping = &ivshmem_pfn_mapping;
+	/* The kernel makes no huge entries beyond a file's end. */
+	i_size_write(ivs->inode, ivs->size);
+	return 0;
+}
+
+/**
+ * ivshmem_mapping_use() - Keep the method of mapping as it is.
+ * @ivs: Device.
+ */
+void ivshmem_mapping_use(struct ivshmem_device *ivs)
+{
+	mutex_lock(&ivs->users_lock);
+	ivs->users++;
+	mutex_unlock(&ivs->users_lock);
+}
+
+/**
+ * ivshmem_mapping_unuse() - The end of ivshmem_mapping_use().
+ * @ivs: Device, which may be gone.
+ */
+void ivshmem_mapping_unuse(struct ivshmem_device *ivs)
+{
+	mutex_lock(&ivs->users_lock);
+	ivs->users--;
+	mutex_unlock(&ivs->users_lock);
+}
+
+#ifdef CONFIG_ZONE_DEVICE
+/* What the old method needs goes last, so that a failure changes nothing. */
+static int ivshmem_mapping_switch(struct ivshmem_device *ivs, bool to_pages)
+{
+	const struct ivshmem_mapping *old = ivs->mapping;
+	int ret;
+
+	lockdep_assert_held(&ivs->users_lock);
+	if (ivs->users || (old->is_used && old->is_used(ivs)))
+		return -EBUSY;
+	if (to_pages) {
+		ret = ivshmem_pages_mapping.init(ivs);
+		if (ret)
+			return ret;
+		ivs->mapping = &ivshmem_pages_mapping;
+	} else {
+		ret = ivshmem_kernel_as_at_first(ivs);
+		if (ret)
+			return ret;
+		old->exit(ivs);
+		ivs->mapping = &ivshmem_pfn_mapping;
+		ivs->mapping->init(ivs);
 	}
 	return 0;
 }
 
-void ivshmem_windows_exit(struct ivshmem_device *ivs)
+/**
+ * ivshmem_mapping_allow_pinning() - May programs pin the region, or no longer?
+ * @ivs: Device that is shown to user space.
+ * @allow: What is wanted.
+ *
+ * Return: 0; -EBUSY (in use: open, mapped, exported or pinned); -EINVAL, -ERANGE,
+ * -EOPNOTSUPP (there can be no struct pages, see ivshmem_pages_check()); -ENOMEM.
+ */
+int ivshmem_mapping_allow_pinning(struct ivshmem_device *ivs, bool allow)
 {
-	u64 i, count = DIV_ROUND_UP_ULL(ivs->size, IVSHMEM_WINDOW);
+	int ret = 0;
 
-	if (!ivs->windows)
-		return;
-	for (i = 0; i < count && ivs->windows[i]; i++)
-		vunmap(ivs->windows[i]);
-	kvfree(ivs->windows);
-	ivs->windows = NULL;
-}
-
-int ivshmem_mapping_init(struct ivshmem_device *ivs)
-{
-	int ret = -ENODEV;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(ivshmem_mappings); i++) {
-		ivs->mapping = ivshmem_mappings[i];
-		ret = ivs->mapping->init(ivs);
-		if (!ret) {
-			/* The kernel makes no huge entries beyond a file's end. */
-			i_size_write(ivs->inode, ivs->size);
-			return 0;
-		}
-		dev_dbg(&ivs->pdev->dev, "no mapping by %s: %d\n", ivs->mapping->name, ret);
-	}
+	mutex_lock(&ivs->users_lock);
+	if (allow != ivshmem_has(ivs, IVSHMEM_FEATURE_PIN))
+		ret = ivshmem_mapping_switch(ivs, allow);
+	mutex_unlock(&ivs->users_lock);
 	return ret;
+}
+#else
+int ivshmem_mapping_allow_pinning(struct ivshmem_device *ivs, bool allow)
+{
+	return allow ? -EOPNOTSUPP : 0;
+}
+#endif
+
+/**
+ * ivshmem_has() - Has a device a feature, as it is mapped now?
+ * @ivs: Device.
+ * @feature: IVSHMEM_FEATURE_*.
+ *
+ * Return: Whether it has.
+ */
+bool ivshmem_has(struct ivshmem_device *ivs, u64 feature)
+{
+	return READ_ONCE(ivs->mapping)->features & feature;
 }
 
 /**
@@ -137,6 +138,7 @@ int ivshmem_mapping_init(struct ivshmem_device *ivs)
 void ivshmem_mapping_exit(struct ivshmem_device *ivs)
 {
 	ivs->mapping->exit(ivs);
+	ivshmem_kernel_exit(ivs);
 }
 
 /**
@@ -166,6 +168,23 @@ bool ivshmem_vma_holds(struct vm_area_struct *vma, unsigned long size)
 	if (!IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff, size >> PAGE_SHIFT))
 		return false;
 	return first >= vma->vm_start && first < vma->vm_end && vma->vm_end - first >= size;
+}
+
+/**
+ * ivshmem_can_be_huge() - Can a huge entry serve a fault?
+ * @ivs: Device.
+ * @vmf: The fault.
+ * @size: Size of the entry.
+ *
+ * Return: True where the method has such entries, and the block lies in the VMA.
+ */
+bool ivshmem_can_be_huge(struct ivshmem_device *ivs, struct vm_fault *vmf, unsigned long size)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = ALIGN_DOWN(vmf->address, size);
+
+	return size <= ivs->page_size && ivshmem_vma_holds(vma, size) &&
+	       start >= vma->vm_start && vma->vm_end - start >= size;
 }
 
 /**
@@ -221,13 +240,9 @@ static vm_fault_t ivshmem_fault(struct vm_fault *vmf)
 static vm_fault_t ivshmem_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct ivshmem_device *ivs = vmf->vma->vm_private_data;
-	unsigned long size = PAGE_SIZE << order;
-	unsigned long start = ALIGN_DOWN(vmf->address, size);
 	vm_fault_t ret;
 
-	if (!ivs->mapping->huge_fault || size > ivs->page_size ||
-	    !ivshmem_vma_holds(vmf->vma, size) ||
-	    start < vmf->vma->vm_start || vmf->vma->vm_end - start < size)
+	if (!ivs->mapping->huge_fault || !ivshmem_can_be_huge(ivs, vmf, PAGE_SIZE << order))
 		return VM_FAULT_FALLBACK;
 	if (!ivshmem_enter(ivs))
 		return VM_FAULT_SIGBUS;
@@ -290,8 +305,8 @@ unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address
 	struct ivshmem_device *ivs = file->private_data;
 	unsigned long offset = pgoff << PAGE_SHIFT, huge = ivs->page_size, found;
 
-	/* What huge pages of anonymous memory are aligned to, the kernel does itself. */
-	if (huge > PMD_SIZE && len >= huge && !address && !(flags & MAP_FIXED)) {
+	/* The kernel looks for 2 MiB at most, and before 5.18 for files of DAX alone. */
+	if (huge > PAGE_SIZE && len >= huge && !address && !(flags & MAP_FIXED)) {
 		found = thp_get_unmapped_area(file, 0, len + huge, pgoff, flags);
 		if (!IS_ERR_VALUE(found))
 			return found + ((offset - found) & (huge - 1));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping by struct pages: user mappings are write-back whatever the MTRRs say,
- * and can be pinned, so that O_DIRECT, io_uring's fixed buffers, process_vm_readv()
- * and the like work on them. Costs memory for the struct pages, and wants the
- * region aligned to a subsection of the memory map and within the direct map.
+ * Mapping by struct pages: user mappings can be pinned, so that O_DIRECT, io_uring's
+ * fixed buffers, process_vm_readv() and the like work on them. Costs memory for the
+ * struct pages, and wants the region aligned to a subsection of the memory map and
+ * within the direct map. The direct map has the type that the MTRRs allow; nobody uses
+ * it but for I/O on pinned pages that goes through the processor.
  *
  * Where the kernel can, the struct pages make up compound pages of the size of a
  * huge page-table entry, as those of device DAX do. User space then gets huge
@@ -19,62 +20,24 @@
 #include <linux/memory_hotplug.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
+#include <linux/nodemask.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "ivshmem.h"
 
 #define IVSHMEM_PAGES_REPORT	(5 * HZ)
 
-static bool pages = true;
-module_param(pages, bool, 0444);
-MODULE_PARM_DESC(pages, "Map by struct pages where that is possible (default). Off where users of the region are not trusted to end their I/O when the device is removed");
-
-static void *ivshmem_pages_map_window(unsigned long pfn, unsigned int count)
-{
-	struct page **array = kvmalloc_array(count, sizeof(*array), GFP_KERNEL);
-	void *window;
-	unsigned int i;
-
-	if (!array)
-		return NULL;
-	for (i = 0; i < count; i++)
-		array[i] = pfn_to_page(pfn + i);
-	window = vmap(array, count, VM_MAP, PAGE_KERNEL);
-	kvfree(array);
-	return window;
-}
-
-/*
- * The direct map of the pages is of the type that the MTRRs allow. Where that is
- * not write-back, read() and write() get a mapping beside it, of the type that
- * user space gets. Nobody else uses the direct map but for I/O on pinned pages
- * that goes through the processor.
- */
-static int ivshmem_pages_map_kernel(struct ivshmem_device *ivs, void *direct)
-{
-	ivs->data = direct;
-	if (ivshmem_read_cache(direct) == IVSHMEM_CACHE_WRITE_BACK)
-		return 0;
-	return ivshmem_windows_init(ivs, ivshmem_pages_map_window);
-}
-
 /* Refuse early what memremap_pages() would refuse with a warning, or at great cost. */
 static int ivshmem_pages_check(struct ivshmem_device *ivs)
 {
-	struct range addressable = mhp_get_pluggable_range(true);
-
-	if (!pages)
-		return -EPERM;
 	/* The direct map of an SEV guest is encrypted, and the host cannot read it. */
 	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
 		return -EOPNOTSUPP;
 	if (!IS_ALIGNED(ivs->start | ivs->size, memremap_compat_align()))
 		return -EINVAL;
-	if (ivs->start < addressable.start || ivs->start + ivs->size - 1 > addressable.end)
+	if (ivs->start + ivs->size - 1 > mappable_end())
 		return -ERANGE;
 	return 0;
 }
@@ -87,6 +50,14 @@ static bool ivshmem_pages_can_be_huge(struct ivshmem_device *ivs)
 #else
 	return false;
 #endif
+}
+
+/* Where the region has no node of its own, one that does not depend on who asks. */
+static int ivshmem_pages_node(struct ivshmem_device *ivs)
+{
+	int node = dev_to_node(&ivs->pdev->dev);
+
+	return node == NUMA_NO_NODE ? first_online_node : node;
 }
 
 static int ivshmem_pages_init(struct ivshmem_device *ivs)
@@ -110,20 +81,20 @@ static int ivshmem_pages_init(struct ivshmem_device *ivs)
 	ret = -ENOMEM;
 	if (pgmap_memory(pgmap) > (u64)si_mem_available() << PAGE_SHIFT >> 2)
 		goto err_free;
-	direct = memremap_pages(pgmap, dev_to_node(&ivs->pdev->dev));
+	direct = memremap_pages(pgmap, ivshmem_pages_node(ivs));
 	if (IS_ERR(direct)) {
 		ret = PTR_ERR(direct);
 		goto err_free;
 	}
 	ivs->pgmap = pgmap;
-	ivs->page_size = PAGE_SIZE << pgmap_order(pgmap);
-	ivs->cache = IVSHMEM_CACHE_WRITE_BACK;
-	ret = ivshmem_pages_map_kernel(ivs, direct);
+	ret = ivshmem_kernel_write_back(ivs);
 	if (ret)
 		goto err_unmap;
+	ivs->page_size = PAGE_SIZE << pgmap_order(pgmap);
 	return 0;
 
 err_unmap:
+	ivs->pgmap = NULL;
 	memunmap_pages(pgmap);
 err_free:
 	kfree(pgmap);
@@ -160,6 +131,19 @@ static void ivshmem_pages_each(struct ivshmem_device *ivs,
 	}
 }
 
+static bool ivshmem_pages_are_used(struct ivshmem_device *ivs)
+{
+	unsigned long step = ivs->page_size >> PAGE_SHIFT;
+	unsigned long pfn = PHYS_PFN(ivs->start), end = pfn + (ivs->size >> PAGE_SHIFT);
+
+	for (; pfn < end; pfn += step) {
+		if (page_count(pfn_to_page(pfn)) > 1)
+			return true;
+		cond_resched();
+	}
+	return false;
+}
+
 /*
  * A page that nobody uses has one reference, that of the page map. No new ones
  * come once the device is gone and user mappings are taken away.
@@ -167,9 +151,9 @@ static void ivshmem_pages_each(struct ivshmem_device *ivs,
 static void ivshmem_pages_exit(struct ivshmem_device *ivs)
 {
 	ivshmem_pages_each(ivs, ivshmem_pages_wait);
-	ivshmem_windows_exit(ivs);
 	memunmap_pages(ivs->pgmap);
 	kfree(ivs->pgmap);
+	ivs->pgmap = NULL;
 }
 
 static void ivshmem_pages_wait_unlocked(struct ivshmem_device *ivs, struct page *page)
@@ -215,6 +199,7 @@ const struct ivshmem_mapping ivshmem_pages_mapping = {
 	.features = IVSHMEM_FEATURE_PIN |
 		    (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) ? IVSHMEM_FEATURE_DMABUF : 0),
 	.init = ivshmem_pages_init,
+	.is_used = ivshmem_pages_are_used,
 	.exit = ivshmem_pages_exit,
 	.settle = ivshmem_pages_settle,
 	.vm_flags = ivshmem_pages_vm_flags,

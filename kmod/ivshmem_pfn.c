@@ -1,44 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping by bare page frames: works for every region and costs little memory,
- * but user mappings can't be pinned.
+ * Mapping by bare page frames: works for every region and costs little memory. No
+ * program can pin such a mapping, so none can hold up the removal of the device.
  *
- * The memory type that the kernel grants to its own mapping is reserved for the
- * range for as long as that lives, and vmf_insert_pfn() takes the reserved type,
- * so all mappings agree. On x86 that type is UC- where the MTRRs say so. Then
- * both the kernel's mapping and the user's are made by hand, write-back.
+ * Entries are made by the kernel's own calls where these give the type that the
+ * kernel's mapping has (see ivshmem_kernel_init()), else by hand.
  */
 
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "ivshmem.h"
 
 #ifdef HAVE_WRITE_BACK_BY_HAND
-static void *ivshmem_pfn_map_window(unsigned long pfn, unsigned int count)
-{
-	unsigned long *pfns = kvmalloc_array(count, sizeof(*pfns), GFP_KERNEL);
-	void *window = NULL;
-	unsigned int i;
-
-	if (!pfns)
-		return NULL;
-	for (i = 0; i < count; i++) {
-		pfns[i] = pfn + i;
-		/* vmap_pfn() wants no frame that could have a struct page. */
-		if (pfn_valid(pfns[i]))
-			goto out_free;
-	}
-	window = vmap_pfn(pfns, count, pgprot_decrypted(PAGE_KERNEL));
-
-out_free:
-	kvfree(pfns);
-	return window;
-}
-
 static int ivshmem_pfn_set(pte_t *pte, unsigned long address, void *data)
 {
 	struct vm_fault *vmf = data;
@@ -65,42 +40,45 @@ static vm_fault_t ivshmem_pfn_set_around(struct vm_fault *vmf)
 		return VM_FAULT_OOM;
 	return VM_FAULT_NOPAGE;
 }
-#else
-static void *ivshmem_pfn_map_window(unsigned long pfn, unsigned int count)
-{
-	return NULL;
-}
 
+#ifdef HAVE_HUGE_PFN
+static vm_fault_t ivshmem_pfn_set_huge(struct vm_fault *vmf, unsigned long pfn)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	spinlock_t *lock = pmd_lock(vma->vm_mm, vmf->pmd);
+
+	if (pmd_none(*vmf->pmd))
+		set_pmd_at(vma->vm_mm, vmf->address & PMD_MASK, vmf->pmd,
+			   huge_pfn_pmd(pfn, vma->vm_page_prot));
+	spin_unlock(lock);
+	return VM_FAULT_NOPAGE;
+}
+#endif
+#else
 static vm_fault_t ivshmem_pfn_set_around(struct vm_fault *vmf)
 {
 	return VM_FAULT_SIGBUS;
 }
+
+#ifdef HAVE_HUGE_PFN
+static vm_fault_t ivshmem_pfn_set_huge(struct vm_fault *vmf, unsigned long pfn)
+{
+	return VM_FAULT_FALLBACK;
+}
+#endif
 #endif
 
 static int ivshmem_pfn_init(struct ivshmem_device *ivs)
 {
-	ivs->data = memremap(ivs->start, ivs->size, MEMREMAP_WB);
-	if (!ivs->data)
-		return -ENOMEM;
-	ivs->cache = ivshmem_read_cache(ivs->data);
-	ivs->page_size = PAGE_SIZE;
-	if (ivs->cache == IVSHMEM_CACHE_WRITE_BACK) {
-		ivs->page_size = huge_pfnmap_size(ivs->start | ivs->size);
-		return 0;
-	}
-	if (ivshmem_windows_init(ivs, ivshmem_pfn_map_window))
-		return 0;
-	memunmap(ivs->data);
-	ivs->cache = ivshmem_read_cache(ivshmem_data(ivs, 0));
+	unsigned long size = huge_pfn_size(ivs->start | ivs->size);
+
+	/* By hand there are none of 1 GiB. */
+	ivs->page_size = ivs->windows ? min_t(unsigned long, size, PMD_SIZE) : size;
 	return 0;
 }
 
 static void ivshmem_pfn_exit(struct ivshmem_device *ivs)
 {
-	if (ivs->windows)
-		ivshmem_windows_exit(ivs);
-	else
-		memunmap(ivs->data);
 }
 
 static vm_flags_t ivshmem_pfn_vm_flags(struct ivshmem_device *ivs, struct vm_area_struct *vma)
@@ -108,23 +86,39 @@ static vm_flags_t ivshmem_pfn_vm_flags(struct ivshmem_device *ivs, struct vm_are
 	return VM_PFNMAP | VM_IO;
 }
 
+#ifdef HAVE_HUGE_PFN
+static vm_fault_t ivshmem_pfn_huge_fault(struct ivshmem_device *ivs, struct vm_fault *vmf,
+					 unsigned int order)
+{
+	unsigned long pfn = PHYS_PFN(ivs->start) + ALIGN_DOWN(vmf->pgoff, 1UL << order);
+
+	if (!ivs->windows)
+		return insert_huge_pfn(vmf, pfn, order);
+	if (order == PMD_SHIFT - PAGE_SHIFT)
+		return ivshmem_pfn_set_huge(vmf, pfn);
+	return VM_FAULT_FALLBACK;
+}
+#endif
+
 static vm_fault_t ivshmem_pfn_fault(struct ivshmem_device *ivs, struct vm_fault *vmf,
 				    unsigned long pfn)
 {
+#ifdef HAVE_HUGE_DEVMAP
+	/*
+	 * A kernel without .huge_fault for such mappings. Who faults on the same block
+	 * at the same time decides the same, so that a page table and a huge entry do
+	 * not meet: this must depend on nothing but the VMA. An entry is there where
+	 * another was faster.
+	 */
+	if (pmd_none(READ_ONCE(*vmf->pmd)) && ivshmem_can_be_huge(ivs, vmf, PMD_SIZE))
+		return ivshmem_pfn_huge_fault(ivs, vmf, PMD_SHIFT - PAGE_SHIFT);
+	if (!pmd_none(READ_ONCE(*vmf->pmd)) && pmd_devmap(READ_ONCE(*vmf->pmd)))
+		return VM_FAULT_NOPAGE;
+#endif
 	if (ivs->windows)
 		return ivshmem_pfn_set_around(vmf);
 	return ivshmem_fault_around(vmf, pfn, vmf_insert_pfn);
 }
-
-#ifdef HAVE_HUGE_PFNMAP
-static vm_fault_t ivshmem_pfn_huge_fault(struct ivshmem_device *ivs, struct vm_fault *vmf,
-					 unsigned int order)
-{
-	unsigned long pgoff = ALIGN_DOWN(vmf->pgoff, 1UL << order);
-
-	return insert_huge_pfn(vmf, PHYS_PFN(ivs->start) + pgoff, order);
-}
-#endif
 
 const struct ivshmem_mapping ivshmem_pfn_mapping = {
 	.name = "pfn",

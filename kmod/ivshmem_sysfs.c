@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The attributes in /sys/class/ivshmem/ivshmemN/. All that they show but the peer
- * ID is fixed at probe.
+ * The attributes in /sys/class/ivshmem/ivshmemN/. What they show is fixed at probe, but
+ * the peer ID, and what follows from pinning: the method of mapping, its largest entry,
+ * and, where the kernel can't make write-back entries by hand, the cache type.
  */
 
 #include <linux/device.h>
@@ -81,6 +82,24 @@ static ssize_t page_size_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(page_size);
 
+static ssize_t pinning_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", ivshmem_has(to_ivshmem(dev), IVSHMEM_FEATURE_PIN));
+}
+
+static ssize_t pinning_store(struct device *dev, struct device_attribute *attr, const char *buf,
+			     size_t count)
+{
+	bool allow;
+	int ret;
+
+	ret = kstrtobool(buf, &allow);
+	if (!ret)
+		ret = ivshmem_mapping_allow_pinning(to_ivshmem(dev), allow);
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(pinning);
+
 static struct attribute *ivshmem_attrs[] = {
 	&dev_attr_size.attr,
 	&dev_attr_kind.attr,
@@ -89,6 +108,7 @@ static struct attribute *ivshmem_attrs[] = {
 	&dev_attr_mapping.attr,
 	&dev_attr_cache.attr,
 	&dev_attr_page_size.attr,
+	&dev_attr_pinning.attr,
 	NULL
 };
 

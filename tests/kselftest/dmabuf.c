@@ -54,6 +54,7 @@ FIXTURE_SETUP(dmabuf)
 
 	memset(&info, 0, sizeof(info));
 	self->buffer = -1;
+	allow_pinning(1);
 	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, ioctl(self->fd, IVSHMEM_IOC_GET_INFO, &info));
@@ -73,6 +74,7 @@ FIXTURE_TEARDOWN(dmabuf)
 	if (self->buffer >= 0)
 		close(self->buffer);
 	close(self->fd);
+	allow_pinning(0);
 }
 
 TEST(dmabuf_has_the_same_layout_everywhere)

@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -78,10 +79,19 @@ FIXTURE(huge) {
 	unsigned char *data;		/* all of the region, touched and marked */
 };
 
+FIXTURE_VARIANT(huge) {
+	int pinning;
+};
+
+FIXTURE_VARIANT_ADD(huge, frames) { .pinning = 0 };
+FIXTURE_VARIANT_ADD(huge, pages) { .pinning = 1 };
+
 FIXTURE_SETUP(huge)
 {
 	struct ivshmem_info info;
 
+	if (variant->pinning && allow_pinning(1))
+		SKIP(return, "this device can have no pages");
 	memset(&info, 0, sizeof(info));
 	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
@@ -100,6 +110,7 @@ FIXTURE_TEARDOWN(huge)
 	if (self->data)
 		munmap(self->data, self->size);
 	close(self->fd);
+	allow_pinning(0);
 }
 
 /* An address for @len bytes that lies @shift bytes after a huge page's beginning. */
@@ -139,6 +150,31 @@ TEST_F(huge, all_pages_take_one_fault_each_2_mib)
 	EXPECT_GE(self->page_size < HUGE ? (long)(self->size >> 19) + 64 : 64,
 		  proc_number("/proc/self/status", "VmPTE:") - tables);
 	munmap(data, self->size);
+}
+
+/* The entries are the device's, and no transparent huge pages. */
+TEST_F(huge, program_that_wants_no_transparent_huge_pages_takes_few_faults_too)
+{
+	unsigned char *data;
+	long before;
+
+	if (self->pinnable)
+		SKIP(return, "of pages the kernel itself makes the entries");
+	data = mmap(NULL, self->size, RW, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, data);
+	ASSERT_EQ(0, madvise(data, self->size, MADV_NOHUGEPAGE));
+	before = faults();
+	EXPECT_EQ(self->size, unmarked(data, self->size, 0));
+	EXPECT_GE((long)(self->size / HUGE) + 8, faults() - before);
+	munmap(data, self->size);
+
+	ASSERT_EQ(0, prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	data = mmap(NULL, self->size, RW, MAP_SHARED, self->fd, 0);
+	before = faults();
+	EXPECT_EQ(self->size, unmarked(data, self->size, 0));
+	EXPECT_GE((long)(self->size / HUGE) + 8, faults() - before);
+	munmap(data, self->size);
+	ASSERT_EQ(0, prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0));
 }
 
 TEST_F(huge, unaligned_address_shows_every_page_with_few_faults)
@@ -331,7 +367,7 @@ TEST_F(huge, o_direct_and_process_vm_readv_across_huge_pages)
 	int disk = open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
 
 	if (!self->pinnable)
-		SKIP(return, "no pages behind the mapping on this kernel");
+		SKIP(return, "no pages behind the mapping");
 	ASSERT_LE(0, disk);
 	ASSERT_NE(MAP_FAILED, data);
 	/* What the kernel faults in, and what is there already. */
@@ -409,6 +445,7 @@ TEST_F(huge, removal_amid_faults_leaves_no_entry)
 		ASSERT_EQ(0, write_line(DRIVER "bind", ADDRESS));
 		munmap(self->data, self->size);
 		close(self->fd);
+		ASSERT_EQ(0, allow_pinning(variant->pinning));
 		self->fd = open(NODE, O_RDWR | O_CLOEXEC);
 		ASSERT_LE(0, self->fd);
 		self->data = mmap(NULL, self->size, RW, MAP_SHARED, self->fd, 0);
@@ -424,7 +461,7 @@ TEST_F(huge, removal_waits_for_o_direct_in_flight_which_ends_well)
 	pid_t pid;
 
 	if (!self->pinnable)
-		SKIP(return, "no pages behind the mapping on this kernel");
+		SKIP(return, "no pages behind the mapping");
 	ASSERT_LE(0, disk);
 	memcpy(copy, self->data, SLOW_LEN);
 	/* What the disk has done is counted against what is to come. */
@@ -461,7 +498,7 @@ TEST_F(huge, removal_waits_for_a_page_amid_a_huge_one)
 	pid_t pid;
 
 	if (!self->pinnable)
-		SKIP(return, "no pages behind the mapping on this kernel");
+		SKIP(return, "no pages behind the mapping");
 	ASSERT_EQ(0, pipe(pipes));
 	memset(iov.iov_base, 0x41, PAGE);
 	ASSERT_EQ(PAGE, vmsplice(pipes[1], &iov, 1, 0));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Mappings of /dev/ivshmemN. */
 
+#define REGION_BOTH_WAYS
 #include "region.h"
 
 #define RW (PROT_READ | PROT_WRITE)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * I/O straight into and out of a mapping. Works where the region is mapped by
- * pages, as the first device is; fails with EFAULT where it is mapped by bare page
- * frames, as the device in slot 6 is, since its 1 MiB are too small for pages.
- * Needs a disk of 16 MiB, the first one, whose contents don't matter.
+ * I/O straight into and out of a mapping. Works where pinning is allowed, and fails with
+ * EFAULT where it is not. The device in slot 6 can't have it: its 1 MiB are too small for
+ * pages. Needs a disk of 16 MiB, the first one, whose contents don't matter.
  */
 
 #include <linux/io_uring.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define REGION_WANTS_PAGES
 #include "region.h"
@@ -38,17 +38,29 @@ FIXTURE(frames) {
 	unsigned char *data;
 };
 
+/* Small entries and, of the large device, where pinning is not allowed, huge ones. */
+FIXTURE_VARIANT(frames) {
+	const char *node;
+	size_t len;
+};
+
+FIXTURE_VARIANT_ADD(frames, small) { .node = PFN_NODE, .len = 16 * PAGE };
+FIXTURE_VARIANT_ADD(frames, huge) { .node = NODE, .len = 4UL << 20 };
+
 FIXTURE_SETUP(frames)
 {
-	self->fd = open(PFN_NODE, O_RDWR);
+	ASSERT_EQ(0, allow_pinning(0));
+	self->fd = open(variant->node, O_RDWR);
 	ASSERT_LE(0, self->fd);
-	self->data = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
+	self->data = mmap(NULL, variant->len, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
 	ASSERT_NE(MAP_FAILED, self->data);
+	/* The entries are there: what must refuse is what looks at entries alone. */
+	memset(self->data, 0x44, variant->len);
 }
 
 FIXTURE_TEARDOWN(frames)
 {
-	munmap(self->data, 16 * PAGE);
+	munmap(self->data, variant->len);
 	close(self->fd);
 }
 
@@ -239,14 +251,17 @@ TEST_F(region, io_uring_registered_buffer_moves_data)
 /* Opens and maps by itself: a handle from before an unbind is of no use. */
 static void expect_unbind_to_wait(struct __test_metadata *_metadata, off_t offset)
 {
-	int fd = open(NODE, O_RDWR | O_CLOEXEC);
-	void *data = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
-	struct iovec iov = { data, PAGE };
 	unsigned char bytes[PAGE];
-	int pipes[2], status;
+	int pipes[2], status, fd;
+	struct iovec iov;
+	void *data;
 	pid_t pid;
 
+	ASSERT_EQ(0, allow_pinning(1));
+	fd = open(NODE, O_RDWR | O_CLOEXEC);
+	data = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 	ASSERT_NE(MAP_FAILED, data);
+	iov = (struct iovec){ data, PAGE };
 	ASSERT_EQ(0, pipe(pipes));
 	memset(data, 0x41, PAGE);
 	ASSERT_EQ(PAGE, vmsplice(pipes[1], &iov, 1, 0));
@@ -273,9 +288,16 @@ static void expect_unbind_to_wait(struct __test_metadata *_metadata, off_t offse
 
 TEST_F(region, unbind_waits_for_pages_in_use_and_no_longer)
 {
+	off_t last = self->size - PAGE;
+
 	NEEDS_PAGES();
+	munmap(self->data, self->size);
+	close(self->fd);
+	self->fd = -1;
+	self->data = NULL;
+	self->size = 0;
 	expect_unbind_to_wait(_metadata, 0);
-	expect_unbind_to_wait(_metadata, self->size - PAGE);
+	expect_unbind_to_wait(_metadata, last);
 }
 
 TEST_F(frames, o_direct_fails_efault)
@@ -286,6 +308,48 @@ TEST_F(frames, o_direct_fails_efault)
 	EXPECT_ERRNO(EFAULT, pwrite(disk, self->data, PAGE, 0));
 	EXPECT_ERRNO(EFAULT, pread(disk, self->data, PAGE, 0));
 	close(disk);
+}
+
+TEST_F(frames, nothing_reaches_the_pages)
+{
+	unsigned char bytes[64];
+	struct iovec local = { bytes, sizeof(bytes) }, remote = { self->data + PAGE, 64 };
+	struct iovec page = { self->data + PAGE, PAGE };
+	void *address = self->data + PAGE;
+	int pipes[2], node = -1;
+
+	ASSERT_EQ(0, pipe(pipes));
+	EXPECT_ERRNO(EFAULT, vmsplice(pipes[1], &page, 1, 0));
+	EXPECT_ERRNO(EFAULT, process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+	EXPECT_ERRNO(EFAULT, process_vm_writev(getpid(), &local, 1, &remote, 1, 0));
+	EXPECT_EQ(0, syscall(SYS_move_pages, 0, 1UL, &address, NULL, &node, 0));
+	EXPECT_GT(0, node);
+	EXPECT_EQ(0x44, self->data[PAGE]);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* A reader with all it can hold is no reason to wait. */
+TEST_F(frames, reader_does_not_hold_up_removal)
+{
+	int reader = open(NODE, O_RDONLY | O_CLOEXEC), pipes[2];
+	void *data = mmap(NULL, 4UL << 20, PROT_READ, MAP_SHARED, reader, 0);
+	struct iovec iov = { data, PAGE };
+	struct timespec before, after;
+
+	ASSERT_NE(MAP_FAILED, data);
+	ASSERT_EQ(0, pipe(pipes));
+	(void)*(volatile char *)data;
+	(void)!vmsplice(pipes[1], &iov, 1, 0);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ASSERT_EQ(0, write_line(DRIVER "unbind", ADDRESS));
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	EXPECT_GT(60, after.tv_sec - before.tv_sec);
+	ASSERT_EQ(0, write_line(DRIVER "bind", ADDRESS));
+	munmap(data, 4UL << 20);
+	close(reader);
+	close(pipes[0]);
+	close(pipes[1]);
 }
 
 TEST_F(frames, registering_a_buffer_fails)
@@ -304,6 +368,85 @@ TEST_F(frames, info_says_so_beforehand)
 	memset(&info, 0, sizeof(info));
 	ASSERT_EQ(0, ioctl(self->fd, IVSHMEM_IOC_GET_INFO, &info));
 	EXPECT_EQ(IVSHMEM_MAPPING_PFN, info.mapping);
+}
+
+static void expect_mapping(struct __test_metadata *_metadata, const char *mapping,
+			   const char *pinning)
+{
+	char line[32];
+
+	read_line(SYSFS "mapping", line, sizeof(line));
+	EXPECT_STREQ(mapping, line);
+	read_line(PINNING, line, sizeof(line));
+	EXPECT_STREQ(pinning, line);
+}
+
+TEST(pinning_is_off_at_first_and_after_binding_anew)
+{
+	if (allow_pinning(1))
+		SKIP(return, "this device can have no pages");
+	expect_mapping(_metadata, "pages", "1");
+	ASSERT_EQ(0, write_line(DRIVER "unbind", ADDRESS));
+	ASSERT_EQ(0, write_line(DRIVER "bind", ADDRESS));
+	expect_mapping(_metadata, "pfn", "0");
+}
+
+TEST(pinning_changes_only_while_nobody_has_the_device_open)
+{
+	int fd = open(NODE, O_RDONLY | O_CLOEXEC);
+	void *data;
+
+	ASSERT_LE(0, fd);
+	EXPECT_ERRNO(EBUSY, write_line(PINNING, "1"));
+	EXPECT_EQ(0, write_line(PINNING, "0"));
+	data = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, data);
+	close(fd);
+	EXPECT_ERRNO(EBUSY, write_line(PINNING, "1"));
+	expect_mapping(_metadata, "pfn", "0");
+	munmap(data, PAGE);
+	EXPECT_EQ(0, allow_pinning(0));
+	EXPECT_ERRNO(EINVAL, write_line(PINNING, "perhaps"));
+}
+
+TEST(pinning_stays_allowed_while_a_page_is_pinned)
+{
+	unsigned char bytes[PAGE];
+	struct iovec iov;
+	int pipes[2], fd;
+
+	if (allow_pinning(1))
+		SKIP(return, "this device can have no pages");
+	fd = open(NODE, O_RDWR | O_CLOEXEC);
+	iov.iov_len = PAGE;
+	iov.iov_base = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 5 * PAGE);
+	ASSERT_NE(MAP_FAILED, iov.iov_base);
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(PAGE, vmsplice(pipes[1], &iov, 1, 0));
+	munmap(iov.iov_base, PAGE);
+	close(fd);
+	EXPECT_ERRNO(EBUSY, write_line(PINNING, "0"));
+	expect_mapping(_metadata, "pages", "1");
+	ASSERT_EQ(PAGE, read(pipes[0], bytes, PAGE));
+	EXPECT_EQ(0, allow_pinning(0));
+	expect_mapping(_metadata, "pfn", "0");
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+TEST(region_without_room_for_pages_refuses_pinning)
+{
+	EXPECT_ERRNO(EINVAL, write_line("/sys/bus/pci/devices/0000:00:06.0/ivshmem/ivshmem2/pinning",
+					"1"));
+}
+
+TEST(only_root_allows_pinning)
+{
+	struct stat status;
+
+	ASSERT_EQ(0, stat(PINNING, &status));
+	EXPECT_EQ(0, status.st_uid);
+	EXPECT_EQ(0644, status.st_mode & 07777);
 }
 
 TEST_HARNESS_MAIN

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <sys/utsname.h>
 
+#define REGION_BOTH_WAYS
 #include "region.h"
 
 TEST_F(region, write_then_read_round_trips)

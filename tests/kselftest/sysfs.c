@@ -4,10 +4,10 @@
 #include "region.h"
 
 static const char *const attributes[] = {
-	"size", "kind", "peer_id", "vectors", "mapping", "cache", "page_size",
+	"size", "kind", "peer_id", "vectors", "mapping", "cache", "page_size", "pinning",
 };
 
-TEST(attributes_are_one_line_and_read_only)
+TEST(attributes_are_one_line_and_read_only_but_for_pinning)
 {
 	char path[128], text[128];
 	struct stat st;
@@ -17,7 +17,7 @@ TEST(attributes_are_one_line_and_read_only)
 	for (i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++) {
 		snprintf(path, sizeof(path), SYSFS "%s", attributes[i]);
 		ASSERT_EQ(0, stat(path, &st));
-		EXPECT_EQ(0444, st.st_mode & 07777);
+		EXPECT_EQ(strcmp(attributes[i], "pinning") ? 0444 : 0644, st.st_mode & 07777);
 		file = fopen(path, "r");
 		ASSERT_NE(NULL, file);
 		ASSERT_NE(NULL, fgets(text, sizeof(text), file));

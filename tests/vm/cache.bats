@@ -58,16 +58,23 @@ check_seams() {
 	check_entries $TINY 4K
 }
 
-@test "256 MiB: pages, write-back, 2 MiB" {
-	[ "$(attribute $LOW mapping)" = pages ]
+@test "256 MiB: bare page frames, write-back, 2 MiB" {
+	[ "$(attribute $LOW mapping)" = pfn ]
 	check_entries $LOW "$(huge 2M)"
 	check_seams
 }
 
-@test "256 MiB without pages: bare page frames, write-back" {
-	reload_module pages=0
+@test "256 MiB that may be pinned: pages, write-back, 2 MiB" {
+	allow_pinning $LOW 1
+	[ "$(attribute $LOW mapping)" = pages ]
+	check_entries $LOW "$(huge_pages 2M)"
+	check_seams
+}
+
+@test "256 MiB that may be pinned no longer: bare page frames, write-back, 2 MiB" {
+	allow_pinning $LOW 0
 	[ "$(attribute $LOW mapping)" = pfn ]
-	check_entries $LOW 4K
+	check_entries $LOW "$(huge 2M)"
 	check_seams
 }
 

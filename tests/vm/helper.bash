@@ -42,16 +42,28 @@ reload_module() {
 	guest "udevadm settle; rmmod ivshmem && modprobe ivshmem $* && udevadm settle"
 }
 
-# huge SIZE: this size; or 4K, where the guest's kernel maps no struct pages by huge
-# entries: before 5.17, without transparent huge pages, as PREEMPT_RT is, and without
-# struct pages for devices, as Debian's of arm64 is.
+# huge SIZE: this size; or 4K, where the guest's kernel has no transparent huge pages, as
+# PREEMPT_RT has none.
 huge() {
-	if guest '[ -e /sys/kernel/mm/transparent_hugepage ] &&
-		[ "$(uname -m)" = x86_64 ] && ! uname -r | grep -q "^5\."'; then
+	if guest '[ -e /sys/kernel/mm/transparent_hugepage ]'; then
 		echo "$1"
 	else
 		echo 4K
 	fi
+}
+
+# huge_pages SIZE: the same for struct pages, which no kernel before 5.17 maps so.
+huge_pages() {
+	if guest 'uname -r | grep -q "^5\."'; then
+		echo 4K
+	else
+		huge "$1"
+	fi
+}
+
+# allow_pinning ADDRESS 0|1: udev's helper may have the node open for a moment
+allow_pinning() {
+	guest "udevadm settle; cd /sys/bus/pci/devices/$1/ivshmem/ivshmem* && echo $2 >pinning"
 }
 
 # page_size_of ADDRESS: of the largest entry that the module promises, "2M"

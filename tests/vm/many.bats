@@ -54,12 +54,16 @@ node_of() {
 	guest_within 120 "/tests/sweep $node"
 }
 
-@test "by bare page frames, the region of 4 GiB is cached write-back too" {
-	reload_module pages=0
-	[ "$(guest 'cat /sys/bus/pci/devices/0000:00:0a.0/ivshmem/ivshmem*/mapping')" = pfn ]
-	[ "$(cache_of 0000:00:0a.0)" = write-back ]
-	[ "$(user_pte 0000:00:0a.0 all)" = "$(page_size_of 0000:00:0a.0) write-back" ]
-	guest_within 120 "/tests/sweep $(node_of 0a.0)"
+@test "the region of 4 GiB is cached write-back, whether it may be pinned or not" {
+	local mapping=pfn
+	for pinning in 0 1; do
+		allow_pinning 0000:00:0a.0 $pinning
+		[ "$(guest 'cat /sys/bus/pci/devices/0000:00:0a.0/ivshmem/ivshmem*/mapping')" = $mapping ]
+		[ "$(cache_of 0000:00:0a.0)" = write-back ]
+		[ "$(user_pte 0000:00:0a.0 all)" = "$(page_size_of 0000:00:0a.0) write-back" ]
+		guest_within 120 "/tests/sweep $(node_of 0a.0)"
+		mapping=pages
+	done
 }
 
 @test "the region stays sparse on the host" {

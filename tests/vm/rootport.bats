@@ -37,10 +37,10 @@ unplug() {
 	return 1
 }
 
-@test "a device plugged into a root port is mapped by pages, write-back" {
+@test "a device plugged into a root port is mapped write-back" {
 	plug 0
 	run guest "cd /sys/bus/pci/devices/0000:01:00.0/ivshmem/ivshmem*; echo \$(cat size mapping cache)"
-	[ "$output" = '67108864 pages write-back' ]
+	[ "$output" = '67108864 pfn write-back' ]
 }
 
 @test "its BAR is above 4 GiB where the firmware is UEFI" {

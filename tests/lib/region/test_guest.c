@@ -158,16 +158,35 @@ static void guest_facts_agree_with_sysfs(void **state)
 	ivshmem_close(shm);
 }
 
+/* Does the administrator's part, without which there are no dma-bufs. */
+static bool allow_pinning(bool allow)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/pinning", node + strlen("/dev/"));
+	return write_sysfs(path, allow ? "1" : "0");
+}
+
+static void dmabuf_without_leave_to_pin_fails(void **state)
+{
+	struct ivshmem *shm = open_region(node, 0);
+
+	assert_string_equal(ivshmem_mapping(shm), "pfn");
+	assert_int_equal(ivshmem_export_dmabuf(shm, 4096, 8192, 0), -ENOTSUP);
+	ivshmem_close(shm);
+}
+
 static void dmabuf_of_a_part_shows_that_part(void **state)
 {
-	struct ivshmem *shm = map_region(node, 0);
-	char *data = ivshmem_data(shm), *part;
+	struct ivshmem *shm;
+	char *data, *part;
 	int fd;
 
-	if (strcmp(ivshmem_mapping(shm), "pages")) {
-		ivshmem_close(shm);
+	if (!allow_pinning(true))
 		skip_because("no dma-bufs of this device");
-	}
+	shm = map_region(node, 0);
+	data = ivshmem_data(shm);
+	assert_string_equal(ivshmem_mapping(shm), "pages");
 	fd = ivshmem_export_dmabuf(shm, 4096, 8192, 0);
 	assert_true(fd >= 0);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -178,23 +197,24 @@ static void dmabuf_of_a_part_shows_that_part(void **state)
 	assert_string_equal(part, "a part");
 	munmap(part, 8192);
 	close(fd);
+	assert_true(allow_pinning(false));
 }
 
 static void dmabuf_for_reading_is_all_that_a_rdonly_handle_gives(void **state)
 {
-	struct ivshmem *shm = open_region(node, IVSHMEM_RDONLY);
+	struct ivshmem *shm;
 	int fd;
 
-	if (strcmp(ivshmem_mapping(shm), "pages")) {
-		ivshmem_close(shm);
+	if (!allow_pinning(true))
 		skip_because("no dma-bufs of this device");
-	}
+	shm = open_region(node, IVSHMEM_RDONLY);
 	assert_int_equal(ivshmem_export_dmabuf(shm, 0, 4096, 0), -EACCES);
 	fd = ivshmem_export_dmabuf(shm, 0, 4096, IVSHMEM_RDONLY);
 	assert_true(fd >= 0);
 	assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
 	close(fd);
 	ivshmem_close(shm);
+	assert_true(allow_pinning(false));
 }
 
 static void plain_device_has_no_interrupts(void **state)
@@ -566,6 +586,7 @@ int main(void)
 		GUEST_TEST(list_shows_the_device_with_its_facts),
 		GUEST_TEST(list_is_sorted),
 		GUEST_TEST(guest_facts_agree_with_sysfs),
+		GUEST_TEST(dmabuf_without_leave_to_pin_fails),
 		GUEST_TEST(dmabuf_of_a_part_shows_that_part),
 		GUEST_TEST(dmabuf_for_reading_is_all_that_a_rdonly_handle_gives),
 		GUEST_TEST(plain_device_has_no_interrupts),

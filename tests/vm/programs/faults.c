@@ -104,7 +104,7 @@ static void undo_unbind(void)
 
 static long call_load(void)
 {
-	return syscall(SYS_finit_module, module, "pages=0", 0);
+	return syscall(SYS_finit_module, module, "", 0);
 }
 
 static void undo_load(void)
@@ -112,6 +112,52 @@ static void undo_load(void)
 	while (syscall(SYS_delete_module, "ivshmem", 0))
 		if (errno != EAGAIN && errno != EBUSY)
 			die("delete_module");
+}
+
+static int pinning_fd = -1;
+
+static long set_pinning(char value)
+{
+	return pwrite(pinning_fd, &value, 1, 0);
+}
+
+/* What failed has changed nothing: there are no pages to export. */
+static void expect_no_pages(void)
+{
+	struct ivshmem_dmabuf what = { .len = 65536, .flags = O_RDWR | O_CLOEXEC };
+	struct ivshmem_info info = { 0 };
+	int fd = open(where, O_RDWR);
+
+	if (fd < 0 || ioctl(fd, IVSHMEM_IOC_GET_INFO, &info))
+		die(where);
+	if (info.mapping != IVSHMEM_MAPPING_PFN || info.features ||
+	    !ioctl(fd, IVSHMEM_IOC_EXPORT_DMABUF, &what) || errno != EOPNOTSUPP) {
+		fputs("a failure left struct pages behind\n", stderr);
+		exit(1);
+	}
+	close(fd);
+}
+
+static long call_allow_pinning(void)
+{
+	return set_pinning('1');
+}
+
+static long call_forbid_pinning(void)
+{
+	return set_pinning('0');
+}
+
+static void undo_allow_pinning(void)
+{
+	if (call_forbid_pinning() < 0)
+		die("pinning");
+}
+
+static void undo_forbid_pinning(void)
+{
+	if (call_allow_pinning() < 0)
+		die("pinning");
 }
 
 static int opened = -1;
@@ -243,6 +289,8 @@ static const struct call calls[] = {
 	{ "load", call_load, undo_load, false },
 	{ "bind", call_bind, undo_bind, false },
 	{ "unbind", call_unbind, undo_unbind, false },
+	{ "allow-pinning", call_allow_pinning, undo_allow_pinning, false },
+	{ "forbid-pinning", call_forbid_pinning, undo_forbid_pinning, false },
 	{ "open", call_open, undo_open, false },
 	{ "mmap", call_mmap, undo_mmap, true },
 	{ "touch", call_touch, undo_mmap, true },
@@ -280,6 +328,8 @@ static int run(const struct call *call)
 			call->undo();
 		if (ret < 0) {
 			failed++;
+			if (call->call == call_allow_pinning)
+				expect_no_pages();
 			if (!injected || !is_right(error)) {
 				fprintf(stderr, "%s, allocation %d: %s\n", call->name, nth,
 					strerror(error));
@@ -291,6 +341,8 @@ static int run(const struct call *call)
 	}
 	if (call->call == call_bind)
 		undo_unbind();
+	if (call->call == call_forbid_pinning)
+		undo_allow_pinning();
 	printf("%s: %d allocations, %d failed calls, %d of them wrongly\n", call->name, nth - 1,
 	       failed, wrong);
 	return wrong || nth == MAX;
@@ -321,6 +373,11 @@ static void prepare(const struct call *call)
 	}
 	if (call->call == call_bind)
 		write_address("unbind");
+	snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/pinning", strrchr(where, '/') ?
+		 strrchr(where, '/') + 1 : where);
+	pinning_fd = open(path, O_RDWR);
+	if (call->call == call_forbid_pinning)
+		undo_forbid_pinning();
 	if (call->call == call_unset_eventfd && call_set_eventfd())
 		die("binding an eventfd");
 	/* What is allocated once only is there from now on. */

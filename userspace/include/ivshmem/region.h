@@ -361,8 +361,8 @@ uint64_t ivshmem_page_size(const struct ivshmem *shm);
  *
  * Return: A file descriptor, close-on-exec, owned by the caller; -EINVAL (NULL, an
  * unknown flag, or a bad range); -EACCES (an IVSHMEM_RDONLY handle, and @flags ask
- * to write); -ENOTSUP (on the host, a resource2, or a region whose ivshmem_mapping()
- * is not "pages"); -ENODEV (the device is gone); -ENOMEM, -EMFILE, -ENFILE.
+ * to write); -ENOTSUP (on the host, a resource2, or a device whose pages nobody may
+ * pin, see PINNING in ivshmem(4)); -ENODEV (the device is gone); -ENOMEM, -EMFILE, -ENFILE.
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
