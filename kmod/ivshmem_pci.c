@@ -29,16 +29,27 @@ static int ivshmem_check_region(struct pci_dev *pdev)
 	return 0;
 }
 
+static bool ivshmem_has_mtrrs(void)
+{
+#ifdef CONFIG_X86
+	return boot_cpu_has(X86_FEATURE_MTRR);
+#else
+	return false;
+#endif
+}
+
 static void ivshmem_report(struct ivshmem_device *ivs)
 {
 	dev_info(&ivs->pdev->dev, "%s: %s, %llu KiB at %pR, mapped by %s, %s, entries up to %lu KiB, %u vectors\n",
 		 dev_name(&ivs->dev), ivshmem_kind_name(ivs->kind), ivs->size >> 10,
 		 &ivs->pdev->resource[IVSHMEM_BAR_REGION], ivs->mapping->name,
 		 ivshmem_cache_name(ivs->cache), ivs->page_size >> 10, ivs->vectors);
-	if (ivs->cache != IVSHMEM_CACHE_WRITE_BACK)
+	/* Where it is unknown there is nothing to be told. */
+	if (ivs->cache != IVSHMEM_CACHE_WRITE_BACK && ivs->cache != IVSHMEM_CACHE_UNKNOWN)
 		dev_warn(&ivs->pdev->dev,
-			 "%s: the region is mapped %s, since the firmware's MTRRs cover BAR 2, and may be slow: make it 2 MiB or larger, give the guest more memory, or see CACHING in ivshmem(4)\n",
-			 dev_name(&ivs->dev), ivshmem_cache_name(ivs->cache));
+			 "%s: the region is mapped %s%s, and may be slow: allow pinning, give the guest more memory, or see CACHING in ivshmem(4)\n",
+			 dev_name(&ivs->dev), ivshmem_cache_name(ivs->cache),
+			 ivshmem_has_mtrrs() ? ", since the firmware's MTRRs cover BAR 2" : "");
 }
 
 static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)

@@ -186,7 +186,7 @@ static void warn_of_cache(const char *where, const struct facts *facts)
 		complain(where, "warning: resource2 is mapped %s, which is slow: as root, 'modprobe ivshmem', and use its node (see 'ivshmem list')",
 			 facts->cache);
 	else
-		complain(where, "warning: the mapping is %s, which may be slow: make the region 2M or larger, give the guest more memory, or see CACHING in ivshmem(4)",
+		complain(where, "warning: the mapping is %s, which may be slow: allow pinning, give the guest more memory, or see CACHING in ivshmem(4)",
 			 facts->cache);
 }
 
