@@ -18,6 +18,7 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include "compat.h"
 #include "ivshmem.h"
@@ -32,27 +33,37 @@
 #define IVSHMEM_REG_IVPOSITION	0x08
 #define IVSHMEM_REG_DOORBELL	0x0c
 
-/*
- * The handler walks all bindings with interrupts off, so their number has an end:
- * that of a vector, and that of one file on a vector.
- */
+/* Of a vector, and of one file on a vector. */
 #define IVSHMEM_BINDINGS_MAX		1024
 #define IVSHMEM_FILE_BINDINGS_MAX	64
+
+/*
+ * So many eventfds the interrupt handler signals itself: no program need wait for a
+ * worker where few share a vector. The others get a worker, which lets interrupts in
+ * after each. (How long one takes is up to its waiters. Whoever holds an eventfd can have
+ * the kernel walk them with interrupts off by write(2) as well.)
+ */
+#define IVSHMEM_SIGNALS_AT_ONCE		4
 
 /**
  * struct ivshmem_vector - One interrupt line of this guest.
  * @ivs: Device.
  * @name: Name in /proc/interrupts.
- * @lock: Guards @bindings and @kept. Taken in the interrupt handler.
- * @bindings: The eventfds to signal, struct ivshmem_binding.
+ * @lock: Guards what follows. Taken in the interrupt handler.
+ * @bindings: The eventfds to signal, struct ivshmem_binding; those that the newest
+ *	interrupt did not reach yet come first.
+ * @interrupts: How many interrupts there were; only whether two are the same counts.
  * @kept: There was an interrupt while nothing was bound.
+ * @others: Signals those that the handler left out.
  */
 struct ivshmem_vector {
 	struct ivshmem_device *ivs;
 	char *name;
 	spinlock_t lock; /* guards what follows */
 	struct list_head bindings;
+	unsigned long interrupts;
 	bool kept;
+	struct work_struct others;
 };
 
 /**
@@ -60,28 +71,61 @@ struct ivshmem_vector {
  * @node: In ivshmem_vector.bindings.
  * @file: The file that bound it, and whose release unbinds it. Not referenced.
  * @eventfd: Owned.
+ * @interrupts: Those of the vector when it was last signalled, or bound.
  */
 struct ivshmem_binding {
 	struct list_head node;
+	unsigned long interrupts;
 	struct file *file;
 	struct eventfd_ctx *eventfd;
 };
 
+/* Signals one of those that the newest interrupt did not reach yet; false if all are. */
+static bool ivshmem_signal_next(struct ivshmem_vector *vector)
+{
+	struct ivshmem_binding *binding;
+
+	lockdep_assert_held(&vector->lock);
+	binding = list_first_entry_or_null(&vector->bindings, struct ivshmem_binding, node);
+	if (!binding || binding->interrupts == vector->interrupts)
+		return false;
+	binding->interrupts = vector->interrupts;
+	list_move_tail(&binding->node, &vector->bindings);
+	eventfd_signal(binding->eventfd);
+	return true;
+}
+
+static void ivshmem_signal_others(struct work_struct *work)
+{
+	struct ivshmem_vector *vector = container_of(work, struct ivshmem_vector, others);
+	bool more;
+
+	do {
+		spin_lock_irq(&vector->lock);
+		more = ivshmem_signal_next(vector);
+		spin_unlock_irq(&vector->lock);
+		cond_resched();
+	} while (more);
+}
+
 static irqreturn_t ivshmem_interrupt(int irq, void *data)
 {
 	struct ivshmem_vector *vector = data;
-	struct ivshmem_binding *binding;
+	unsigned int signalled = 0;
 	unsigned long flags;
 	bool bound;
 
 	spin_lock_irqsave(&vector->lock, flags);
-	list_for_each_entry(binding, &vector->bindings, node)
-		eventfd_signal(binding->eventfd);
 	bound = !list_empty(&vector->bindings);
 	if (!bound)
 		vector->kept = true;
+	vector->interrupts++;
+	while (signalled < IVSHMEM_SIGNALS_AT_ONCE && ivshmem_signal_next(vector))
+		signalled++;
+	if (signalled == IVSHMEM_SIGNALS_AT_ONCE)
+		queue_work(system_highpri_wq, &vector->others);
 	spin_unlock_irqrestore(&vector->lock, flags);
-	trace_ivshmem_interrupt(vector->ivs->index, vector - vector->ivs->vector, bound);
+	trace_ivshmem_interrupt(vector->ivs->index, vector - vector->ivs->vector, bound, signalled);
 	return IRQ_HANDLED;
 }
 
@@ -159,6 +203,7 @@ static int ivshmem_bind_eventfd(struct ivshmem_device *ivs, struct ivshmem_vecto
 	spin_lock_irq(&vector->lock);
 	ret = ivshmem_check_binding(vector, file, eventfd);
 	if (!ret) {
+		binding->interrupts = vector->interrupts;
 		list_add_tail(&binding->node, &vector->bindings);
 		if (vector->kept)
 			eventfd_signal(eventfd);
@@ -255,13 +300,16 @@ static int ivshmem_request_vector(struct ivshmem_device *ivs, u32 i)
 	vector->ivs = ivs;
 	spin_lock_init(&vector->lock);
 	INIT_LIST_HEAD(&vector->bindings);
+	INIT_WORK(&vector->others, ivshmem_signal_others);
 	vector->name = kasprintf(GFP_KERNEL, "%s-%u", dev_name(&ivs->dev), i);
 	if (!vector->name)
 		return -ENOMEM;
 	ret = request_irq(pci_irq_vector(ivs->pdev, i), ivshmem_interrupt, 0,
 			  vector->name, vector);
-	if (ret)
+	if (ret) {
 		kfree(vector->name);
+		vector->name = NULL;
+	}
 	return ret;
 }
 
@@ -298,8 +346,10 @@ static void ivshmem_free_vectors(struct ivshmem_device *ivs)
 
 	if (!ivs->vectors)
 		return;
-	for (i = 0; i < ivs->vectors; i++)
+	for (i = 0; i < ivs->vectors; i++) {
 		free_irq(pci_irq_vector(ivs->pdev, i), &ivs->vector[i]);
+		cancel_work_sync(&ivs->vector[i].others);
+	}
 	pci_free_irq_vectors(ivs->pdev);
 }
 
@@ -328,6 +378,7 @@ static void ivshmem_unmap_registers(struct ivshmem_device *ivs)
 	if (!ivs->regs)
 		return;
 	pci_iounmap(ivs->pdev, ivs->regs);
+	ivs->regs = NULL;
 	pci_release_region(ivs->pdev, IVSHMEM_BAR_REGS);
 }
 
@@ -348,16 +399,19 @@ int ivshmem_interrupts_init(struct ivshmem_device *ivs)
 
 	if (!pdev->msix_cap)
 		return 0;
-	ivs->kind = IVSHMEM_KIND_DOORBELL;
 	ret = ivshmem_map_registers(ivs);
 	if (ret)
 		return ret;
 	/* MSI-X messages are writes of the device. */
 	pci_set_master(pdev);
 	ret = ivshmem_request_vectors(ivs);
-	if (ret)
+	if (ret) {
+		pci_clear_master(pdev);
 		ivshmem_unmap_registers(ivs);
-	return ret;
+		return ret;
+	}
+	ivs->kind = IVSHMEM_KIND_DOORBELL;
+	return 0;
 }
 
 /**
@@ -368,7 +422,6 @@ int ivshmem_interrupts_init(struct ivshmem_device *ivs)
  */
 void ivshmem_interrupts_exit(struct ivshmem_device *ivs)
 {
-	struct ivshmem_binding *binding;
 	u32 i;
 
 	if (ivs->kind != IVSHMEM_KIND_DOORBELL)
@@ -379,9 +432,9 @@ void ivshmem_interrupts_exit(struct ivshmem_device *ivs)
 
 	for (i = 0; i < ivs->vectors; i++) {
 		spin_lock_irq(&ivs->vector[i].lock);
-		list_for_each_entry(binding, &ivs->vector[i].bindings, node)
-			eventfd_signal(binding->eventfd);
+		ivs->vector[i].interrupts++;
 		spin_unlock_irq(&ivs->vector[i].lock);
+		ivshmem_signal_others(&ivs->vector[i].others);
 	}
 }
 

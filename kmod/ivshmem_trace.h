@@ -24,20 +24,22 @@ TRACE_EVENT(ivshmem_ring,
 );
 
 TRACE_EVENT(ivshmem_interrupt,
-	TP_PROTO(int index, u32 vector, bool bound),
-	TP_ARGS(index, vector, bound),
+	TP_PROTO(int index, u32 vector, bool bound, u32 signalled),
+	TP_ARGS(index, vector, bound, signalled),
 	TP_STRUCT__entry(
 		__field(int, index)
 		__field(u32, vector)
 		__field(bool, bound)
+		__field(u32, signalled)
 	),
 	TP_fast_assign(
 		__entry->index = index;
 		__entry->vector = vector;
 		__entry->bound = bound;
+		__entry->signalled = signalled;
 	),
-	TP_printk("ivshmem%d vector=%u %s", __entry->index, __entry->vector,
-		  __entry->bound ? "bound" : "kept")
+	TP_printk("ivshmem%d vector=%u %s signalled=%u", __entry->index, __entry->vector,
+		  __entry->bound ? "bound" : "kept", __entry->signalled)
 );
 
 #endif /* IVSHMEM_TRACE_H */

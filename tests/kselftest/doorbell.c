@@ -5,6 +5,7 @@
  */
 
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 
 #include "region.h"
 
@@ -195,7 +196,60 @@ TEST_F(doorbell, bindings_of_one_file_have_an_end)
 		close(events[i]);
 }
 
-/* The handler walks them with interrupts off. */
+#define TRACING	"/sys/kernel/tracing/"
+
+/* The largest number of eventfds that the interrupt handler signalled; -1: unknown. */
+static int most_signalled_at_once(void)
+{
+	FILE *trace = fopen(TRACING "trace", "re");
+	char line[256], *found;
+	int most = -1, count;
+
+	while (trace && fgets(line, sizeof(line), trace)) {
+		found = strstr(line, "ivshmem_interrupt: ivshmem1 vector=0 bound signalled=");
+		if (found && sscanf(strstr(found, "signalled="), "signalled=%d", &count) == 1 &&
+		    count > most)
+			most = count;
+	}
+	if (trace)
+		fclose(trace);
+	return most;
+}
+
+TEST_F(doorbell, all_of_1024_bindings_are_signalled_but_few_with_interrupts_off)
+{
+	int files[16], events[64], i, j;
+	uint64_t sum;
+
+	mount("none", TRACING, "tracefs", 0, NULL);
+	ASSERT_EQ(0, write_line(TRACING "events/ivshmem/ivshmem_interrupt/enable", "1"));
+	for (j = 0; j < 64; j++)
+		events[j] = bind_new(self->fd, 0);
+	for (i = 0; i < 15; i++) {
+		files[i] = open(DOORBELL_NODE, O_RDWR);
+		ASSERT_LE(0, files[i]);
+		for (j = 0; j < 64; j++)
+			ASSERT_EQ(0, set(files[i], 0, events[j], 0));
+	}
+	ASSERT_EQ(0, ring(self->fd, self->peer, 0));
+	for (j = 0; j < 64; j++)
+		for (sum = 0; sum < 16;) {
+			uint64_t more = taken(events[j], 30000);
+
+			ASSERT_NE(0, more);
+			sum += more;
+		}
+	/* Each once, and no more. */
+	for (j = 0; j < 64; j++)
+		EXPECT_EQ(0, taken(events[j], 1));
+	EXPECT_EQ(4, most_signalled_at_once());
+	for (i = 0; i < 15; i++)
+		close(files[i]);
+	for (j = 0; j < 64; j++)
+		close(events[j]);
+	write_line(TRACING "events/ivshmem/ivshmem_interrupt/enable", "0");
+}
+
 TEST_F(doorbell, bindings_of_one_vector_have_an_end)
 {
 	int files[16], events[64], i, j;
