@@ -29,6 +29,8 @@ static int ivshmem_open(struct inode *inode, struct file *file)
 	get_device(&ivs->dev);
 	ivshmem_mapping_use(ivs);
 	file->private_data = ivs;
+	/* Nothing waits but for memory: io_uring need not give each call to a worker. */
+	file->f_mode |= FMODE_NOWAIT;
 	file->f_mapping = ivs->inode->i_mapping;
 	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
 	return 0;
@@ -53,41 +55,60 @@ static loff_t ivshmem_llseek(struct file *file, loff_t offset, int whence)
 	return fixed_size_llseek(file, offset, whence, ivs->size);
 }
 
+/* Copies without faults; -ENODEV, -EAGAIN (@nowait) and -ENOMEM where nothing is done. */
+static ssize_t ivshmem_copy_piece(struct ivshmem_device *ivs, loff_t pos, size_t len,
+				  struct iov_iter *iter, bool nowait)
+{
+	bool reading = iov_iter_rw(iter) == READ;
+	ssize_t copied = -ENOMEM;
+	void *data;
+
+	if (!ivshmem_enter(ivs))
+		return -ENODEV;
+	if (nowait && !ivshmem_is_mapped(ivs, pos)) {
+		ivshmem_exit(ivs);
+		return -EAGAIN;
+	}
+	data = ivshmem_data(ivs, pos);
+	if (data) {
+		pagefault_disable();
+		copied = reading ? copy_to_iter(data, len, iter) : copy_from_iter(data, len, iter);
+		pagefault_enable();
+	}
+	ivshmem_exit(ivs);
+	return copied;
+}
+
 /*
  * Copy between the region at @pos and @iter, at most to the region's end.
  * User memory is faulted in first, outside of the section, and the copy made
  * without faults: a page that nobody serves (userfaultfd, FUSE) must not hold
- * up unbind.
+ * up unbind. Who does not want to wait gets what can be copied as it is.
  */
-static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_iter *iter)
+static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_iter *iter,
+			    bool nowait)
 {
 	bool reading = iov_iter_rw(iter) == READ;
-	size_t len, missing, copied;
-	void *data;
 	unsigned int idle = 0;
-	ssize_t done = 0;
+	ssize_t done = 0, copied;
+	size_t len, missing = 0;
 
 	while (iov_iter_count(iter) && pos + done < ivs->size) {
 		/* No piece lies in two of the kernel's windows. */
 		len = min3((u64)iov_iter_count(iter), ivs->size - pos - done,
 			   (u64)SZ_64K - ((pos + done) & (SZ_64K - 1)));
-		missing = reading ? fault_in_iov_iter_writeable(iter, len) :
-				    fault_in_iov_iter_readable(iter, len);
+		if (!nowait)
+			missing = reading ? fault_in_iov_iter_writeable(iter, len) :
+					    fault_in_iov_iter_readable(iter, len);
 		if (missing == len)
 			return done ?: -EFAULT;
 
-		if (!ivshmem_enter(ivs))
-			return done ?: -ENODEV;
-		data = ivshmem_data(ivs, pos + done);
-		if (!data) {
-			ivshmem_exit(ivs);
-			return done ?: -ENOMEM;
-		}
-		pagefault_disable();
-		copied = reading ? copy_to_iter(data, len, iter) : copy_from_iter(data, len, iter);
-		pagefault_enable();
-		ivshmem_exit(ivs);
+		copied = ivshmem_copy_piece(ivs, pos + done, len, iter, nowait);
+		if (copied < 0)
+			return done ?: copied;
 		done += copied;
+		if (nowait && copied < len)
+			return done ?: -EAGAIN;
 
 		/* Memory that can be faulted in but never be copied to or from. */
 		idle = copied ? 0 : idle + 1;
@@ -107,7 +128,7 @@ static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (ivshmem_is_gone(ivs))
 		return -ENODEV;
-	ret = ivshmem_copy(ivs, iocb->ki_pos, to);
+	ret = ivshmem_copy(ivs, iocb->ki_pos, to, iocb->ki_flags & IOCB_NOWAIT);
 	if (ret > 0)
 		iocb->ki_pos += ret;
 	return ret;
@@ -124,7 +145,7 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return 0;
 	if (iocb->ki_pos >= ivs->size || (iocb->ki_flags & IOCB_APPEND))
 		return -ENOSPC;
-	ret = ivshmem_copy(ivs, iocb->ki_pos, from);
+	ret = ivshmem_copy(ivs, iocb->ki_pos, from, iocb->ki_flags & IOCB_NOWAIT);
 	if (ret > 0)
 		iocb->ki_pos += ret;
 	return ret;

@@ -173,6 +173,18 @@ void *ivshmem_data(struct ivshmem_device *ivs, u64 offset)
 }
 
 /**
+ * ivshmem_is_mapped() - Does ivshmem_data() answer at once?
+ * @ivs: Device, in a section.
+ * @offset: Offset into the region.
+ *
+ * Return: False where it has to make the mapping first.
+ */
+bool ivshmem_is_mapped(struct ivshmem_device *ivs, u64 offset)
+{
+	return !ivs->windows || READ_ONCE(ivs->windows[offset / IVSHMEM_WINDOW]);
+}
+
+/**
  * ivshmem_kernel_write_back() - Map the region write-back by hand where it is not.
  * @ivs: Device that nobody uses, with struct pages or without.
  *

@@ -243,4 +243,25 @@ TEST_F(region, fsync_succeeds)
 	EXPECT_EQ(0, fdatasync(self->fd));
 }
 
+TEST_F(region, nowait_transfers_what_is_there_and_fails_eagain_else)
+{
+	unsigned char *bytes = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec iov = { bytes, 2 * PAGE };
+
+	ASSERT_NE(MAP_FAILED, bytes);
+	memset(self->data, 0x6b, 2 * PAGE);
+	EXPECT_ERRNO(EAGAIN, preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	/* The kernel's own mapping of this part may have to be made. */
+	ASSERT_EQ(PAGE, pread(self->fd, bytes, PAGE, 0));
+	EXPECT_EQ(PAGE, preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	bytes[PAGE] = 0;
+	EXPECT_EQ(2 * PAGE, preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	EXPECT_EQ(0x6b, bytes[2 * PAGE - 1]);
+	memset(bytes, 0x6c, 2 * PAGE);
+	EXPECT_EQ(2 * PAGE, pwritev2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	EXPECT_EQ(0x6c, self->data[2 * PAGE - 1]);
+	munmap(bytes, 2 * PAGE);
+}
+
 TEST_HARNESS_MAIN
