@@ -97,6 +97,10 @@ static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t b
 }
 #endif
 
+#ifdef HAVE_IOSYS_MAP			/* since 5.18 */
+#include <linux/iosys-map.h>
+#endif
+
 #ifndef HAVE_DMA_BUF_INVALIDATE	/* before 7.0 */
 #define dma_buf_invalidate_mappings dma_buf_move_notify
 #endif

@@ -177,6 +177,7 @@ int ivshmem_kernel_init(struct ivshmem_device *ivs);
 void ivshmem_kernel_exit(struct ivshmem_device *ivs);
 int ivshmem_kernel_write_back(struct ivshmem_device *ivs);
 int ivshmem_kernel_as_at_first(struct ivshmem_device *ivs);
+void *ivshmem_map_pages(unsigned long pfn, unsigned long count, pgprot_t prot);
 bool ivshmem_is_mapped(struct ivshmem_device *ivs, u64 offset);
 void *ivshmem_data(struct ivshmem_device *ivs, u64 offset);
 

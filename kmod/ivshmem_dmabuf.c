@@ -22,6 +22,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "ivshmem.h"
@@ -34,6 +35,8 @@
  * @offset: First byte in the region.
  * @len: Length in bytes.
  * @writable: May it be written?
+ * @maps_lock: Guards the attachments' priv, the table that is mapped for one: older
+ *	kernels map for static importers of static exporters without the dma_resv.
  */
 struct ivshmem_export {
 	struct ivshmem_device *ivs;
@@ -42,6 +45,7 @@ struct ivshmem_export {
 	u64 offset;
 	u64 len;
 	bool writable;
+	struct mutex maps_lock;		/* inside of the dma-buf's dma_resv */
 };
 
 /* Calls @visit for each page of the export that has a reference count of its own. */
@@ -133,8 +137,11 @@ static struct sg_table *ivshmem_dmabuf_map(struct dma_buf_attachment *attachment
 		return ERR_PTR(-ENODEV);
 	table = ivshmem_export_map(export, attachment->dev, direction);
 	ivshmem_exit(export->ivs);
-	if (!IS_ERR(table))
+	if (!IS_ERR(table)) {
+		mutex_lock(&export->maps_lock);
 		attachment->priv = table;
+		mutex_unlock(&export->maps_lock);
+	}
 	return table;
 }
 
@@ -143,8 +150,10 @@ static void ivshmem_dmabuf_unmap(struct dma_buf_attachment *attachment, struct s
 {
 	struct ivshmem_export *export = attachment->dmabuf->priv;
 
+	mutex_lock(&export->maps_lock);
 	if (attachment->priv == table)
 		attachment->priv = NULL;
+	mutex_unlock(&export->maps_lock);
 	dma_unmap_sgtable(attachment->dev, table, direction, 0);
 	ivshmem_export_each_page(export, put_page);
 	sg_free_table(table);
@@ -168,9 +177,11 @@ static int ivshmem_dmabuf_sync(struct dma_buf *buffer, enum dma_data_direction d
 	ret = dma_resv_lock_interruptible(buffer->resv, NULL);
 	if (ret)
 		return ret;
+	mutex_lock(&export->maps_lock);
 	list_for_each_entry(attachment, &buffer->attachments, node)
 		if (attachment->priv)
 			sync(attachment->dev, attachment->priv, direction);
+	mutex_unlock(&export->maps_lock);
 	dma_resv_unlock(buffer->resv);
 	return 0;
 }
@@ -189,9 +200,43 @@ static int ivshmem_dmabuf_mmap(struct dma_buf *buffer, struct vm_area_struct *vm
 {
 	struct ivshmem_export *export = buffer->priv;
 
+	/* An importer may show it through a file of its own, which can be written. */
+	if (!export->writable) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EACCES;
+		vm_flags_clear(vma, VM_MAYWRITE);
+	}
 	vma->vm_pgoff += export->offset >> PAGE_SHIFT;
 	return ivshmem_map_vma(export->ivs, vma);
 }
+
+#ifdef HAVE_IOSYS_MAP
+/* For importers that access by the processor. As any mapping it holds the pages. */
+static int ivshmem_dmabuf_vmap(struct dma_buf *buffer, struct iosys_map *map)
+{
+	struct ivshmem_export *export = buffer->priv;
+	struct ivshmem_device *ivs = export->ivs;
+	void *data;
+
+	if (!ivshmem_enter(ivs))
+		return -ENODEV;
+	data = ivshmem_map_pages(PHYS_PFN(ivs->start + export->offset), export->len >> PAGE_SHIFT,
+				 export->writable ? PAGE_KERNEL : PAGE_KERNEL_RO);
+	if (data)
+		ivshmem_export_each_page(export, get_page);
+	ivshmem_exit(ivs);
+	if (!data)
+		return -ENOMEM;
+	iosys_map_set_vaddr(map, data);
+	return 0;
+}
+
+static void ivshmem_dmabuf_vunmap(struct dma_buf *buffer, struct iosys_map *map)
+{
+	vunmap(map->vaddr);
+	ivshmem_export_each_page(buffer->priv, put_page);
+}
+#endif
 
 static void ivshmem_dmabuf_release(struct dma_buf *buffer)
 {
@@ -215,6 +260,29 @@ static const struct dma_buf_ops ivshmem_dmabuf_ops = {
 	.begin_cpu_access = ivshmem_dmabuf_begin,
 	.end_cpu_access = ivshmem_dmabuf_end,
 	.mmap = ivshmem_dmabuf_mmap,
+#ifdef HAVE_IOSYS_MAP
+	.vmap = ivshmem_dmabuf_vmap,
+	.vunmap = ivshmem_dmabuf_vunmap,
+#endif
+	.release = ivshmem_dmabuf_release,
+};
+
+/*
+ * Of an export that no device may write. Kernels before 6.14 map at once, both ways, for
+ * an importer of another kind than the exporter, which must be refused then. Without
+ * .pin the exporter is static, as most importers are.
+ */
+static const struct dma_buf_ops ivshmem_dmabuf_read_only_ops = {
+	.attach = ivshmem_dmabuf_attach,
+	.map_dma_buf = ivshmem_dmabuf_map,
+	.unmap_dma_buf = ivshmem_dmabuf_unmap,
+	.begin_cpu_access = ivshmem_dmabuf_begin,
+	.end_cpu_access = ivshmem_dmabuf_end,
+	.mmap = ivshmem_dmabuf_mmap,
+#ifdef HAVE_IOSYS_MAP
+	.vmap = ivshmem_dmabuf_vmap,
+	.vunmap = ivshmem_dmabuf_vunmap,
+#endif
 	.release = ivshmem_dmabuf_release,
 };
 
@@ -231,7 +299,8 @@ static struct dma_buf *ivshmem_export(struct ivshmem_device *ivs, const struct i
 	export->offset = what->offset;
 	export->len = what->len;
 	export->writable = (what->flags & O_ACCMODE) == O_RDWR;
-	info.ops = &ivshmem_dmabuf_ops;
+	mutex_init(&export->maps_lock);
+	info.ops = export->writable ? &ivshmem_dmabuf_ops : &ivshmem_dmabuf_read_only_ops;
 	info.size = what->len;
 	info.flags = what->flags;
 	info.priv = export;

@@ -71,17 +71,25 @@ static u32 ivshmem_read_cache(void *data)
 }
 #endif
 
-static void *ivshmem_window_of_pages(unsigned long pfn, unsigned int count)
+/**
+ * ivshmem_map_pages() - Map some struct pages for the kernel, write-back.
+ * @pfn: The first one's page frame.
+ * @count: How many.
+ * @prot: Protection.
+ *
+ * Return: Address, for vunmap(), or NULL.
+ */
+void *ivshmem_map_pages(unsigned long pfn, unsigned long count, pgprot_t prot)
 {
 	struct page **pages = kvmalloc_array(count, sizeof(*pages), GFP_KERNEL);
 	void *window;
-	unsigned int i;
+	unsigned long i;
 
 	if (!pages)
 		return NULL;
 	for (i = 0; i < count; i++)
 		pages[i] = pfn_to_page(pfn + i);
-	window = vmap(pages, count, VM_MAP, PAGE_KERNEL);
+	window = vmap(pages, count, VM_MAP, prot);
 	kvfree(pages);
 	return window;
 }
@@ -119,7 +127,7 @@ static void *ivshmem_map_window(struct ivshmem_device *ivs, u64 offset, u64 len)
 	unsigned long pfn = PHYS_PFN(ivs->start + offset);
 	unsigned int count = min_t(u64, len, ivs->size - offset) >> PAGE_SHIFT;
 
-	return ivs->pgmap ? ivshmem_window_of_pages(pfn, count) :
+	return ivs->pgmap ? ivshmem_map_pages(pfn, count, PAGE_KERNEL) :
 			    ivshmem_window_of_frames(pfn, count);
 }
 

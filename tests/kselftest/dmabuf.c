@@ -204,11 +204,60 @@ TEST_F(dmabuf, read_only_export_can_never_be_written)
 	EXPECT_ERRNO(EACCES, ioctl(importer, IMPORT_DMABUF_STATIC, buffer));
 	EXPECT_ERRNO(EACCES, ioctl(importer, IMPORT_DMABUF_DYNAMIC, buffer));
 	self->data[OFFSET] = 0x29;
-	EXPECT_EQ(0, ioctl(importer, IMPORT_DMABUF_READING, buffer));
+	EXPECT_EQ(0, ioctl(importer, IMPORT_DMABUF_READING_STATIC, buffer));
 	EXPECT_EQ(0x29, device_read(importer, 0));
 	close(importer);
 	munmap(data, PAGE);
 	close(buffer);
+}
+
+TEST_F(dmabuf, read_only_export_takes_a_dynamic_importer_that_reads_or_refuses_it)
+{
+	int buffer = export_part(self->fd, OFFSET, LEN, O_RDONLY | O_CLOEXEC);
+	int importer = open(IMPORTER, O_RDWR), ret;
+
+	NEEDS_PAGES();
+	self->data[OFFSET] = 0x2b;
+	/* Before 6.14 the kernel maps for it both ways. */
+	ret = ioctl(importer, IMPORT_DMABUF_READING, buffer);
+	EXPECT_TRUE(ret ? errno == EACCES : device_read(importer, 0) == 0x2b);
+	close(importer);
+	close(buffer);
+}
+
+/* The importer's file can be written, what it shows can't. */
+TEST_F(dmabuf, read_only_export_can_not_be_written_through_an_importer)
+{
+	int buffer = export_part(self->fd, OFFSET, LEN, O_RDONLY | O_CLOEXEC);
+	int importer = open(IMPORTER, O_RDWR);
+	unsigned char *data;
+
+	NEEDS_PAGES();
+	ASSERT_EQ(0, ioctl(importer, IMPORT_DMABUF_READING_STATIC, buffer));
+	EXPECT_ERRNO(EACCES, mmap(NULL, PAGE, RW, MAP_SHARED, importer, 0));
+	data = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, importer, 0);
+	ASSERT_NE(MAP_FAILED, data);
+	self->data[OFFSET] = 0x2a;
+	EXPECT_EQ(0x2a, data[0]);
+	EXPECT_ERRNO(EACCES, mprotect(data, PAGE, RW));
+	munmap(data, PAGE);
+	close(importer);
+	close(buffer);
+}
+
+TEST_F(dmabuf, importer_without_a_device_reaches_the_part)
+{
+	int importer = open(IMPORTER, O_RDWR), byte;
+
+	NEEDS_PAGES();
+	self->data[OFFSET + LEN - 1] = 0x33;
+	ASSERT_EQ(0, ioctl(importer, IMPORT_DMABUF_STATIC, self->buffer));
+	byte = ioctl(importer, IMPORT_DMABUF_PROCESSOR, LEN - 1);
+	if (byte < 0 && errno == EOPNOTSUPP)
+		SKIP(return, "dma-bufs have none of that before Linux 5.18");
+	EXPECT_EQ(0x33, byte);
+	EXPECT_EQ(0x34, self->data[OFFSET + LEN - 1]);
+	close(importer);
 }
 
 TEST_F(dmabuf, survives_the_closing_of_the_node)

@@ -85,6 +85,28 @@ static int import_attach(struct import *import, int fd, bool dynamic)
 	return ret;
 }
 
+/* Gives the byte at @pos, which it then increments; an importer without a device. */
+static int import_by_processor(struct import *import, size_t pos)
+{
+#ifdef HAVE_IOSYS_MAP
+	struct iosys_map map;
+	u8 *byte;
+	int ret;
+
+	dma_resv_lock(import->buffer->resv, NULL);
+	ret = dma_buf_vmap(import->buffer, &map);
+	if (!ret) {
+		byte = map.vaddr + pos;
+		ret = (*byte)++;
+		dma_buf_vunmap(import->buffer, &map);
+	}
+	dma_resv_unlock(import->buffer->resv);
+	return ret;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
 static long import_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct import *import = file->private_data;
@@ -93,11 +115,16 @@ static long import_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case IMPORT_DMABUF_STATIC:
 	case IMPORT_DMABUF_DYNAMIC:
 	case IMPORT_DMABUF_READING:
+	case IMPORT_DMABUF_READING_STATIC:
 		if (import->buffer)
 			return -EBUSY;
-		import->direction = cmd == IMPORT_DMABUF_READING ? DMA_TO_DEVICE :
-								   DMA_BIDIRECTIONAL;
-		return import_attach(import, arg, cmd != IMPORT_DMABUF_STATIC);
+		import->direction = cmd == IMPORT_DMABUF_READING ||
+				    cmd == IMPORT_DMABUF_READING_STATIC ? DMA_TO_DEVICE :
+									  DMA_BIDIRECTIONAL;
+		return import_attach(import, arg, cmd == IMPORT_DMABUF_DYNAMIC ||
+						  cmd == IMPORT_DMABUF_READING);
+	case IMPORT_DMABUF_PROCESSOR:
+		return import->buffer ? import_by_processor(import, arg) : -EBADF;
 	case IMPORT_DMABUF_RELEASE:
 		import_release(import);
 		return 0;
@@ -175,12 +202,20 @@ static int import_close(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static int import_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct import *import = file->private_data;
+
+	return import->buffer ? dma_buf_mmap(import->buffer, vma, vma->vm_pgoff) : -EBADF;
+}
+
 static const struct file_operations import_fops = {
 	.owner = THIS_MODULE,
 	.open = import_open,
 	.release = import_close,
 	.read = import_read,
 	.write = import_write,
+	.mmap = import_mmap,
 	.unlocked_ioctl = import_ioctl,
 	.compat_ioctl = import_ioctl,
 };

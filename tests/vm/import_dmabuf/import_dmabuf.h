@@ -12,6 +12,10 @@
 #define IMPORT_DMABUF_READING	_IO('i', 2)	/* is dynamic, and only reads */
 /* Unmap and detach. Closing the file does so too. */
 #define IMPORT_DMABUF_RELEASE	_IO('i', 3)
+/* Attach and map as an importer that only reads, and keeps what it has mapped. */
+#define IMPORT_DMABUF_READING_STATIC	_IO('i', 5)
+/* Read the byte at this position by the processor, and add 1 to it. */
+#define IMPORT_DMABUF_PROCESSOR	_IO('i', 6)
 /* How often was it told that memory moves? */
 #define IMPORT_DMABUF_MOVES	_IO('i', 4)
 
