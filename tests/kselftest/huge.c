@@ -412,6 +412,15 @@ TEST_F(huge, counters_of_mapped_pages_are_even_at_the_end)
 	EXPECT_GE(8 * 1024, proc_number("/proc/self/status", "RssFile:"));
 }
 
+/* Or the OOM killer would take programs for large whose end frees nothing. */
+TEST_F(huge, what_is_touched_is_not_the_memory_of_the_program)
+{
+	if (self->pinnable)
+		SKIP(return, "pages count, as those of files do");
+	EXPECT_EQ(self->size, unmarked(self->data, self->size, 0));
+	EXPECT_GE(8 * 1024, proc_number("/proc/self/status", "RssFile:"));
+}
+
 /* Touches and drops the mapping again and again; ends with SIGBUS. */
 static void fault_for_ever(unsigned char *data, uint64_t size)
 {
