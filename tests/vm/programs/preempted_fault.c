@@ -2,7 +2,9 @@
 /*
  * Unbinds a device while a page fault on its mapping is held up half-way:
  *
- *   preempted_fault NODE PCI-ADDRESS
+ *   preempted_fault NODE PCI-ADDRESS 0|1
+ *
+ * with its pages pinnable, 1, or not.
  *
  * One process faults on processor 1, until another one of a higher priority takes
  * the processor away from it at a random moment, in which the device is unbound.
@@ -13,6 +15,7 @@
  */
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -82,8 +85,10 @@ static void fault(const char *node)
 	if (sigsetjmp(gone, 1))
 		_exit(0);
 	while (!shared->held) {
-		if (madvise((void *)data, HUGE, MADV_DONTNEED))
-			err(2, "madvise");
+		/* Page frames know no MADV_DONTNEED. */
+		if (mmap((void *)data, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			 0) != data)
+			_exit(errno == ENODEV ? 0 : 2);
 		data[0] = 1;
 		shared->faulting = true;
 	}
@@ -119,6 +124,22 @@ static void write_address(const char *file, const char *address)
 
 	if (fd < 0 || write(fd, address, strlen(address)) < 0)
 		err(2, "%s", file);
+	close(fd);
+}
+
+/* A helper of udev may have the node open for a moment. */
+static void set_pinning(const char *node, const char *value)
+{
+	char path[128];
+	int fd, tries;
+
+	snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/pinning", strrchr(node, '/') + 1);
+	fd = open(path, O_WRONLY);
+	for (tries = 0; fd < 0 || write(fd, value, 1) < 0; tries++) {
+		if (fd < 0 || errno != EBUSY || tries == 1000)
+			err(2, "%s", path);
+		usleep(10000);
+	}
 	close(fd);
 }
 
@@ -178,7 +199,7 @@ int main(int argc, char **argv)
 {
 	int round, caught = 0;
 
-	if (argc != 3)
+	if (argc != 4)
 		return 2;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
@@ -187,8 +208,10 @@ int main(int argc, char **argv)
 	srandom(getpid());
 	signal(SIGALRM, on_alarm);
 	use_processor(0);
-	for (round = 0; round < ROUNDS && caught < CAUGHT; round++)
+	for (round = 0; round < ROUNDS && caught < CAUGHT; round++) {
+		set_pinning(argv[1], argv[3]);
 		caught += run_round(argv[1], argv[2]);
+	}
 	printf("unbind waited in %d of %d rounds\n", caught, round);
 	return caught < CAUGHT ? 3 : 0;
 }
