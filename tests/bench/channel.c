@@ -26,9 +26,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include <ivshmem.h>
-
 #include "bench.h"
+#include "check.h"
 
 #define FOR_EVER	(-1)
 #define TRIPS		4000
@@ -44,12 +43,6 @@
 
 static const size_t lengths[] = { 8, 56, 256, 1024, 4096, 16384, 65536, LONGEST };
 static unsigned char buffer[LONGEST];
-
-static void check(const char *what, long result)
-{
-	if (result < 0)
-		errx(1, "%s: %s", what, ivshmem_strerror((int)result));
-}
 
 static void run_on(int processor)
 {

@@ -26,8 +26,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#include <ivshmem.h>
-
+#include "check.h"
 #include "trips.h"
 
 #define ROUND_LIMIT_S	60
@@ -41,12 +40,6 @@
 #define VECTOR_DONE	1
 
 enum { TCP, SERIAL, DOORBELL, GUEST_BUSY, HOST_BUSY, BUSY, GUESTS, EVENTFD, PROGRAMS, LINKS };
-
-static void check(const char *what, int error)
-{
-	if (error < 0)
-		errx(1, "%s: %s", what, ivshmem_strerror(error));
-}
 
 static void doorbell_send(struct link *link, const struct message *message)
 {

@@ -17,8 +17,7 @@
  *      pingpong guest ROUNDS REGION SERIAL-PORT CHANNEL-REGION ADDRESS PORT
  */
 
-#include <ivshmem.h>
-
+#include "check.h"
 #include "trips.h"
 
 #define CHANNEL_WAIT_MS	30000
@@ -49,12 +48,6 @@ static void region_receive(struct link *link, struct message *message)
 		;
 	for (i = 1; i < link->words; i++)
 		message->word[i] = __atomic_load_n(&link->line->word[i], __ATOMIC_RELAXED);
-}
-
-static void check(const char *what, long result)
-{
-	if (result < 0)
-		errx(1, "%s: %s", what, ivshmem_strerror((int)result));
 }
 
 static void channel_send(struct link *link, const struct message *message)
