@@ -5,6 +5,7 @@
 # make check      run every test
 # make check-kernels  run those of a guest on many kernels, or on KERNELS
 # make check-debug    run those of a guest on a kernel that finds mistakes
+# make check-kvm      run those of a guest, or KVM_TESTS, on KVM, which QEMU emulates
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
@@ -39,7 +40,7 @@ KERNELRELEASE := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include
 
 CFLAGS ?= -O2 -g
 WERROR ?=
-check style check-kernels check-debug: export WERROR = -Werror
+check style check-kernels check-debug check-kvm: export WERROR = -Werror
 build/asan/% build/tsan/%: WERROR = -Werror
 IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-Iuserspace/include -Iuserspace/lib -Ikmod $(CPPFLAGS)
@@ -351,10 +352,14 @@ soak: build/asan/test_wakeup build/asan/test_death userspace
 GUEST_INITRAMFS ?= build/tests/initramfs
 
 $(GUEST_INITRAMFS): userspace $(MODULE) $(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) \
-		$(GUEST_PROGRAMS) $(LIB_TESTS) tests/vm/initramfs tests/vm/init udev/70-ivshmem.rules
+		$(GUEST_PROGRAMS) $(LIB_TESTS) tests/vm/initramfs tests/vm/init tests/vm/requests udev/70-ivshmem.rules
 	@mkdir -p $(@D)
 	$(NO_JOBS) tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ \
 		$(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) $(GUEST_PROGRAMS) $(LIB_TESTS) $(EXAMPLES)
+
+build/tests/outer-initramfs: tests/kvm/initramfs tests/kvm/init tests/vm/requests
+	@mkdir -p $(@D)
+	tests/kvm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@
 
 # What a target needs is installed first; the rest runs in a make of its own,
 # which finds it, with the headers of the guest's kernel.
@@ -388,6 +393,11 @@ check-debug:
 	@tests/setup debug
 	@tests/kernels/debug
 
+check-kvm:
+	@tests/setup kvm
+	@$(GUEST_MAKE) $(JOBS) build/tests/initramfs build/tests/outer-initramfs
+	@tests/run tests/kvm/guests
+
 style:
 	@tests/setup style
 	@$(GUEST_MAKE) run-style
@@ -412,7 +422,7 @@ run-check: build-check
 	VM_PATIENCE=$${VM_PATIENCE:-4} env -u MAKEFLAGS -u MFLAGS \
 		tests/run -j $(CHECK_JOBS) $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(TESTS))
 
-build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init
+build/demo/initramfs: userspace $(MODULE) tests/vm/initramfs tests/vm/init tests/vm/requests
 	@mkdir -p $(@D)
 	$(NO_JOBS) tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(EXAMPLES)
 
@@ -422,7 +432,7 @@ build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) build/libivshmem.a
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -static -o $@ $< build/libivshmem.a -luring
 
-build/bench/initramfs: userspace $(MODULE) $(BENCH) tests/vm/initramfs tests/vm/init
+build/bench/initramfs: userspace $(MODULE) $(BENCH) tests/vm/initramfs tests/vm/init tests/vm/requests
 	$(NO_JOBS) tests/vm/initramfs "$$(tests/vm/guest-kernel fetch)" "$$(tests/vm/guest-kernel release)" $@ $(BENCH)
 
 clean:
@@ -432,4 +442,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug bench style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug check-kvm bench style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE

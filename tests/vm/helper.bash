@@ -74,3 +74,9 @@ page_size_of() {
 cache_of() {
 	guest "cat /sys/bus/pci/devices/$1/ivshmem/ivshmem*/cache"
 }
+
+# need_ovmf: skips a test where UEFI firmware is not to be had
+need_ovmf() {
+	[ -e /usr/share/ovmf/OVMF.fd ] || skip 'no OVMF here'
+	[ -z "${VM_SVM_EMULATED-}" ] || skip 'a QEMU that emulates SVM aborts where OVMF runs (tcg_handle_interrupt)'
+}

@@ -70,7 +70,7 @@ check_contents() {
 }
 
 @test "OVMF, 64 MiB above 64 TiB, under an uncached MTRR: bare page frames, write-back" {
-	[ -e /usr/share/ovmf/OVMF.fd ] || skip 'no OVMF here'
+	need_ovmf
 	rm -f "$REGIONS/a"
 	VM_MACHINE=q35 VM_FIRMWARE=/usr/share/ovmf/OVMF.fd vm_start -cpu qemu64,phys-bits=48,+pdpe1gb \
 		-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=67108864 \
@@ -84,7 +84,7 @@ check_contents() {
 }
 
 @test "OVMF, 64 MiB above 4 GiB, under an uncached MTRR: write-back, 2 MiB, pinned or not" {
-	[ -e /usr/share/ovmf/OVMF.fd ] || skip 'no OVMF here'
+	need_ovmf
 	rm -f "$REGIONS/a"
 	VM_MACHINE=q35 VM_FIRMWARE=/usr/share/ovmf/OVMF.fd vm_start \
 		-object "$(region a 64M)" -device ivshmem-plain,memdev=a,addr=4

@@ -3,8 +3,8 @@
 #
 # Boots guests and talks with them. Sourced; the working folder is the tree's.
 #
-#   vm_start [QEMU-OPTION...]   boot; VM_MACHINE, VM_MEMORY, VM_CPUS, VM_FIRMWARE,
-#                               VM_APPEND, VM_KERNEL and VM_INITRD choose
+#   vm_start [QEMU-OPTION...]   boot; VM_MACHINE, VM_CPU, VM_MEMORY, VM_CPUS,
+#                               VM_FIRMWARE, VM_APPEND, VM_KERNEL and VM_INITRD choose
 #   guest SCRIPT                run a shell script in the guest: its output, its status
 #   guest_within SECONDS SCRIPT the same with another time limit than 60 s
 #   within SECONDS COMMAND...   until a command succeeds; fails where that takes longer
@@ -80,7 +80,7 @@ vm_start() {
 	timeout --foreground -s KILL "$((VM_TIME_LIMIT * VM_PATIENCE))" "$QEMU" \
 		-nodefaults -display none -no-reboot \
 		-machine "${VM_MACHINE:-$vm_machine}" -accel "$accel" \
-		-cpu "$([[ $accel == kvm ]] && echo host || echo "$vm_cpu")" \
+		-cpu "${VM_CPU:-$([[ $accel == kvm ]] && echo host || echo "$vm_cpu")}" \
 		-m "${VM_MEMORY:-512}" -smp "${VM_CPUS:-1}" \
 		-kernel "$(vm_boot_image)" \
 		-initrd "$(vm_initramfs)" \
