@@ -8,6 +8,7 @@
 # make check-kvm      run those of a guest, or KVM_TESTS, on KVM, which QEMU emulates
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
+# make bench-kvm  count KVM's exits, on the KVM that QEMU emulates
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
 # make soak       ten million wake-ups, an hour of random traffic, 20,000 killings
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
@@ -385,6 +386,11 @@ bench:
 	@$(GUEST_MAKE) -s build/bench/initramfs
 	@tests/bench/run
 
+bench-kvm:
+	@tests/setup bench
+	@$(GUEST_MAKE) -s build/bench/initramfs build/tests/outer-initramfs
+	@tests/bench/kvm
+
 check-kernels:
 	@tests/setup kernels
 	@tests/kernels/check $(KERNELS)
@@ -442,4 +448,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug check-kvm bench style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug check-kvm bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE
