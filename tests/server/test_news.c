@@ -13,6 +13,7 @@
 #define VECTORS		3
 
 static struct server server;
+static struct user user;
 static const struct server_options options = { .vectors = VECTORS };
 
 /* Beside each peer, what it was told: vectors of each ID. */
@@ -31,6 +32,7 @@ static int start(void **state)
 	server.options = &options;
 	news_init(&server);
 	waits_init(&server);
+	TAILQ_INIT(&user.to_tell);
 	return 0;
 }
 
@@ -41,6 +43,7 @@ static void join(unsigned int i, unsigned int id)
 
 	assert_non_null(peer);
 	peer->server = &server;
+	peer->user = &user;
 	peer->id = id;
 	for (vector = 0; vector < VECTORS; vector++)
 		peer->vectors[vector] = 1000 * id + vector;

@@ -65,10 +65,13 @@ void peers_turn(struct server *server)
 /* Whether it goes on. */
 static bool listen_to(struct peer *peer)
 {
+	ssize_t got;
 	char byte;
-	ssize_t got = recv(peer->socket, &byte, sizeof(byte), MSG_DONTWAIT);
 
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	do {
+		got = recv(peer->socket, &byte, sizeof(byte), MSG_DONTWAIT);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0 && errno == EAGAIN)
 		return true;
 	waits_to_end(peer, got > 0 ? "it sent something, and the protocol has nothing to send"
 				   : NULL);
@@ -82,7 +85,7 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *dat
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !listen_to(peer))
 		return 0;
 	if (events & EPOLLOUT)
-		tell_now(peer);
+		tell_room(peer);
 	return 0;
 }
 
@@ -148,7 +151,7 @@ static int prepare(struct peer *peer, int socket)
 	ret = open_vectors(peer);
 	if (ret < 0)
 		return ret;
-	ret = sd_event_add_io(peer->server->event, &peer->io, socket, EPOLLIN,
+	ret = sd_event_add_io(peer->server->event, &peer->io, socket, PEER_EVENTS,
 			      on_socket, peer);
 	return ret < 0 ? ret : 0;
 }

@@ -17,6 +17,10 @@
 #include "text/text.h"
 #include "server.h"
 
+/* Events, and steps that they take, before it is the turn of those who wait. */
+#define EVENTS		64
+#define STEPS		8
+
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* Blocked from the start on: one that comes early still finds all tidied up. */
@@ -157,8 +161,23 @@ static int start(struct server *server)
 	return ret < 0 ? ret : notify_start(server);
 }
 
+/* Most events cost less than to look for them: some at a time, as long as that is so. */
+static int run_events(struct server *server, bool pending)
+{
+	uint64_t end = server->steps + STEPS;
+	int i, ret = 1;
+
+	for (i = 0; i < EVENTS && ret > 0 && server->steps < end; i++) {
+		ret = sd_event_run(server->event, pending || i ? 0 : UINT64_MAX);
+		peers_turn(server);
+		if (sd_event_get_state(server->event) == SD_EVENT_FINISHED)
+			break;
+	}
+	return ret;
+}
+
 /*
- * After each event a turn: neither clients that come without a pause, nor news for
+ * After some events a turn: neither clients that come without a pause, nor news for
  * thousands, keep the other waiting.
  */
 static int loop(struct server *server)
@@ -167,12 +186,11 @@ static int loop(struct server *server)
 	int ret;
 
 	while (sd_event_get_state(server->event) != SD_EVENT_FINISHED) {
-		ret = sd_event_run(server->event, pending ? 0 : UINT64_MAX);
+		ret = run_events(server, pending);
 		if (ret < 0) {
 			complain(server->peers_at.path, "%s", strerror(-ret));
 			return ret;
 		}
-		peers_turn(server);
 		accept_turn(server);
 		tell_turn(server);
 		peers_turn(server);

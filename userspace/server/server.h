@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -157,21 +158,26 @@ struct server;
 struct peer;
 struct connection;
 TAILQ_HEAD(connection_list, connection);
+TAILQ_HEAD(peer_list, peer);
 
 /**
  * struct user - Whoever has connections.
  * @same_bucket: In struct server's users.
  * @turn: In struct server's turns, while anybody is in @waiting.
+ * @tell: In struct server's tells, while anybody is in @to_tell.
  * @uid: The user's ID.
  * @connections: How many are open: peers, and those in @waiting.
  * @waiting: Connections that are to become peers.
+ * @to_tell: Peers with WAIT_TURN.
  */
 struct user {
 	LIST_ENTRY(user) same_bucket;
 	TAILQ_ENTRY(user) turn;
+	TAILQ_ENTRY(user) tell;
 	uid_t uid;
 	unsigned int connections;
 	struct connection_list waiting;
+	struct peer_list to_tell;
 };
 
 #define USER_BUCKETS	1024
@@ -205,7 +211,6 @@ void waits_over(struct peer *client);
 void waits_over_for_all(struct server *server);
 
 /* news.c */
-TAILQ_HEAD(peer_list, peer);
 
 /**
  * struct place - A point in the order in which peers joined.
@@ -248,8 +253,15 @@ void news_count(struct server *server);
 
 /* tell.c */
 
+/*
+ * Edges, not levels: else the kernel would tell of thousands of clients that have
+ * room again for each one that is served.
+ */
+#define PEER_EVENTS	(EPOLLIN | (uint32_t)EPOLLET)
+
 int tell_start(struct server *server);
 void tell_now(struct peer *client);
+void tell_room(struct peer *client);
 bool tell_pending(const struct server *server);
 void tell_turn(struct server *server);
 void tell_stop(struct server *server);
@@ -260,7 +272,7 @@ void tell_stop(struct server *server);
  * struct peer - A client, and what the others know it by.
  * @all: In struct server's peers, in the order in which they joined.
  * @beside: In the clients of @knows.
- * @turn: In struct server's list of those who wait for the same as it.
+ * @turn: In the list of those who wait for the same as it.
  * @place: For those who know it.
  * @server: The server.
  * @user: Whose it is.
@@ -373,9 +385,10 @@ void notify_stop(struct server *server);
  * @joins: How many there have been.
  * @start: The place before the first peer.
  * @places: Those that clients stand at, in their order, and @start.
- * @waits: The peers, by what they wait for as clients.
+ * @waits: The peers, by what they wait for as clients; but WAIT_TURN is in @tells.
  * @users: Who has connections, by user ID.
  * @turns: Those of @users whose connections wait to become peers.
+ * @tells: Those of @users whose peers wait to be told.
  * @n_waiting: How many connections that are.
  * @descriptors: How many the peers may have, all together.
  * @max_peers_of_user: How many peers one user may have.
@@ -409,6 +422,7 @@ struct server {
 	struct peer_list waits[WAITS];
 	struct user_list users[USER_BUCKETS];
 	struct turn_list turns;
+	struct turn_list tells;
 	unsigned int n_waiting;
 	uint64_t descriptors;
 	unsigned int max_peers_of_user;

@@ -3,7 +3,8 @@
  * Sends each client its news, as far as it takes them.
  *
  * What has happened is told a slice at a time, between events, so that nobody waits
- * for a long round of it. A client whose socket is full is left alone until it has
+ * for a long round of it. In a slice users take turns, however many clients of a user
+ * have something to be told. A client whose socket is full is left alone until it has
  * taken something: it costs nothing meanwhile.
  */
 
@@ -18,21 +19,32 @@
 /* Messages to all, before it is the turn of events. */
 #define SLICE		32
 
+/* Of these to one user's clients, before it is the turn of another user. */
+#define QUANTUM		8
+
 /* Until the next try where the kernel refused a message. */
 #define RETRY_US	20000
 
 static void watch(struct peer *client, bool for_room)
 {
-	sd_event_source_set_io_events(client->io, EPOLLIN | (for_room ? EPOLLOUT : 0));
+	uint32_t now = 0, events = PEER_EVENTS | (for_room ? EPOLLOUT : 0);
+
+	sd_event_source_get_io_events(client->io, &now);
+	if (now != events)
+		sd_event_source_set_io_events(client->io, events);
 }
 
+/* The first one sets the time: others that come meanwhile do not put it off. */
 static void stall(struct peer *client)
 {
 	struct server *server = client->server;
+	bool is_first = TAILQ_EMPTY(&server->waits[WAIT_TIME]);
 
 	/* The socket says that it has room, so time has to tell. */
 	watch(client, false);
 	waits_for(client, WAIT_TIME);
+	if (!is_first)
+		return;
 	sd_event_source_set_time_relative(server->retry, RETRY_US);
 	sd_event_source_set_enabled(server->retry, SD_EVENT_ONESHOT);
 }
@@ -102,19 +114,41 @@ void tell_now(struct peer *client)
 	tell_some(client, BATCH);
 }
 
+/* It has taken something. */
+void tell_room(struct peer *client)
+{
+	if (client->wait == WAIT_ROOM)
+		waits_for(client, WAIT_TURN);
+}
+
 bool tell_pending(const struct server *server)
 {
-	return !TAILQ_EMPTY(&server->waits[WAIT_TURN]);
+	return !TAILQ_EMPTY(&server->tells);
+}
+
+/* The turn of one user. Returns how many messages went out, and looks at clients. */
+static unsigned int tell_user(struct server *server, struct user *user)
+{
+	unsigned int sent = 0;
+	struct peer *client;
+
+	while (sent < QUANTUM && (client = TAILQ_FIRST(&user->to_tell)))
+		sent += 1 + tell_some(client, QUANTUM - sent);
+	if (!TAILQ_EMPTY(&user->to_tell)) {
+		TAILQ_REMOVE(&server->tells, user, tell);
+		TAILQ_INSERT_TAIL(&server->tells, user, tell);
+	}
+	return sent;
 }
 
 /* One slice of what is to be told. */
 void tell_turn(struct server *server)
 {
 	unsigned int sent = 0;
-	struct peer *client;
+	struct user *user;
 
-	while (sent < SLICE && (client = TAILQ_FIRST(&server->waits[WAIT_TURN])))
-		sent += 1 + tell_some(client, SLICE - sent);
+	while (sent < SLICE && (user = TAILQ_FIRST(&server->tells)))
+		sent += tell_user(server, user);
 }
 
 /* Another try for those whom the kernel refused a message. */

@@ -42,6 +42,7 @@ struct user *users_count_in(struct server *server, uid_t uid)
 			return NULL;
 		user->uid = uid;
 		TAILQ_INIT(&user->waiting);
+		TAILQ_INIT(&user->to_tell);
 		LIST_INSERT_HEAD(bucket_of(server, uid), user, same_bucket);
 	}
 	user->connections++;

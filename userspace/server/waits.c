@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What each client waits for: one list for each kind, so that nobody has to look
- * for those whose time has come.
+ * for those whose time has come. Those that wait for their turn are in a list of
+ * their user's, since it is users who take turns.
  */
 
 #include "server.h"
@@ -12,6 +13,7 @@ void waits_init(struct server *server)
 
 	for (i = 0; i < WAITS; i++)
 		TAILQ_INIT(&server->waits[i]);
+	TAILQ_INIT(&server->tells);
 }
 
 void waits_join(struct peer *client)
@@ -20,16 +22,40 @@ void waits_join(struct peer *client)
 	TAILQ_INSERT_TAIL(&client->server->waits[WAIT_NEWS], client, turn);
 }
 
+static void wait_for_turn(struct peer *client)
+{
+	struct user *user = client->user;
+
+	if (TAILQ_EMPTY(&user->to_tell))
+		TAILQ_INSERT_TAIL(&client->server->tells, user, tell);
+	TAILQ_INSERT_TAIL(&user->to_tell, client, turn);
+}
+
+static void give_up_turn(struct peer *client)
+{
+	struct user *user = client->user;
+
+	TAILQ_REMOVE(&user->to_tell, client, turn);
+	if (TAILQ_EMPTY(&user->to_tell))
+		TAILQ_REMOVE(&client->server->tells, user, tell);
+}
+
 void waits_leave(struct peer *client)
 {
-	TAILQ_REMOVE(&client->server->waits[client->wait], client, turn);
+	if (client->wait == WAIT_TURN)
+		give_up_turn(client);
+	else
+		TAILQ_REMOVE(&client->server->waits[client->wait], client, turn);
 }
 
 void waits_for(struct peer *client, enum wait wait)
 {
 	waits_leave(client);
 	client->wait = wait;
-	TAILQ_INSERT_TAIL(&client->server->waits[wait], client, turn);
+	if (wait == WAIT_TURN)
+		wait_for_turn(client);
+	else
+		TAILQ_INSERT_TAIL(&client->server->waits[wait], client, turn);
 }
 
 /* @why: Why it must go, a constant; NULL where it went by itself. */
