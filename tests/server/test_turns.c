@@ -7,6 +7,7 @@
 #include "fixture.h"
 
 #include "server/server.h"
+#include "text/text.h"
 
 #define CROWD		200
 
@@ -30,6 +31,17 @@ void notify_peers_changed(struct server *unused)
 {
 }
 
+/* In place of the one in accept.c. */
+int accept_connection(struct server *unused, int listener)
+{
+	return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* In place of the one in text/. */
+void complain(const char *subject, const char *format, ...)
+{
+}
+
 static int start(void **state)
 {
 	memset(&server, 0, sizeof(server));
@@ -41,6 +53,7 @@ static int start(void **state)
 	news_init(&server);
 	waits_init(&server);
 	TAILQ_INIT(&server.turns);
+	TAILQ_INIT(&server.readers);
 	if (sd_event_new(&server.event) < 0 || tell_start(&server) < 0)
 		return -1;
 	dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
@@ -137,12 +150,45 @@ static void who_is_stalled_later_does_not_put_off_who_is_stalled(void **state)
 	assert_true(first == later);
 }
 
+static int ask(int listener, const char *path)
+{
+	int socket = connect_to(path);
+
+	assert_int_equal(status_on_connection(NULL, listener, EPOLLIN, &server), 0);
+	return socket;
+}
+
+static void who_asks_while_others_wait_gets_the_same_snapshot(void **state)
+{
+	char path[64], texts[2][256] = { "", "" };
+	int listener, readers[2], i;
+
+	snprintf(path, sizeof(path), "/tmp/ivshmem-test-turns-%d", getpid());
+	listener = listen_at(path, SOCK_STREAM);
+	assert_true(status_start(&server) >= 0);
+	readers[0] = ask(listener, path);
+	server.steps += 1000;
+	readers[1] = ask(listener, path);
+	unlink(path);
+	for (i = 0; i < 100 && server.n_readers; i++)
+		assert_true(sd_event_run(server.event, 100000) >= 0);
+	for (i = 0; i < 2; i++) {
+		assert_true(recv(readers[i], texts[i], sizeof(texts[i]) - 1, MSG_DONTWAIT) > 0);
+		close(readers[i]);
+	}
+	assert_string_equal(texts[0], texts[1]);
+	assert_non_null(strstr(texts[0], "\"peers\":0,"));
+	status_stop(&server);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_user_is_told_in_the_first_slice_whatever_the_crowd_of_another_is_owed, start, stop),
 		cmocka_unit_test_setup_teardown(who_has_room_is_reported_once, start, stop),
 		cmocka_unit_test_setup_teardown(who_is_stalled_later_does_not_put_off_who_is_stalled, start, stop),
+		cmocka_unit_test_setup_teardown(who_asks_while_others_wait_gets_the_same_snapshot, start, stop),
 	};
 
 	return run("turns", tests, ARRAY_SIZE(tests));

@@ -185,6 +185,47 @@ static void one_user_may_have_half_where_nothing_is_said(void **state)
 	assert_int_equal(status_of(-1, "max_peers_per_user"), 200);
 }
 
+/* The lines that a reader of the status still gets. */
+static int lines_from(int socket)
+{
+	FILE *stream = fdopen(socket, "r");
+	char line[512];
+	int count = 0;
+
+	while (fgets(line, sizeof(line), stream))
+		count++;
+	fclose(stream);
+	return count;
+}
+
+static void readers_of_one_user_do_not_take_the_place_of_another_s(void **state)
+{
+	static int crowd[300];
+	struct client *last;
+	int slow, readers[20];
+	size_t i;
+
+	if (getuid())
+		skip_because("needs root");
+	start_server(&(struct start){ .args = { "--mode", "666" } });
+	for (i = 0; i < ARRAY_SIZE(crowd); i++)
+		crowd[i] = connect_to(fixture.socket);
+	last = client_join(1, false);
+	slow = connect_to(in_dir("s.status"));
+	assert_int_equal(seteuid(NOBODY), 0);
+	for (i = 0; i < ARRAY_SIZE(readers); i++)
+		readers[i] = connect_to(in_dir("s.status"));
+	assert_int_equal(seteuid(0), 0);
+	/* When the last one has its answer, or was sent away, all have come. */
+	assert_int_equal(lines_from(readers[--i]), 2 + ARRAY_SIZE(crowd));
+	assert_int_equal(lines_from(slow), 2 + ARRAY_SIZE(crowd));
+	while (i)
+		close(readers[--i]);
+	for (i = 0; i < ARRAY_SIZE(crowd); i++)
+		close(crowd[i]);
+	client_free(last);
+}
+
 static void client_that_sends_is_dropped(void **state)
 {
 	struct client *witness;
@@ -470,6 +511,7 @@ int main(void)
 		TEST(users_take_turns),
 		TEST(one_user_leaves_room_for_others),
 		TEST(one_user_may_have_half_where_nothing_is_said),
+		TEST(readers_of_one_user_do_not_take_the_place_of_another_s),
 		TEST(client_that_sends_is_dropped),
 		TEST(descriptors_that_clients_send_are_not_kept),
 		TEST(half_a_goodbye_is_one),

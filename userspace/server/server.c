@@ -145,6 +145,8 @@ static int start_sources(struct server *server)
 
 	ret = tell_start(server);
 	if (ret >= 0)
+		ret = status_start(server);
+	if (ret >= 0)
 		ret = accept_start(server, status_on_connection);
 	if (ret < 0)
 		complain(server->peers_at.path, "%s", strerror(-ret));

@@ -331,6 +331,7 @@ TAILQ_HEAD(status_list, status_reader);
 
 int status_on_connection(sd_event_source *source, int fd, uint32_t events,
 			 void *data);
+int status_start(struct server *server);
 void status_stop(struct server *server);
 
 /* log.c */
@@ -394,6 +395,8 @@ void notify_stop(struct server *server);
  * @max_peers_of_user: How many peers one user may have.
  * @readers: Whoever reads from @status_at.
  * @n_readers: How many are in @readers.
+ * @snapshot: Timer for what those of them get who have nothing yet; off without any.
+ * @next_snapshot_us: When the next one is in order, by CLOCK_MONOTONIC.
  * @steps: What was done for clients so far, in messages, notes and looks at a client:
  *	a measure of work that does not depend on the machine.
  * @to_journal: stderr is the journal.
@@ -428,6 +431,8 @@ struct server {
 	unsigned int max_peers_of_user;
 	struct status_list readers;
 	unsigned int n_readers;
+	sd_event_source *snapshot;
+	uint64_t next_snapshot_us;
 	uint64_t steps;
 	bool to_journal;
 	int journal;
