@@ -66,7 +66,7 @@ static void meanwhile(void)
 	snprintf(step, sizeof(step), "%d", ++steps);
 	setenv("STEP", step, 1);
 	if (system(command))
-		die("what is done meanwhile failed");
+		die("what is done in between failed");
 }
 
 static bool cas32(uint64_t at, uint32_t old, uint32_t value)
@@ -186,9 +186,11 @@ static uint64_t slot_at(uint32_t index)
 
 static bool is_name(const char *text)
 {
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+";
+
 	return *text && *text != '.' && strlen(text) < 56 &&
-	       text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
-				 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+")] == 0;
+	       text[strspn(text, allowed)] == 0;
 }
 
 /* The name that goes with the key. */

@@ -76,7 +76,8 @@ static int join(uid_t uid)
 	int pair[2];
 
 	assert_non_null(user);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+				    pair), 0);
 	assert_int_equal(peers_join(&server, pair[0], &nobody, user), 0);
 	sockets[n_sockets++] = pair[1];
 	return pair[1];
@@ -110,7 +111,7 @@ static void crowd_with_room(void)
 		drain(sockets[i]);
 }
 
-static void one_user_is_told_in_the_first_slice_whatever_the_crowd_of_another_is_owed(void **state)
+static void one_user_is_told_at_once_whatever_a_crowd_is_owed(void **state)
 {
 	int one, i;
 
@@ -182,13 +183,15 @@ static void who_asks_while_others_wait_gets_the_same_snapshot(void **state)
 	close(listener);
 }
 
+#define TURN_TEST(name)	cmocka_unit_test_setup_teardown(name, start, stop)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(one_user_is_told_in_the_first_slice_whatever_the_crowd_of_another_is_owed, start, stop),
-		cmocka_unit_test_setup_teardown(who_has_room_is_reported_once, start, stop),
-		cmocka_unit_test_setup_teardown(who_is_stalled_later_does_not_put_off_who_is_stalled, start, stop),
-		cmocka_unit_test_setup_teardown(who_asks_while_others_wait_gets_the_same_snapshot, start, stop),
+		TURN_TEST(one_user_is_told_at_once_whatever_a_crowd_is_owed),
+		TURN_TEST(who_has_room_is_reported_once),
+		TURN_TEST(who_is_stalled_later_does_not_put_off_who_is_stalled),
+		TURN_TEST(who_asks_while_others_wait_gets_the_same_snapshot),
 	};
 
 	return run("turns", tests, ARRAY_SIZE(tests));
