@@ -214,6 +214,40 @@ static void attempt_that_was_given_up_leaves_the_end_free(void **state)
 	talk(pair.a, pair.b);
 }
 
+static void make_region_anew(void)
+{
+	assert_int_equal(unlink(in_shm("region")), 0);
+	make_formatted(REGION_SIZE, 1);
+}
+
+static void reconnect_that_failed_leaves_no_channel_that_is_open(void **state)
+{
+	open_pair();
+	make_region_anew();
+	assert_int_equal(ivshmem_channel_reconnect(pair.a, 0), -ESTALE);
+	assert_int_equal(ivshmem_channel_finish(pair.a, 0), -ENOTCONN);
+	assert_int_equal(ivshmem_channel_finish(pair.a, -1), -ENOTCONN);
+	assert_int_equal(ivshmem_channel_alive(pair.a), 0);
+	assert_int_equal(ivshmem_channel_reconnect(pair.a, 0), -ESTALE);
+}
+
+/* Whether the attempt waited for a while or not. */
+static void loop_goes_on_where_a_reconnect_with_a_timeout_gave_up(void **state)
+{
+	struct pollfd poller = { .events = POLLIN };
+
+	open_pair();
+	poller.fd = ivshmem_channel_fd(pair.a);
+	assert_true(poller.fd >= 0);
+	assert_int_equal(ivshmem_channel_reconnect(pair.a, 1), -ETIMEDOUT);
+	assert_int_equal(poll(&poller, 1, PATIENCE_MS), 1);
+	assert_int_equal(ivshmem_channel_finish(pair.a, 1), -ETIMEDOUT);
+	assert_int_equal(poll(&poller, 1, PATIENCE_MS), 1);
+	assert_int_equal(ivshmem_channel_cancel(pair.a), 0);
+	assert_int_equal(ivshmem_channel_finish(pair.a, PATIENCE_MS), -ECANCELED);
+	assert_int_equal(poll(&poller, 1, PATIENCE_MS), 1);
+}
+
 static void begin_says_at_once_what_is_wrong(void **state)
 {
 	struct ivshmem_channel *channel = POISON;
@@ -240,6 +274,8 @@ int main(void)
 		PAIR_TEST(both_ends_open_in_one_thread_that_never_waits),
 		PAIR_TEST(both_ends_reconnect_in_one_thread_that_never_waits),
 		PAIR_TEST(reconnect_that_timed_out_goes_on_by_finish),
+		PAIR_TEST(reconnect_that_failed_leaves_no_channel_that_is_open),
+		PAIR_TEST(loop_goes_on_where_a_reconnect_with_a_timeout_gave_up),
 		PAIR_TEST(one_thread_opens_to_many_clients),
 		PAIR_TEST(short_tries_meet_one_who_waits),
 		PAIR_TEST(event_loop_opens_both_ends),

@@ -117,8 +117,9 @@ int ivshmem_channel_begin(struct ivshmem_channel **channel, struct ivshmem *shm,
  * loop calls it with 0, once after ivshmem_channel_begin(), then whenever
  * ivshmem_channel_fd() is readable.
  *
- * Return: 0 (the channel is open); -ETIMEDOUT (not yet); -EINTR; -ECANCELED; -EINVAL
- * (NULL); the errors of ivshmem_channel_create().
+ * Return: 0 (the channel is open); -ETIMEDOUT (not yet); -ENOTCONN (the last
+ * ivshmem_channel_reconnect() failed, so that nothing is under way); -EINTR; -ECANCELED;
+ * -EINVAL (NULL); the errors of ivshmem_channel_create().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK

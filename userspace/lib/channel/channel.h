@@ -29,6 +29,7 @@ enum channel_stage {
 	CHANNEL_SEARCHES,	/* it has no slot yet */
 	CHANNEL_AGREES,		/* with the other side, on a session */
 	CHANNEL_IS_OPEN,	/* it was; whether it still is, the session tells */
+	CHANNEL_HAS_LEFT,	/* the session, and no attempt to begin another is under way */
 };
 
 /**

@@ -121,6 +121,8 @@ static int step(struct ivshmem_channel *channel)
 {
 	int err = 0;
 
+	if (channel->stage == CHANNEL_HAS_LEFT)
+		return -ENOTCONN;
 	if (channel->stage == CHANNEL_SEARCHES)
 		err = find_end(channel);
 	if (err)
@@ -179,11 +181,11 @@ int ivshmem_channel_finish(struct ivshmem_channel *channel, int timeout_ms)
 	if (channel->shm->inherited)
 		return -ECHILD;
 	while ((err = step(channel)) == -EAGAIN) {
-		if (!timeout_ms)
-			ivshmem_loop_pace(channel, LONGEST_PAUSE_NS);
 		err = ivshmem_pause(&pause, LONGEST_PAUSE_NS, deadline, channel->link.cancels);
-		if (err)
+		if (err) {
+			ivshmem_loop_pace(channel, LONGEST_PAUSE_NS);
 			return err;
+		}
 	}
 	return err;
 }
@@ -224,8 +226,10 @@ static int begin_again(struct ivshmem_channel *channel)
 
 	if (channel->stage == CHANNEL_SEARCHES)
 		return 0;
-	if (channel->stage == CHANNEL_IS_OPEN)
+	if (channel->stage == CHANNEL_IS_OPEN) {
 		ivshmem_session_leave(channel);
+		channel->stage = CHANNEL_HAS_LEFT;
+	}
 	err = check_layout(channel);
 	if (err || (channel->stage == CHANNEL_AGREES && ivshmem_session_has_end(channel)))
 		return err;
