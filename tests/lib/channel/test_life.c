@@ -801,6 +801,27 @@ static void whether_the_other_end_lives_is_told_at_once(void **state)
 	assert_int_equal(ivshmem_channel_alive(NULL), -EINVAL);
 }
 
+/* Also who has found that there is room for many more. */
+static void who_was_told_that_the_other_end_is_dead_sends_nothing_more(void **state)
+{
+	unsigned int i, count;
+	pid_t child;
+
+	open_handles(REGION_SIZE, 1);
+	for (i = 0; i < ARRAY_SIZE(ways_to_send); i++) {
+		child = start_other(in_shm("region"), true, "a", 0, wait_for_ever);
+		assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0,
+							 PATIENCE_MS), 0);
+		for (count = 0; count < 20; count++)
+			assert_int_equal(send_long(pair.b), 0);
+		kill_other(child);
+		assert_int_equal(ivshmem_channel_alive(pair.b), 0);
+		assert_int_equal(ways_to_send[i](pair.b), -ECONNRESET);
+		assert_int_equal(ways_to_send[i](pair.b), -ENOTCONN);
+		close_end(&pair.b);
+	}
+}
+
 static void other_end_that_was_closed_does_not_live(void **state)
 {
 	open_pair();
@@ -914,6 +935,7 @@ int main(void)
 		LIFE_TEST(who_sent_fast_is_told_by_few_messages_however_slow_it_becomes),
 		LIFE_TEST(sender_is_told_of_what_the_receiver_found),
 		LIFE_TEST(whether_the_other_end_lives_is_told_at_once),
+		LIFE_TEST(who_was_told_that_the_other_end_is_dead_sends_nothing_more),
 		LIFE_TEST(other_end_that_was_closed_does_not_live),
 		LIFE_TEST(life_under_another_kernel_or_node_is_not_known),
 		LIFE_TEST(channel_works_on_when_its_handle_was_closed_before),

@@ -12,7 +12,7 @@
  * each message: it is told by the first one that is sent a second after the last look.
  * Who sent faster when the other died is told after RUN_MOST more messages at the latest,
  * however slow it has become. Short messages by the mailbox don't count: the second that
- * nobody takes goes through the ring.
+ * nobody takes goes through the ring. What another call has found out is told at once.
  */
 #include <errno.h>
 
@@ -120,6 +120,19 @@ static noinline int leave_quick_path(struct ivshmem_channel *channel, uint64_t r
 	return 0;
 }
 
+/* As far as this end knows without looking at the other's words. */
+static inline bool is_lost(const struct ivshmem_channel *channel)
+{
+	return !ivshmem_session_has_end(channel) ||
+	       __atomic_load_n(&channel->other_died, __ATOMIC_RELAXED);
+}
+
+static noinline int tell_lost(struct ivshmem_channel *channel)
+{
+	return ivshmem_waiter_fail(&channel->room,
+				   ivshmem_session_check(channel) ?: -ECONNRESET);
+}
+
 static inline int find_room(struct ivshmem_channel *channel, size_t length, int timeout_ms)
 {
 	uint64_t record = ivshmem_record_size(length);
@@ -131,15 +144,15 @@ static inline int find_room(struct ivshmem_channel *channel, size_t length, int 
 		return -EMSGSIZE;
 	if (unlikely(channel->sender.position + record > channel->free_run))
 		err = leave_quick_path(channel, record, timeout_ms);
-	if (unlikely(!err && !ivshmem_session_has_end(channel)))
-		err = ivshmem_waiter_fail(&channel->room, -ECONNRESET);
+	if (unlikely(!err && is_lost(channel)))
+		err = tell_lost(channel);
 	return err;
 }
 
 static inline bool is_idle(const struct ivshmem_channel *channel)
 {
 	return !channel->reserved && !channel->room.failed && !channel->sender.held_header &&
-	       sender_can_rest(&channel->sender) && ivshmem_session_has_end(channel);
+	       sender_can_rest(&channel->sender) && !is_lost(channel);
 }
 
 static noinline int send_record(struct ivshmem_channel *channel, const void *buffer, size_t length,
@@ -205,8 +218,8 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length, unsig
 	channel->reserved = false;
 	if (unlikely(channel->room.failed))
 		return ivshmem_waiter_tell(&channel->room);
-	if (unlikely(!ivshmem_session_has_end(channel)))
-		return ivshmem_waiter_fail(&channel->room, -ECONNRESET);
+	if (unlikely(is_lost(channel)))
+		return tell_lost(channel);
 	sender_commit(&channel->sender, (uint32_t)length,
 		      flags & IVSHMEM_MORE || channel->sender.held_header);
 	return flags & IVSHMEM_MORE ? 0 : pass_on(channel);
