@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 
 #define SIGNALS		500
@@ -351,6 +352,54 @@ static void descriptor_of_a_raised_cancel_is_readable(void **state)
 	}
 }
 
+static struct ivshmem_cancel contested = IVSHMEM_CANCEL_INIT;
+
+/* What a signal handler, or another thread, does before the next read(2) or write(2). */
+static _Thread_local void (*meanwhile)(struct ivshmem_cancel *cancel);
+
+static void happen(void)
+{
+	void (*change)(struct ivshmem_cancel *cancel) = meanwhile;
+
+	meanwhile = NULL;
+	if (change)
+		change(&contested);
+}
+
+ssize_t read(int fd, void *buffer, size_t length)
+{
+	happen();
+	return syscall(SYS_read, fd, buffer, length);
+}
+
+ssize_t write(int fd, const void *buffer, size_t length)
+{
+	happen();
+	return syscall(SYS_write, fd, buffer, length);
+}
+
+static void descriptor_agrees_with_the_word_after_both_were_changed_at_once(void **state)
+{
+	void (*const changes[])(struct ivshmem_cancel *cancel) = {
+		ivshmem_cancel_raise,
+		ivshmem_cancel_lower,
+	};
+	struct pollfd poller = { .events = POLLIN };
+	unsigned int i;
+
+	poller.fd = ivshmem_cancel_fd(&contested);
+	for (i = 0; i < 8; i++) {
+		changes[i & 1](&contested);
+		meanwhile = changes[i >> 1 & 1];
+		changes[i >> 2](&contested);
+		assert_null(meanwhile);
+		/* Whichever was last, the same for those who poll and those who look. */
+		assert_int_equal(poll(&poller, 1, 0), ivshmem_is_cancelled(&contested));
+		assert_int_equal(ivshmem_is_cancelled(&contested), !(i >> 1 & 1));
+	}
+	ivshmem_cancel_close(&contested);
+}
+
 static void sleep_on_several_words_ends_by_each(void **state)
 {
 	uint32_t words[3] = { 1, 2, 3 };
@@ -389,6 +438,7 @@ int main(void)
 		PAIR_TEST(no_signal_is_lost_on_an_old_kernel),
 		PAIR_TEST(no_signal_is_lost_on_an_old_kernel_by_backoff),
 		TEST(descriptor_of_a_raised_cancel_is_readable),
+		TEST(descriptor_agrees_with_the_word_after_both_were_changed_at_once),
 		TEST(sleep_on_several_words_ends_by_each),
 	};
 
