@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #define LATE_NS		900000000ll	/* a sleep that nobody ended takes a second */
 #define DOORBELL_SIZE	"256K"
@@ -585,6 +586,95 @@ static void armed_loop_is_woken_by_a_message_by_timer(void **state)
 	check_armed_loop_is_woken_by_a_message(state, BY_TIMER);
 }
 
+#define ROUNDS		30
+
+/* So that it is not the time that wakes the loop. */
+static void stop_timer(struct ivshmem_channel *channel)
+{
+	const struct itimerspec never = { .it_value = { .tv_sec = 0 } };
+
+	assert_int_equal(timerfd_settime(channel->loop.timer, 0, &never, NULL), 0);
+}
+
+/* But for a few wake-ups, of what was under way in another thread. */
+static void assert_falls_silent(struct ivshmem_channel *channel, unsigned int wake_ups)
+{
+	unsigned int count = 0;
+
+	do {
+		assert_int_equal(ivshmem_channel_arm(channel, IVSHMEM_CAN_RECV, 0), 0);
+		stop_timer(channel);
+	} while (becomes_readable(channel, SHORT_MS) && count++ < wake_ups);
+	assert_true(count <= wake_ups);
+}
+
+/* Such as epoll_wait(2), which says EINTR once anything has interrupted the thread. */
+static void wake_up_of_a_loop_interrupts_nothing(void **state)
+{
+	struct epoll_event event;
+	pthread_t thread;
+	int i, fd;
+
+	open_pair_or_skip(BY_FUTEX);
+	fd = ivshmem_channel_fd(pair.b);
+	for (i = 0; i < ROUNDS; i++) {
+		assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+		stop_timer(pair.b);
+		assert_int_equal(pthread_create(&thread, NULL, send_in_a_moment, pair.a), 0);
+		assert_int_equal(epoll_wait(fd, &event, 1, PATIENCE_MS), 1);
+		pthread_join(thread, NULL);
+		recv_text(pair.b, "x");
+	}
+	assert_falls_silent(pair.b, 0);
+}
+
+/* The kernel takes the ring apart later, and interrupts whoever has used it. */
+static void sleep_by_doorbell_after_a_loop_was_closed_is_not_interrupted(void **state)
+{
+	struct ivshmem_futex_fd *futex_fd;
+	uint32_t word = 0;
+	int i;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	for (i = 0; i < ROUNDS; i++) {
+		if (ivshmem_futex_fd_open(&futex_fd))
+			skip_because("no io_uring that waits for futexes");
+		assert_int_equal(ivshmem_futex_fd_arm(futex_fd, 0, &word, 0), 0);
+		ivshmem_futex_fd_close(futex_fd);
+		assert_recv_fails(pair.b, SHORT_MS, -ETIMEDOUT);
+	}
+}
+
+static void *arm_to_receive(void *channel)
+{
+	return (void *)(intptr_t)ivshmem_channel_arm(channel, IVSHMEM_CAN_RECV, 0);
+}
+
+/* One thread arms and ends, the next one polls, the next one arms again. */
+static void loop_that_changes_threads_is_woken(void **state)
+{
+	pthread_t thread;
+	void *ready;
+	int i;
+
+	open_pair_or_skip(BY_FUTEX);
+	for (i = 0; i < ROUNDS; i++) {
+		if (i % 3) {
+			assert_int_equal(pthread_create(&thread, NULL, arm_to_receive, pair.b), 0);
+			pthread_join(thread, &ready);
+			assert_null(ready);
+		} else {
+			assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+		}
+		stop_timer(pair.b);
+		send_text(pair.a, "x");
+		assert_true(becomes_readable(pair.b, PATIENCE_MS));
+		recv_text(pair.b, "x");
+	}
+	assert_falls_silent(pair.b, 3);
+}
+
 static void loop_that_was_dropped_looks_again_in_time(void **state)
 {
 	int64_t start = now_ms();
@@ -927,6 +1017,9 @@ int main(void)
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_doorbell),
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_futex),
 		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_timer),
+		WAKEUP_TEST(wake_up_of_a_loop_interrupts_nothing),
+		WAKEUP_TEST(sleep_by_doorbell_after_a_loop_was_closed_is_not_interrupted),
+		WAKEUP_TEST(loop_that_changes_threads_is_woken),
 		WAKEUP_TEST(loop_that_was_dropped_looks_again_in_time),
 		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_doorbell),
 		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_futex),

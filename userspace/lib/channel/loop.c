@@ -70,7 +70,8 @@ static void add_futex(struct ivshmem_loop *loop)
 		return;
 	if (ivshmem_futex_fd_open(&loop->futex)) {
 		loop->no_futex = true;
-	} else if (ivshmem_watch(loop->epoll, ivshmem_futex_fd_poll_fd(loop->futex), EPOLLIN)) {
+	} else if (ivshmem_watch(loop->epoll, ivshmem_futex_fd_poll_fd(loop->futex),
+				 EPOLLIN | EPOLLET)) {
 		ivshmem_futex_fd_close(loop->futex);
 		loop->futex = NULL;
 		loop->no_futex = true;
@@ -125,10 +126,11 @@ const char *ivshmem_channel_fd_wakeup(struct ivshmem_channel *channel)
 static int take_signals(struct ivshmem_channel *channel)
 {
 	struct ivshmem_loop *loop = &channel->loop;
+	int err = ivshmem_wakeup_take(&channel->link, loop->epoll, loop->timer);
 
 	if (loop->futex)
 		ivshmem_futex_fd_take(loop->futex);
-	return ivshmem_wakeup_take(&channel->link, loop->epoll, loop->timer, 0);
+	return err;
 }
 
 static uint64_t messages_moved(const struct ivshmem_channel *channel)

@@ -167,12 +167,12 @@ static bool is_server(const struct ivshmem_link *link, int fd)
  * Takes what was signalled, @timer and what the server says included. -ENODEV: the
  * device is gone.
  */
-int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer, int timeout_ms)
+int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer)
 {
 	struct epoll_event events[8];
 	int i, count;
 
-	count = epoll_wait(epoll, events, 8, timeout_ms);
+	count = epoll_wait(epoll, events, 8, 0);
 	if (count < 0)
 		return -errno;
 	for (i = 0; i < count; i++) {
@@ -186,9 +186,16 @@ int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer, i
 	return 0;
 }
 
+/*
+ * poll(2) goes on where the kernel has interrupted it for its own sake, such as to take an
+ * io_uring apart; epoll_wait(2) says EINTR, though no signal came.
+ */
 static int sleep_by_doorbell(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 			     int64_t ns)
 {
+	struct pollfd poller = { .events = POLLIN };
+	int err;
+
 	if (waiter->epoll < 0) {
 		int epoll = open_epoll(link);
 
@@ -196,8 +203,11 @@ static int sleep_by_doorbell(const struct ivshmem_link *link, struct ivshmem_wai
 			return epoll;
 		waiter->epoll = epoll;
 	}
-	return ivshmem_wakeup_take(link, waiter->epoll, -1,
-				   (int)((ns + NS_PER_MS - 1) / NS_PER_MS));
+	poller.fd = waiter->epoll;
+	err = ivshmem_poll_until(&poller, 1, ivshmem_now() + ns);
+	if (err)
+		return err == -ETIMEDOUT ? 0 : err;
+	return ivshmem_wakeup_take(link, waiter->epoll, -1);
 }
 
 static int sleep_by_futex(const struct ivshmem_link *link, const struct ivshmem_waiter *waiter,

@@ -105,7 +105,7 @@ void ivshmem_waiter_announce(struct ivshmem_waiter *waiter, enum waiting_state s
 void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *waiter);
 int ivshmem_watch(int epoll, int fd, uint32_t events);
 int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link);
-int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer, int timeout_ms);
+int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer);
 int ivshmem_sleep(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 		  uint32_t bell, int64_t ns);
 
