@@ -60,7 +60,7 @@ check_contents() {
 }
 
 @test "SeaBIOS, 4 GiB above 64 TiB: bare page frames, write-back" {
-	vm_start -cpu qemu64,phys-bits=48 -m "${VM_MEMORY:-512},slots=1,maxmem=66T" \
+	vm_start -cpu qemu64,phys-bits=48 -m "${VM_MEMORY:-768},slots=1,maxmem=66T" \
 		-object "$(region a 4G)" -device ivshmem-plain,memdev=a,addr=4
 	(($(start) >= LIMIT))
 	check_region

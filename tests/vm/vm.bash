@@ -81,7 +81,7 @@ vm_start() {
 		-nodefaults -display none -no-reboot \
 		-machine "${VM_MACHINE:-$vm_machine}" -accel "$accel" \
 		-cpu "${VM_CPU:-$([[ $accel == kvm ]] && echo host || echo "$vm_cpu")}" \
-		-m "${VM_MEMORY:-512}" -smp "${VM_CPUS:-1}" \
+		-m "${VM_MEMORY:-768}" -smp "${VM_CPUS:-1}" \
 		-kernel "$(vm_boot_image)" \
 		-initrd "$(vm_initramfs)" \
 		-append "console=$vm_console loglevel=5 panic=-1 panic_on_warn=1 oops=panic ${VM_APPEND-}" \

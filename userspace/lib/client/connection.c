@@ -160,7 +160,7 @@ static int take_in(struct ivshmem_connection *connection, const struct ivshmem_m
  */
 int ivshmem_connection_take(struct ivshmem_connection *connection, unsigned int *peer)
 {
-	struct ivshmem_message message;
+	struct ivshmem_message message = { .fd = -1 };
 	int event;
 
 	if (connection->ended)

@@ -64,7 +64,7 @@ static int take_introduction(struct ivshmem_connection *connection)
 {
 	const struct ivshmem_protocol *protocol = &connection->protocol;
 	bool has_own = protocol->self.vectors;
-	unsigned int peer;
+	unsigned int peer = 0;
 	int event;
 
 	event = ivshmem_connection_take(connection, &peer);
