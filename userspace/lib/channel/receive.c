@@ -32,7 +32,7 @@ static inline struct found look_for_message(const struct ivshmem_channel *channe
 	return (struct found) { .header = 0 };
 }
 
-int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused)
+static int news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 {
 	return look_for_message(channel).header != 0;
 }
@@ -41,7 +41,7 @@ int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 bool ivshmem_can_receive(struct ivshmem_channel *channel)
 {
 	return channel->reading || channel->news.failed ||
-	       ivshmem_look(channel, ivshmem_news_is_there, 0);
+	       ivshmem_look(channel, news_is_there, 0);
 }
 
 void ivshmem_tell_released(struct ivshmem_channel *channel)
@@ -83,7 +83,7 @@ static noinline int wait_for_message(struct ivshmem_channel *channel, unsigned i
 			return 0;
 	ivshmem_tell_released(channel);
 	return ivshmem_waiter_fail(&channel->news, ivshmem_wait_for(channel, &channel->news,
-						     ivshmem_news_is_there, 0, timeout_ms));
+						     news_is_there, 0, timeout_ms));
 }
 
 /* The length of the next message, or a negative errno. @looks: before all else. */

@@ -46,7 +46,6 @@ static inline int ivshmem_refuse(const struct ivshmem_channel *channel)
 int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record);
 
 /* receive.c */
-int ivshmem_news_is_there(struct ivshmem_channel *channel, uint64_t unused);
 bool ivshmem_can_receive(struct ivshmem_channel *channel);
 void ivshmem_forget_messages(struct ivshmem_channel *channel);
 void ivshmem_tell_released(struct ivshmem_channel *channel);

@@ -98,9 +98,8 @@ bool ivshmem_link_is_sure(const struct ivshmem_link *link)
 
 /*
  * Adds what signals that this end was rung, that the device is gone, or that there is
- * something to hear from the server. Each waiter is
- * told of each ring (edge-triggered), and none takes it away from another, as it would if
- * it read the eventfd.
+ * something to hear from the server. Each waiter is told of each ring (edge-triggered),
+ * and none takes it away from another, as it would if it read the eventfd.
  */
 int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link)
 {
