@@ -899,13 +899,13 @@ static void end_that_is_taken_anew_says_nothing_of_before(void **state)
 	close_end(&pair.a);
 	assert_int_not_equal(end->seen, 0);
 	assert_int_not_equal(end->ready, 0);
-	assert_int_not_equal(end->messages, 0);
+	assert_int_not_equal(end->sent, 0);
 	end->receiver = 4 + WAITING_ASLEEP;
 	end->sender = 4 + WAITING_ASLEEP;
 	assert_int_equal(ivshmem_channel_reconnect(pair.b, 0), -ETIMEDOUT);
 	assert_int_equal(end->seen, 0);
 	assert_int_equal(end->ready, 0);
-	assert_int_equal(end->messages, 0);
+	assert_int_equal(end->sent, 0);
 	assert_int_equal(end->receiver, 0);
 	assert_int_equal(end->sender, 0);
 	munmap(raw, REGION_SIZE);

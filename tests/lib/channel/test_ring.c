@@ -19,7 +19,7 @@ static struct ring {
 	char *data;
 	struct ivshmem_sender sender;
 	struct ivshmem_receiver receiver;
-	uint64_t consumed;
+	uint64_t consumed, sent, begun, received;
 } ring;
 
 static int ring_setup(void **state)
@@ -35,11 +35,11 @@ static int ring_setup(void **state)
 	    MAP_FAILED)
 		return -1;
 	close(fd);
-	if (ivshmem_sender_init(&ring.sender, ring.data, SIZE))
+	if (ivshmem_sender_init(&ring.sender, ring.data, SIZE, &ring.sent, &ring.begun))
 		return -1;
-	ivshmem_sender_reset(&ring.sender);
+	ivshmem_sender_reset(&ring.sender, 0);
 	ring.consumed = 0;
-	return ivshmem_receiver_init(&ring.receiver, ring.data, SIZE);
+	return ivshmem_receiver_init(&ring.receiver, ring.data, SIZE, &ring.received);
 }
 
 static int ring_teardown(void **state)
@@ -51,8 +51,8 @@ static int ring_teardown(void **state)
 
 static void new_session(void)
 {
-	ivshmem_sender_reset(&ring.sender);
-	ivshmem_receiver_reset(&ring.receiver);
+	ivshmem_sender_reset(&ring.sender, 0);
+	ivshmem_receiver_reset(&ring.receiver, 0);
 	ring.consumed = 0;
 }
 

@@ -12,7 +12,7 @@
  * ivshmem_channel_fd_wakeup() NULL. A child opens the region anew.
  *
  * Trust: nothing that the other side writes into the region can do more to this
- * side than to make a call fail with -EPROTO or -ECONNRESET, to make it wait
+ * side than to make a call fail with -EPROTO, -ESTALE or -ECONNRESET, to make it wait
  * until its timeout, or to deliver wrong bytes.
  */
 #ifndef IVSHMEM_CHANNEL_H
@@ -117,8 +117,9 @@ int ivshmem_channel_begin(struct ivshmem_channel **channel, struct ivshmem *shm,
  * loop calls it with 0, once after ivshmem_channel_begin(), then whenever
  * ivshmem_channel_fd() is readable.
  *
- * Return: 0 (the channel is open); -ETIMEDOUT (not yet); -ENOTCONN (the last
- * ivshmem_channel_reconnect() failed, so that nothing is under way); -EINTR; -ECANCELED;
+ * Return: 0 (the channel is open); -ETIMEDOUT (not yet); -ENOTCONN (the other side was lost,
+ * as was told, and the last ivshmem_channel_reconnect() failed or there was none, so that
+ * nothing is under way); -EINTR; -ECANCELED;
  * -EINVAL (NULL); the errors of ivshmem_channel_create().
  * Since: 0.1
  */
@@ -151,7 +152,7 @@ int ivshmem_channel_uncancel(struct ivshmem_channel *channel);
 
 /**
  * ivshmem_channel_reconnect() - Go on after the other side was lost.
- * @channel: Channel that has failed with -ECONNRESET, -EPIPE or -EPROTO, or any
+ * @channel: Channel that has failed with -ECONNRESET, -ESTALE, -EPIPE or -EPROTO, or any
  *           other that is to start afresh.
  * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
  *
@@ -255,7 +256,8 @@ const char *ivshmem_channel_wakeup(const struct ivshmem_channel *channel);
  * signal came while it slept; nothing was sent); -EMSGSIZE (too long); -EPIPE (the
  * other side has closed); -ECONNRESET (the other side was replaced, or is dead, or
  * this end was taken over: told once to who sends, and once to who receives; see
- * ivshmem-channel(7)); -ENOTCONN (told before: ivshmem_channel_reconnect());
+ * ivshmem-channel(7)); -ESTALE (the memory went back in time, or was moved: told likewise;
+ * ivshmem_channel_reconnect()); -ENOTCONN (told before: ivshmem_channel_reconnect());
  * -EPROTO (the other side wrote what can't be; told until reconnected); -ECANCELED (by
  * ivshmem_cancel() or ivshmem_channel_cancel(); nothing was sent); -ENODEV
  * (the device is gone); -EBUSY (a reserved message is open: ivshmem_channel_commit()
@@ -279,7 +281,7 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer,
  * 0); -ETIMEDOUT; -EINTR; -EMSGSIZE (@length is too small; the message stays);
  * -EBUSY (ivshmem_channel_read() has begun a message: call it until that message has
  * ended); -EPIPE (the other side has closed, and all that it sent was taken);
- * -ECONNRESET, -ENOTCONN, -EPROTO, -ECANCELED, -ENODEV, -EINVAL as for
+ * -ECONNRESET, -ESTALE, -ENOTCONN, -EPROTO, -ECANCELED, -ENODEV, -EINVAL as for
  * ivshmem_channel_send().
  * Since: 0.1
  */
@@ -314,7 +316,7 @@ int ivshmem_channel_reserve(struct ivshmem_channel *channel, void **buffer,
  * @flags: 0, or IVSHMEM_MORE to hold it back until a message is sent without.
  *
  * Return: 0; -EINVAL (NULL, nothing reserved, too long, unknown flag); -EPIPE,
- * -ECONNRESET, -ENOTCONN, -EPROTO, -ENODEV as for ivshmem_channel_send().
+ * -ECONNRESET, -ESTALE, -ENOTCONN, -EPROTO, -ENODEV as for ivshmem_channel_send().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK

@@ -72,6 +72,7 @@ ssize_t ivshmem_channel_read(struct ivshmem_channel *channel, void *buffer, size
 {
 	const void *message;
 	ssize_t found;
+	int err;
 
 	if (!channel || !buffer || !length)
 		return -EINVAL;
@@ -86,6 +87,11 @@ ssize_t ivshmem_channel_read(struct ivshmem_channel *channel, void *buffer, size
 	if (length > channel->read_left)
 		length = channel->read_left;
 	memcpy(buffer, channel->read_at, length);
+	err = ivshmem_check_kept(channel);
+	if (err) {
+		channel->reading = NULL;
+		return err;
+	}
 	channel->read_at += length;
 	channel->read_left -= length;
 	if (!channel->read_left) {

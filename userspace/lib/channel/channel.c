@@ -5,6 +5,7 @@
 
 #include "end.h"
 #include "object.h"
+#include "loss.h"
 #include "session.h"
 #include "transfer.h"
 #include "waiting.h"

@@ -4,6 +4,7 @@
  *
  *	opening.c	opens it, in steps
  *	end.c		takes an end of a slot, and gives it back
+ *	loss.c		finds out that a session is over
  *	session.c	agrees with the other side on a fresh start
  *	waiting.c	waits for the other side
  *	send.c, receive.c	pass messages, by way of ring.h and mailbox.h
@@ -54,6 +55,9 @@ enum channel_stage {
  * @other_epoch: Of the other end in this session.
  * @reset_for: The epoch of the other end that this end is ready for.
  * @other_died: Its program ended without closing it.
+ * @lost: The region is no longer what it was: this end has given the session up. Set by the
+ *        thread that finds it.
+ * @lost_epoch: The end was announced by it then, so that the other end gives up, too; or 0.
  * @link: How both wake each other.
  * @spin_us: How long to spin before sleeping.
  * @backoff_us: The longest sleep without wake-up.
@@ -90,6 +94,8 @@ struct ivshmem_channel {
 	uint32_t other_epoch;
 	uint32_t reset_for;
 	bool other_died;
+	bool lost;
+	uint32_t lost_epoch;
 	struct ivshmem_link link;
 	unsigned int spin_us;
 	unsigned int backoff_us;

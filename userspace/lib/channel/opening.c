@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "end.h"
+#include "loss.h"
 #include "object.h"
 #include "session.h"
 
@@ -26,12 +27,10 @@ static int check_arguments(struct ivshmem_channel **channel, const struct ivshme
 	return shm->readonly ? -EACCES : 0;
 }
 
-/* Of the file that others open, too. A server that has ended is no fault here. */
-static int read_superblock(struct ivshmem *shm, struct ivshmem_superblock *superblock)
+/* Is it the one that others open, too? A server that has ended is no fault here. */
+static int check_file(struct ivshmem *shm)
 {
-	int err = shm->backend->check(shm);
-
-	return err == -ESTALE ? err : ivshmem_superblock_read(shm, superblock);
+	return shm->backend->check(shm) == -ESTALE ? -ESTALE : 0;
 }
 
 static int map_rings(struct ivshmem_channel *channel)
@@ -48,9 +47,10 @@ static int map_rings(struct ivshmem_channel *channel)
 					       superblock->ring_size);
 	if (!err)
 		err = ivshmem_receiver_init(&channel->receiver, channel->rings[!channel->side].data,
-					    superblock->ring_size);
+					    superblock->ring_size, &channel->own->received);
 	return err ?: ivshmem_sender_init(&channel->sender, channel->rings[channel->side].data,
-					  superblock->ring_size);
+					  superblock->ring_size, &channel->own->sent,
+					  &channel->own->begun);
 }
 
 /* The slot's index; -EAGAIN: the other side has not created the channel yet. */
@@ -90,14 +90,19 @@ static int find_end(struct ivshmem_channel *channel)
 /* The layout may have been replaced under a channel: then its rings no longer belong to it. */
 static int check_layout(struct ivshmem_channel *channel)
 {
-	struct ivshmem_superblock superblock;
-	int err;
+	int err = check_file(channel->shm);
 
-	err = read_superblock(channel->shm, &superblock);
-	if (err)
-		return err;
-	return memcmp(superblock.uuid, channel->superblock.uuid,
-		      sizeof(superblock.uuid)) ? -ESTALE : 0;
+	return err ? err : ivshmem_session_check_layout(channel);
+}
+
+/* The region went back to before this program had attached here: it does so again. */
+static int attach_again(struct ivshmem_channel *channel)
+{
+	uint32_t epoch = __atomic_load_n(&channel->own->epoch, __ATOMIC_ACQUIRE);
+
+	if (!ivshmem_session_keeps_end(channel, epoch))
+		return -EBUSY;
+	return ivshmem_session_attach(channel, epoch, ivshmem_end_lock_again(channel));
 }
 
 /* The slot, or the end of it, is another's by now. -EAGAIN: look for the channel again. */
@@ -105,11 +110,14 @@ static int leave_slot(struct ivshmem_channel *channel)
 {
 	int err;
 
-	if (channel->was_open)
-		return -EBUSY;
 	err = check_layout(channel);
 	if (err)
 		return err;
+	if (ivshmem_slot_is_named(&slots_of(channel)[channel->slot], channel->name) &&
+	    !attach_again(channel))
+		return -EAGAIN;
+	if (channel->was_open)
+		return -EBUSY;
 	ivshmem_end_give_back(channel);
 	ivshmem_channel_unmap_rings(channel);
 	channel->stage = CHANNEL_SEARCHES;
@@ -150,7 +158,9 @@ int ivshmem_channel_begin(struct ivshmem_channel **out, struct ivshmem *shm, con
 
 	err = check_arguments(out, shm, name, end, flags);
 	if (!err)
-		err = read_superblock(shm, &superblock);
+		err = check_file(shm);
+	if (!err)
+		err = ivshmem_superblock_read(shm, &superblock);
 	if (err)
 		return err;
 	channel = ivshmem_channel_new(shm, end, name, flags, &superblock);
@@ -233,7 +243,7 @@ static int begin_again(struct ivshmem_channel *channel)
 	err = check_layout(channel);
 	if (err || (channel->stage == CHANNEL_AGREES && ivshmem_session_has_end(channel)))
 		return err;
-	err = ivshmem_session_attach(channel, channel->epoch, ivshmem_end_lock_again(channel));
+	err = attach_again(channel);
 	if (!err)
 		channel->stage = CHANNEL_AGREES;
 	return err;

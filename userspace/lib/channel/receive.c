@@ -2,35 +2,14 @@
 #include <errno.h>
 
 #include "channel.h"
+#include "found.h"
+#include "loss.h"
 #include "session.h"
 #include "transfer.h"
 #include "waiting.h"
 
 /* How often to look before anything else is done; the answer may be on its way. */
 #define QUICK_LOOKS	256
-
-/**
- * struct found - The next message, which is neither checked nor taken yet.
- * @header: Its header; 0: there is none.
- * @mailed: It is in the mailbox.
- */
-struct found {
-	uint64_t header;
-	bool mailed;
-};
-
-static inline struct found look_for_message(const struct ivshmem_channel *channel)
-{
-	uint64_t next = receiver_next(&channel->receiver);
-	uint64_t header = __atomic_load_n(receiver_at(&channel->receiver), __ATOMIC_ACQUIRE);
-
-	if (record_is_next(header, next))
-		return (struct found) { .header = header };
-	header = __atomic_load_n(&channel->mailbox.other->header, __ATOMIC_ACQUIRE);
-	if (mail_is_next(header, next + mailbox_next(&channel->mailbox)))
-		return (struct found) { .header = header, .mailed = true };
-	return (struct found) { .header = 0 };
-}
 
 static int news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 {
@@ -48,7 +27,7 @@ void ivshmem_tell_released(struct ivshmem_channel *channel)
 {
 	struct ivshmem_receiver *receiver = &channel->receiver;
 
-	if (receiver->told == receiver->released || !ivshmem_session_has_end(channel))
+	if (receiver->told == receiver->released || !receiver_is_right(receiver))
 		return;
 	receiver_tell(receiver, &channel->own->consumed);
 	ivshmem_wake_other(&channel->link, &channel->news);
@@ -86,6 +65,29 @@ static noinline int wait_for_message(struct ivshmem_channel *channel, unsigned i
 						     news_is_there, 0, timeout_ms));
 }
 
+/*
+ * Has this end not lost its session while the message was read? The region may have become
+ * another under it: what was read counts only if this end's own word is there still.
+ */
+static inline bool is_sound(const struct ivshmem_channel *channel)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return receiver_is_right(&channel->receiver);
+}
+
+static noinline int tell_lost(struct ivshmem_channel *channel)
+{
+	return ivshmem_waiter_fail(&channel->news, ivshmem_session_lose(channel));
+}
+
+/* What can't be there may have come with another time of the region. */
+static noinline int fail(struct ivshmem_channel *channel, int err)
+{
+	if (!receiver_is_right(&channel->receiver))
+		return tell_lost(channel);
+	return ivshmem_waiter_fail(&channel->news, ivshmem_session_check(channel) ?: err);
+}
+
 /* The length of the next message, or a negative errno. @looks: before all else. */
 static inline int64_t find_next(struct ivshmem_channel *channel, struct found *found,
 				unsigned int looks, int timeout_ms)
@@ -104,43 +106,60 @@ static inline int64_t find_next(struct ivshmem_channel *channel, struct found *f
 	}
 	if (unlikely(!found->header))
 		length = -EPROTO;	/* What was there has been taken back. */
-	else if (unlikely(!ivshmem_session_has_end(channel)))
-		length = -ECONNRESET;
 	else if (found->mailed)
 		length = mailbox_check(&channel->mailbox, found->header);
 	else
 		length = receiver_check(&channel->receiver, found->header);
-	if (unlikely(length < 0))
-		ivshmem_waiter_fail(&channel->news, (int)length);
-	return length;
+	return likely(length >= 0) ? length : fail(channel, (int)length);
 }
 
-static inline void take_mail(struct ivshmem_channel *channel, void *buffer, uint64_t length)
+/* Of a message in place, after it was read. -ESTALE: that may not have been what was sent. */
+int ivshmem_check_kept(struct ivshmem_channel *channel)
+{
+	int err = is_sound(channel) ? 0 : ivshmem_session_lose(channel);
+
+	return err == -ESTALE ? ivshmem_waiter_fail(&channel->news, err) : 0;
+}
+
+/* False: this end has lost its session. */
+static inline bool take_mail(struct ivshmem_channel *channel, void *buffer, uint64_t length)
 {
 	copy_short(buffer, (const char *)channel->mailbox.other->message, length);
+	if (unlikely(!is_sound(channel)))
+		return false;
 	mailbox_count(&channel->mailbox);
-	channel->receiver.count++;
+	receiver_count(&channel->receiver);
+	return true;
+}
+
+static inline bool take_record(struct ivshmem_channel *channel, void *buffer, uint64_t length)
+{
+	copy_message(buffer, receiver_message(&channel->receiver), (size_t)length);
+	if (unlikely(!is_sound(channel)))
+		return false;
+	receiver_take(&channel->receiver, length);
+	receiver_done(&channel->receiver);
+	return true;
 }
 
 static noinline ssize_t recv_next(struct ivshmem_channel *channel, void *buffer, size_t size,
 				  unsigned int looks, int timeout_ms)
 {
-	const char *message;
 	struct found found;
 	int64_t length;
+	bool sound;
 
 	length = find_next(channel, &found, looks, timeout_ms);
 	if (unlikely(length < 0))
 		return (ssize_t)length;
 	if (unlikely((uint64_t)length > size))
-		return -EMSGSIZE;
-	if (unlikely(found.mailed)) {
-		take_mail(channel, buffer, (uint64_t)length);
-	} else {
-		message = receiver_take(&channel->receiver, (uint64_t)length);
-		copy_message(buffer, message, (size_t)length);
-		receiver_done(&channel->receiver);
-	}
+		return is_sound(channel) ? -EMSGSIZE : tell_lost(channel);
+	if (unlikely(found.mailed))
+		sound = take_mail(channel, buffer, (uint64_t)length);
+	else
+		sound = take_record(channel, buffer, (uint64_t)length);
+	if (unlikely(!sound))
+		return tell_lost(channel);
 	tell_if_due(channel);
 	return (ssize_t)length;
 }
@@ -168,9 +187,8 @@ static inline ssize_t recv_answer(struct ivshmem_channel *channel, void *buffer,
 	do {
 		length = __atomic_load_n(&mail->header, __ATOMIC_ACQUIRE) ^ next;
 		if (length <= most) {
-			if (unlikely(!ivshmem_session_has_end(channel)))
+			if (unlikely(!take_mail(channel, buffer, length)))
 				break;
-			take_mail(channel, buffer, length);
 			return (ssize_t)length;
 		}
 	} while (!record_is_next(__atomic_load_n(record, __ATOMIC_ACQUIRE), next) && --looks);
@@ -210,9 +228,11 @@ ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffe
 	length = find_next(channel, &found, quick_looks(timeout_ms), timeout_ms);
 	if (unlikely(length < 0))
 		return (ssize_t)length;
+	if (unlikely(!is_sound(channel)))
+		return tell_lost(channel);
 	if (found.mailed) {
 		message = mailbox_keep(&channel->mailbox);
-		channel->receiver.count++;
+		receiver_count(&channel->receiver);
 	} else {
 		message = receiver_take(&channel->receiver, (uint64_t)length);
 		receiver_keep(&channel->receiver, message);

@@ -10,25 +10,33 @@ static size_t words_of(uint64_t size)
 	return (size_t)((size / RECORD_ALIGN + 63) / 64);
 }
 
-int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size)
+/* @sent, @begun: Where the region has what was sent, and begun. */
+int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size,
+			uint64_t *sent, uint64_t *begun)
 {
 	uint64_t *stale = malloc(words_of(size) * sizeof(*stale));
 
 	if (!stale)
 		return -ENOMEM;
-	*sender = (struct ivshmem_sender) { .data = data, .size = size, .stale = stale };
+	*sender = (struct ivshmem_sender) {
+		.data = data, .size = size, .stale = stale, .sent = sent,
+		.begun = begun,
+	};
 	return 0;
 }
 
 /* What an earlier session has left is stale, all but what is cleared here. */
-void ivshmem_sender_reset(struct ivshmem_sender *sender)
+void ivshmem_sender_reset(struct ivshmem_sender *sender, uint64_t start)
 {
-	uint64_t *stale = sender->stale;
+	uint64_t *stale = sender->stale, *sent = sender->sent, *begun = sender->begun;
 
 	memset(stale, 0xff, words_of(sender->size) * sizeof(*stale));
 	*sender = (struct ivshmem_sender) {
-		.data = sender->data, .size = sender->size, .stale = stale,
+		.data = sender->data, .size = sender->size, .stale = stale, .sent = sent,
+		.begun = begun, .count = start, .lap_count = start, .begun_count = start,
 	};
+	sender_tell(sender, start);
+	sender_begin(sender);
 	stale[0] &= ~1ull;
 	__atomic_store_n((uint64_t *)sender->data, 0, __ATOMIC_RELAXED);
 }
@@ -66,22 +74,28 @@ void ivshmem_sender_spoil(struct ivshmem_sender *sender, uint64_t record)
 
 /* --- the reading end --- */
 
-int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size)
+/* @received: Where the region has what was received. */
+int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size,
+			  uint64_t *received)
 {
 	uint64_t *keeps = calloc(words_of(size), sizeof(*keeps));
 
 	if (!keeps)
 		return -ENOMEM;
-	*receiver = (struct ivshmem_receiver) { .data = data, .size = size, .keeps = keeps };
+	*receiver = (struct ivshmem_receiver) {
+		.data = data, .size = size, .keeps = keeps, .received = received,
+	};
 	return 0;
 }
 
-void ivshmem_receiver_reset(struct ivshmem_receiver *receiver)
+void ivshmem_receiver_reset(struct ivshmem_receiver *receiver, uint64_t start)
 {
 	ivshmem_receiver_release_all(receiver, NULL);
 	*receiver = (struct ivshmem_receiver) {
 		.data = receiver->data, .size = receiver->size, .keeps = receiver->keeps,
+		.received = receiver->received, .count = start,
 	};
+	__atomic_store_n(receiver->received, start, __ATOMIC_RELAXED);
 }
 
 void ivshmem_receiver_free(struct ivshmem_receiver *receiver)

@@ -32,6 +32,11 @@
  * @stale: A bit for each 64 bytes of the ring: what lies there may look like a
  *         header. Only messages' insides can, so small ones leave no work.
  * @lap_count: What @count was at @lap.
+ * @sent: In the region: what @count was when a message was passed on last. It is stored
+ *        before @count, so that another thread never finds it behind.
+ * @held_count: What it is while records are held back.
+ * @begun: In the region: what @begun_count is.
+ * @begun_count: Goes on before a message is written, and after one is held back.
  *
  * Each message changes two words of it, no more: stores to it wait in the processor
  * behind those to the ring, which wait for the other end's cache.
@@ -47,6 +52,10 @@ struct ivshmem_sender {
 	uint64_t held_header;
 	uint64_t *stale;
 	uint64_t lap_count;
+	uint64_t *sent;
+	uint64_t held_count;
+	uint64_t *begun;
+	uint64_t begun_count;
 };
 
 /**
@@ -58,6 +67,7 @@ struct ivshmem_sender {
  * @released: Of @position, what is done with: all before the oldest record that is kept.
  * @told: Of @released, what the other end was told.
  * @count: Records looked at.
+ * @received: In the region: the same, stored before it.
  * @kept: How many records were looked at in place, and are still in use.
  * @keeps: A bit for each 64 bytes of the ring: a record that is kept begins there.
  */
@@ -71,6 +81,7 @@ struct ivshmem_receiver {
 	uint64_t told;
 	uint64_t kept;
 	uint64_t *keeps;
+	uint64_t *received;
 };
 
 static inline uint64_t ivshmem_record_size(uint64_t length)
@@ -142,29 +153,72 @@ static inline bool sender_can_rest(const struct ivshmem_sender *sender)
 }
 
 /*
+ * What is written from now on counts only if the region still has this number afterwards:
+ * else it may have gone back to what was there before.
+ */
+static inline void sender_begin(struct ivshmem_sender *sender)
+{
+	__atomic_store_n(sender->begun, ++sender->begun_count, __ATOMIC_RELEASE);
+}
+
+static inline bool sender_is_unbroken(const struct ivshmem_sender *sender)
+{
+	return __atomic_load_n(sender->begun, __ATOMIC_ACQUIRE) == sender->begun_count;
+}
+
+/* A message with this number was passed on. Release: who finds the number finds it, too. */
+static inline void sender_tell(struct ivshmem_sender *sender, uint64_t number)
+{
+	__atomic_store_n(sender->sent, number, __ATOMIC_RELEASE);
+}
+
+static inline void sender_count(struct ivshmem_sender *sender, uint64_t number)
+{
+	__atomic_store_n(&sender->count, number, __ATOMIC_RELEASE);
+}
+
+/* Is what this end has told there, if it holds nothing back? Else memory went back in time. */
+static inline bool sender_is_right(const struct ivshmem_sender *sender)
+{
+	return __atomic_load_n(sender->sent, __ATOMIC_RELAXED) == sender->count;
+}
+
+static inline bool sender_holds_right(const struct ivshmem_sender *sender)
+{
+	return sender->held_header && sender_is_unbroken(sender) &&
+	       __atomic_load_n(sender->sent, __ATOMIC_RELAXED) == sender->held_count;
+}
+
+/*
  * The message that was written to what was reserved. Of those that are held back, the
  * first header is written last, so that all are seen or none is.
  */
 static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length, bool hold)
 {
 	uint64_t *header = sender_at(sender, sender->position);
-	uint64_t value = record_header(++sender->count, length);
+	uint64_t number = sender->count + 1;
+	uint64_t value = record_header(number, length);
 	uint64_t start = sender->position;
 
 	sender->position += ivshmem_record_size(length);
 	if (__builtin_expect(sender->position - sender->lap >= sender->size, 0)) {
 		sender->lap += sender->size;
-		sender->lap_count = sender->count;
+		sender->lap_count = number;
 	}
 	sender_clear_next(sender);
 	if (__builtin_expect(!hold, 1)) {
 		__atomic_store_n(header, value, __ATOMIC_RELEASE);
+		sender_tell(sender, number);
 	} else if (sender->held_header) {
 		__atomic_store_n(header, value, __ATOMIC_RELAXED);
+		sender_begin(sender);
 	} else {
+		sender_begin(sender);
 		sender->held = start;
-		sender->held_header = value;
+		sender->held_count = sender->count;
+		__atomic_store_n(&sender->held_header, value, __ATOMIC_RELEASE);
 	}
+	sender_count(sender, number);
 }
 
 static inline void sender_pass(struct ivshmem_sender *sender)
@@ -175,7 +229,8 @@ static inline void sender_pass(struct ivshmem_sender *sender)
 		return;
 	header = (uint64_t *)(sender->data + sender->held % sender->size);
 	__atomic_store_n(header, sender->held_header, __ATOMIC_RELEASE);
-	sender->held_header = 0;
+	sender_tell(sender, sender->count);
+	__atomic_store_n(&sender->held_header, 0, __ATOMIC_RELEASE);
 }
 
 /* Where the next record's header will be. */
@@ -208,14 +263,33 @@ static inline int64_t receiver_check(const struct ivshmem_receiver *receiver, ui
 	return (int64_t)length;
 }
 
+/* Is what this end has told of there still? Else memory went back in time. */
+static inline bool receiver_is_right(const struct ivshmem_receiver *receiver)
+{
+	return __atomic_load_n(receiver->received, __ATOMIC_RELAXED) == receiver->count;
+}
+
+static inline void receiver_count(struct ivshmem_receiver *receiver)
+{
+	uint64_t number = receiver->count + 1;
+
+	__atomic_store_n(receiver->received, number, __ATOMIC_RELAXED);
+	__atomic_store_n(&receiver->count, number, __ATOMIC_RELEASE);
+}
+
+static inline const char *receiver_message(const struct ivshmem_receiver *receiver)
+{
+	return (const char *)receiver_at(receiver) + RECORD_HEADER;
+}
+
 static inline const char *receiver_take(struct ivshmem_receiver *receiver, uint64_t length)
 {
-	const char *message = (const char *)receiver_at(receiver) + RECORD_HEADER;
+	const char *message = receiver_message(receiver);
 
 	receiver->position += ivshmem_record_size(length);
 	if (__builtin_expect(receiver->position - receiver->lap >= receiver->size, 0))
 		receiver->lap += receiver->size;
-	receiver->count++;
+	receiver_count(receiver);
 	return message;
 }
 
@@ -271,7 +345,7 @@ static inline bool receiver_release(struct ivshmem_receiver *receiver, const voi
 static inline void receiver_tell(struct ivshmem_receiver *receiver, uint64_t *consumed)
 {
 	__atomic_store_n(consumed, receiver->released, __ATOMIC_RELEASE);
-	receiver->told = receiver->released;
+	__atomic_store_n(&receiver->told, receiver->released, __ATOMIC_RELEASE);
 }
 
 /* Up to 16 bytes. */
@@ -310,12 +384,14 @@ static inline void copy_message(void *message, const void *source, size_t length
 	}
 }
 
-int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size);
-void ivshmem_sender_reset(struct ivshmem_sender *sender);
+int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size,
+			uint64_t *sent, uint64_t *begun);
+void ivshmem_sender_reset(struct ivshmem_sender *sender, uint64_t start);
 void ivshmem_sender_free(struct ivshmem_sender *sender);
 
-int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size);
-void ivshmem_receiver_reset(struct ivshmem_receiver *receiver);
+int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size,
+			  uint64_t *received);
+void ivshmem_receiver_reset(struct ivshmem_receiver *receiver, uint64_t start);
 void ivshmem_receiver_free(struct ivshmem_receiver *receiver);
 void ivshmem_receiver_release_all(struct ivshmem_receiver *receiver, const void *but);
 

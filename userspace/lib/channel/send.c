@@ -18,6 +18,7 @@
 
 #include "system/system.h"
 #include "channel.h"
+#include "loss.h"
 #include "session.h"
 #include "transfer.h"
 #include "waiting.h"
@@ -60,17 +61,34 @@ static inline int look_at_other(struct ivshmem_channel *channel)
 {
 	uint64_t quiet = (uint64_t)channel->room.handled << 32 | channel->other_epoch;
 
-	__atomic_store_n(&channel->own->messages, channel->sender.count, __ATOMIC_RELAXED);
 	if (unlikely(__atomic_load_n(&channel->other->epoch_and_receiver, __ATOMIC_RELAXED) !=
 		     quiet))
 		return end_of_session(channel);
 	return 0;
 }
 
+/* What was written is no longer there. */
+static noinline int tell_broken(struct ivshmem_channel *channel)
+{
+	return ivshmem_waiter_fail(&channel->room, ivshmem_session_lose(channel));
+}
+
 static inline int pass_on(struct ivshmem_channel *channel)
 {
+	if (unlikely(channel->sender.held_header && !sender_is_unbroken(&channel->sender)))
+		return tell_broken(channel);
 	sender_pass(&channel->sender);
 	return look_at_other(channel);
+}
+
+/* Where the other end can't have taken what it says: was it once, or was it to be once? */
+static bool is_of_another_time(const struct ivshmem_channel *channel)
+{
+	const struct ivshmem_sender *sender = &channel->sender;
+	uint64_t consumed = __atomic_load_n(&channel->other->consumed, __ATOMIC_RELAXED);
+
+	return (int64_t)(consumed - sender->consumed) < 0 ||
+	       !(sender_is_right(sender) || sender_holds_right(sender));
 }
 
 static int wait_for_room(struct ivshmem_channel *channel, uint64_t record, int timeout_ms)
@@ -82,6 +100,8 @@ static int wait_for_room(struct ivshmem_channel *channel, uint64_t record, int t
 	if (!err)
 		err = ivshmem_wait_for(channel, &channel->room, ivshmem_room_is_there, record,
 				       timeout_ms);
+	if (err == -EPROTO && is_of_another_time(channel))
+		err = ivshmem_session_lose(channel);
 	return ivshmem_waiter_fail(&channel->room, err);
 }
 
@@ -120,17 +140,27 @@ static noinline int leave_quick_path(struct ivshmem_channel *channel, uint64_t r
 	return 0;
 }
 
-/* As far as this end knows without looking at the other's words. */
+/*
+ * As far as this end knows without looking at the other's words. What it has sent is not
+ * there, either, after another program has taken the end or formatted the region.
+ */
 static inline bool is_lost(const struct ivshmem_channel *channel)
 {
-	return !ivshmem_session_has_end(channel) ||
+	return !sender_is_right(&channel->sender) ||
 	       __atomic_load_n(&channel->other_died, __ATOMIC_RELAXED);
 }
 
+/* 0: it is not; messages that are held back are not told yet. */
 static noinline int tell_lost(struct ivshmem_channel *channel)
 {
-	return ivshmem_waiter_fail(&channel->room,
-				   ivshmem_session_check(channel) ?: -ECONNRESET);
+	const struct ivshmem_sender *sender = &channel->sender;
+	int err;
+
+	if (sender_is_right(sender) || sender_holds_right(sender))
+		err = ivshmem_session_check(channel);
+	else
+		err = ivshmem_session_lose(channel);
+	return ivshmem_waiter_fail(&channel->room, err);
 }
 
 static inline int find_room(struct ivshmem_channel *channel, size_t length, int timeout_ms)
@@ -158,6 +188,7 @@ static inline bool is_idle(const struct ivshmem_channel *channel)
 static noinline int send_record(struct ivshmem_channel *channel, const void *buffer, size_t length,
 				int timeout_ms)
 {
+	bool is_long = length > RECORD_ALIGN - RECORD_HEADER;
 	char *room;
 	int err;
 
@@ -169,7 +200,11 @@ static noinline int send_record(struct ivshmem_channel *channel, const void *buf
 	if (length <= sizeof(channel->mailbox.own->message))
 		mailbox_tell(&channel->mailbox);
 	room = sender_reserve(&channel->sender, ivshmem_record_size(length));
+	if (is_long)
+		sender_begin(&channel->sender);
 	copy_message(room, buffer, length);
+	if (unlikely(is_long && !sender_is_unbroken(&channel->sender)))
+		return tell_broken(channel);
 	sender_commit(&channel->sender, (uint32_t)length, channel->sender.held_header);
 	return pass_on(channel);
 }
@@ -177,12 +212,16 @@ static noinline int send_record(struct ivshmem_channel *channel, const void *buf
 int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer, size_t length,
 			 int timeout_ms)
 {
+	uint64_t number;
+
 	if (unlikely(!channel || (!buffer && length)))
 		return -EINVAL;
+	number = channel->sender.count + 1;
 	if (length > sizeof(channel->mailbox.own->message) || !is_idle(channel) ||
-	    !mailbox_send(&channel->mailbox, channel->sender.count + 1, buffer, length))
+	    !mailbox_send(&channel->mailbox, number, buffer, length))
 		return send_record(channel, buffer, length, timeout_ms);
-	channel->sender.count++;
+	sender_tell(&channel->sender, number);
+	sender_count(&channel->sender, number);
 	return look_at_other(channel);
 }
 
@@ -193,10 +232,13 @@ int ivshmem_channel_reserve(struct ivshmem_channel *channel, void **buffer, size
 
 	if (unlikely(!channel || !buffer))
 		return -EINVAL;
+	if (unlikely(channel->reserved && !sender_is_unbroken(&channel->sender)))
+		return tell_broken(channel);
 	err = find_room(channel, length, timeout_ms);
 	if (unlikely(err))
 		return err;
 	*buffer = sender_reserve(&channel->sender, ivshmem_record_size(length));
+	sender_begin(&channel->sender);
 	channel->reserved = true;
 	channel->reserved_length = length;
 	return 0;
@@ -212,14 +254,21 @@ int ivshmem_channel_unreserve(struct ivshmem_channel *channel)
 
 int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t length, unsigned int flags)
 {
+	int err;
+
 	if (unlikely(!channel || !channel->reserved || length > channel->reserved_length ||
 		     flags & ~IVSHMEM_MORE))
 		return ivshmem_refuse(channel);
 	channel->reserved = false;
 	if (unlikely(channel->room.failed))
 		return ivshmem_waiter_tell(&channel->room);
-	if (unlikely(is_lost(channel)))
-		return tell_lost(channel);
+	if (unlikely(is_lost(channel))) {
+		err = tell_lost(channel);
+		if (err)
+			return err;
+	}
+	if (unlikely(!sender_is_unbroken(&channel->sender)))
+		return tell_broken(channel);
 	sender_commit(&channel->sender, (uint32_t)length,
 		      flags & IVSHMEM_MORE || channel->sender.held_header);
 	return flags & IVSHMEM_MORE ? 0 : pass_on(channel);

@@ -16,7 +16,7 @@
 /* What is told once is told by another name from then on. */
 static inline int ivshmem_waiter_fail(struct ivshmem_waiter *waiter, int err)
 {
-	if (err == -ECONNRESET)
+	if (err == -ECONNRESET || err == -ESTALE)
 		waiter->failed = -ENOTCONN;
 	else if (err == -EPIPE || err == -EPROTO || err == -ENODEV)
 		waiter->failed = err;
@@ -32,7 +32,7 @@ static inline int ivshmem_waiter_tell(struct ivshmem_waiter *waiter)
 /* This call returns something else: what would be told only once, the next one tells. */
 static inline void ivshmem_waiter_tell_later(struct ivshmem_waiter *waiter, int err)
 {
-	if (err == -ECONNRESET)
+	if (err == -ECONNRESET || err == -ESTALE)
 		waiter->failed = err;
 }
 
@@ -49,5 +49,6 @@ int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record);
 bool ivshmem_can_receive(struct ivshmem_channel *channel);
 void ivshmem_forget_messages(struct ivshmem_channel *channel);
 void ivshmem_tell_released(struct ivshmem_channel *channel);
+int ivshmem_check_kept(struct ivshmem_channel *channel);
 
 #endif /* TRANSFER_H */

@@ -15,6 +15,7 @@
 
 #include "client/client.h"
 #include "system/system.h"
+#include "loss.h"
 #include "session.h"
 #include "waiting.h"
 
@@ -30,6 +31,16 @@ static inline void relax(void)
 #endif
 }
 
+/* For the thread that uses this direction: of a message if @need is 0, else of room. */
+static int check(struct ivshmem_channel *channel, uint64_t need)
+{
+	const struct ivshmem_sender *sender = &channel->sender;
+	bool right = need ? sender_is_right(sender) || sender_holds_right(sender)
+			  : receiver_is_right(&channel->receiver);
+
+	return right ? ivshmem_session_check(channel) : ivshmem_session_lose(channel);
+}
+
 /* What has come is taken before it is told that no more will. */
 int ivshmem_look(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready, uint64_t need)
 {
@@ -38,7 +49,7 @@ int ivshmem_look(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready, uin
 
 	if (ready)
 		return ready;
-	err = ivshmem_session_check(channel);
+	err = check(channel, need);
 	if (!err)
 		return 0;
 	ready = is_ready(channel, need);
@@ -69,6 +80,8 @@ void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waite
 	if (channel->shm->connection)
 		ivshmem_connection_hear(channel->shm->connection);
 	ivshmem_look_at_life(channel);
+	if (waiter == &channel->news && ivshmem_message_is_missing(channel))
+		ivshmem_session_lose(channel);
 }
 
 /*

@@ -219,6 +219,9 @@ static const char *explain_transfer(int error)
 	case -ECONNRESET:
 		return "the other side is dead or was replaced, or this end was taken over: "
 		       "reconnect";
+	case -ESTALE:
+		return "the memory went back in time, by a snapshot or an older copy, or was moved "
+		       "away from the other side: reconnect";
 	case -ENOTCONN:
 		return "the other side was lost before, or is not there yet: reconnect";
 	case -EPROTO:

@@ -68,7 +68,8 @@ static const char *own_text(int error)
 		       "or ivshmem_channel_read() has begun a message: read its rest";
 	case -ESTALE:
 		return "the file was truncated while in use, or replaced by another: close the region, "
-		       "stop its users, and open it again, or create it anew if it is too short";
+		       "stop its users, and open it again, or create it anew if it is too short; "
+		       "or the memory of the channel went back in time: connect again";
 	case -ENOSYS:
 		return "/proc is not mounted, and this library needs it: "
 		       "try 'mount -t proc proc /proc'";

@@ -94,6 +94,8 @@ enum waiting_state {
  * @receiver_bell: Counts how often it has rung the other's receiver by futex, which
  *                 sleeps on this word.
  * @sender_bell: The same for the other's sender.
+ * @lost: The last of its epochs whose session it gave up, since the region no longer is
+ *        what it was: it went back in time, or was moved.
  * @purpose: Which channel it is there for: in the low half a hash of the name, in the
  *           high half the epoch that said so, with a state of 0.
  * @pid: Its process, for display.
@@ -105,7 +107,10 @@ enum waiting_state {
  * @lock_inode: The same: st_ino.
  * @processor: Where it waited last, counted from 1; 0: unknown.
  * @consumed: Bytes that it has taken from the other's ring.
- * @messages: Messages that it has sent, for display.
+ * @received: What it has taken: ivshmem_session_start(), and 1 for each message. It looks
+ *            whether that is still there: else the region went back in time.
+ * @sent: The same of what it has sent.
+ * @begun: Changes with what is written and not sent yet: it looks at that, too.
  */
 struct ivshmem_slot_end {
 	union {
@@ -122,7 +127,8 @@ struct ivshmem_slot_end {
 	uint32_t receiver_bell;
 	uint32_t sender_bell;
 	uint64_t purpose;
-	uint8_t reserved_40[24];
+	uint32_t lost;
+	uint8_t reserved_44[20];
 	uint32_t pid;
 	uint32_t wake;
 	uint32_t peer_id;
@@ -133,9 +139,12 @@ struct ivshmem_slot_end {
 	uint32_t processor;
 	uint8_t reserved_116[12];
 	uint64_t consumed;
-	uint8_t reserved_136[120];
-	uint64_t messages;
-	uint8_t reserved_264[120];
+	uint8_t reserved_136[56];
+	uint64_t received;
+	uint8_t reserved_200[56];
+	uint64_t sent;
+	uint64_t begun;
+	uint8_t reserved_272[112];
 };
 
 /**
@@ -198,6 +207,7 @@ static_assert(offsetof(struct ivshmem_slot_end, closed) == 20, "format");
 static_assert(offsetof(struct ivshmem_slot_end, receiver_bell) == 24, "format");
 static_assert(offsetof(struct ivshmem_slot_end, sender_bell) == 28, "format");
 static_assert(offsetof(struct ivshmem_slot_end, purpose) == 32, "format");
+static_assert(offsetof(struct ivshmem_slot_end, lost) == 40, "format");
 static_assert(offsetof(struct ivshmem_slot_end, pid) == 64, "format");
 static_assert(offsetof(struct ivshmem_slot_end, wake) == 68, "format");
 static_assert(offsetof(struct ivshmem_slot_end, peer_id) == 72, "format");
@@ -207,7 +217,9 @@ static_assert(offsetof(struct ivshmem_slot_end, lock_device) == 96, "format");
 static_assert(offsetof(struct ivshmem_slot_end, lock_inode) == 104, "format");
 static_assert(offsetof(struct ivshmem_slot_end, processor) == 112, "format");
 static_assert(offsetof(struct ivshmem_slot_end, consumed) == 128, "format");
-static_assert(offsetof(struct ivshmem_slot_end, messages) == 256, "format");
+static_assert(offsetof(struct ivshmem_slot_end, received) == 192, "format");
+static_assert(offsetof(struct ivshmem_slot_end, sent) == 256, "format");
+static_assert(offsetof(struct ivshmem_slot_end, begun) == 264, "format");
 static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
 
 /*
@@ -227,6 +239,15 @@ static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
 #define RECORD_MARK	0x80000000u
 #define MAIL_COUNT_SHIFT 8
 #define MAX_REST	(1u << 29)	/* messages, before the ring has to move on */
+
+/*
+ * Where an end's sent and received start from: another number in each session, so that what
+ * the region held in an earlier one never looks like this one's.
+ */
+static inline uint64_t ivshmem_session_start(uint32_t own_epoch, uint32_t other_epoch)
+{
+	return (uint64_t)((own_epoch & ~3u) * 0x9e3779b1u + (other_epoch & ~3u) + 1) << 32;
+}
 
 /* superblock.c */
 int ivshmem_superblock_read(struct ivshmem *shm, struct ivshmem_superblock *superblock);
@@ -250,6 +271,7 @@ uint64_t ivshmem_end_byte(unsigned int slot, unsigned int side);
 int ivshmem_end_lock(const struct ivshmem *shm, unsigned int slot, unsigned int side);
 void ivshmem_end_unlock(const struct ivshmem *shm, unsigned int slot, unsigned int side);
 void ivshmem_end_tell_whereabouts(struct ivshmem_slot_end *own, const struct ivshmem *shm);
+bool ivshmem_end_lock_is_here(const struct ivshmem_slot_end *end, const struct ivshmem *shm);
 int ivshmem_end_is_alive(const struct ivshmem_slot_end *end, unsigned int slot,
 			 unsigned int side, const struct ivshmem *shm);
 enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, unsigned int slot,

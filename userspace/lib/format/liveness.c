@@ -80,14 +80,18 @@ static bool is_locked(const struct ivshmem *shm, unsigned int slot, unsigned int
 	return fcntl(shm->fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
+/* Does the end say that its program has its lock, and on the file of @shm? */
+bool ivshmem_end_lock_is_here(const struct ivshmem_slot_end *end, const struct ivshmem *shm)
+{
+	return __atomic_load_n(&end->wake, __ATOMIC_RELAXED) & WAKE_LOCKED &&
+	       ivshmem_end_is_local(end, shm) && is_lock_on(end, shm);
+}
+
 /* Of an end that is attached: does its program live? -ENOTSUP: that can't be told. */
 int ivshmem_end_is_alive(const struct ivshmem_slot_end *end, unsigned int slot,
 			 unsigned int side, const struct ivshmem *shm)
 {
-	if (!(__atomic_load_n(&end->wake, __ATOMIC_RELAXED) & WAKE_LOCKED) ||
-	    !ivshmem_end_is_local(end, shm) || !is_lock_on(end, shm))
-		return -ENOTSUP;
-	return is_locked(shm, slot, side);
+	return ivshmem_end_lock_is_here(end, shm) ? is_locked(shm, slot, side) : -ENOTSUP;
 }
 
 enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, unsigned int slot,

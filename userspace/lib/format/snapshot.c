@@ -35,6 +35,16 @@ static void write_uuid(char text[UUID_TEXT_SIZE], const uint8_t uuid[16])
 			      uuid[i]);
 }
 
+/* Before the first session of a program, nothing was sent. */
+static uint64_t read_messages(const struct ivshmem_slot_end *end)
+{
+	uint32_t epoch = __atomic_load_n(&end->epoch, __ATOMIC_RELAXED);
+	uint32_t ready = __atomic_load_n(&end->ready, __ATOMIC_RELAXED);
+	uint64_t sent = __atomic_load_n(&end->sent, __ATOMIC_RELAXED);
+
+	return sent && ready ? sent - ivshmem_session_start(epoch, ready) : 0;
+}
+
 static void read_end(struct layout_end *to, const struct ivshmem_slot *slots, unsigned int slot,
 		     unsigned int side, const struct ivshmem *shm)
 {
@@ -43,7 +53,7 @@ static void read_end(struct layout_end *to, const struct ivshmem_slot *slots, un
 	to->state = ivshmem_end_state_of(slots, slot, side, shm);
 	if (to->state != IVSHMEM_END_FREE)
 		to->pid = __atomic_load_n(&end->pid, __ATOMIC_RELAXED);
-	to->messages = __atomic_load_n(&end->messages, __ATOMIC_RELAXED);
+	to->messages = read_messages(end);
 }
 
 static void read_channel(struct layout_channel *to, const struct ivshmem_slot *slots,

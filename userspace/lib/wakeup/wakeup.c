@@ -77,6 +77,17 @@ void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *
 		ring(link, waiter);
 }
 
+/* Whatever its waiting words say; they may be of another time. Any thread. */
+void ivshmem_wake_surely(const struct ivshmem_link *link, struct ivshmem_slot_end *own)
+{
+	if (link->wakes_other == WAKEUP_DOORBELL) {
+		ivshmem_notify(link->shm, link->other_peer, link->other_vector);
+	} else if (link->wakes_other == WAKEUP_FUTEX) {
+		ring_by_futex(&own->receiver_bell);
+		ring_by_futex(&own->sender_bell);
+	}
+}
+
 /* --- sleeping --- */
 
 int ivshmem_watch(int epoll, int fd, uint32_t events)

@@ -77,7 +77,7 @@ struct ivshmem_link {
  * @other_bell: The other end's, which this end sleeps on.
  * @epoll: Signalled when this end is rung; -1 until needed.
  * @failed: What the calls return from now on, a negative errno; 0 as long as all
- *          is well. What is told only once, -ECONNRESET, is here until it is told.
+ *          is well. What is told only once is here until it is told.
  * @life_seen: When the other end was last looked at for life.
  */
 struct ivshmem_waiter {
@@ -103,6 +103,7 @@ void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
 void ivshmem_waiter_close(struct ivshmem_waiter *waiter);
 void ivshmem_waiter_announce(struct ivshmem_waiter *waiter, enum waiting_state state);
 void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *waiter);
+void ivshmem_wake_surely(const struct ivshmem_link *link, struct ivshmem_slot_end *own);
 int ivshmem_watch(int epoll, int fd, uint32_t events);
 int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link);
 int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer);
