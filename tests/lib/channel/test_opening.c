@@ -231,6 +231,21 @@ static void reconnect_that_failed_leaves_no_channel_that_is_open(void **state)
 	assert_int_equal(ivshmem_channel_reconnect(pair.a, 0), -ESTALE);
 }
 
+static void finish_of_a_lost_session_is_enotconn_until_reconnected(void **state)
+{
+	open_pair();
+	assert_int_equal(ivshmem_channel_finish(pair.a, 0), 0);
+	send_text(pair.b, "a message, and then no more");
+	close_end(&pair.b);
+	assert_send_fails(pair.a, 0, -EPIPE);
+	assert_int_equal(ivshmem_channel_finish(pair.a, 0), 0);
+	recv_text(pair.a, "a message, and then no more");
+	assert_recv_fails(pair.a, 0, -EPIPE);
+	assert_int_equal(ivshmem_channel_finish(pair.a, 0), -ENOTCONN);
+	assert_int_equal(ivshmem_channel_reconnect(pair.a, 0), -ETIMEDOUT);
+	assert_int_equal(ivshmem_channel_finish(pair.a, 0), -ETIMEDOUT);
+}
+
 /* Whether the attempt waited for a while or not. */
 static void loop_goes_on_where_a_reconnect_with_a_timeout_gave_up(void **state)
 {
@@ -282,6 +297,7 @@ int main(void)
 		PAIR_TEST(loop_that_waits_for_a_client_takes_little),
 		PAIR_TEST(channel_that_is_not_open_fails_enotconn),
 		PAIR_TEST(attempt_that_was_given_up_leaves_the_end_free),
+		PAIR_TEST(finish_of_a_lost_session_is_enotconn_until_reconnected),
 		PAIR_TEST(begin_says_at_once_what_is_wrong),
 	};
 

@@ -124,6 +124,12 @@ static int leave_slot(struct ivshmem_channel *channel)
 	return -EAGAIN;
 }
 
+/* As far as was told. Who can't send after a close may still have something to receive. */
+static bool is_lost(const struct ivshmem_channel *channel)
+{
+	return channel->news.failed || (channel->room.failed && channel->room.failed != -EPIPE);
+}
+
 /* 0 once the channel is open; -EAGAIN as long as it depends on the other side. */
 static int step(struct ivshmem_channel *channel)
 {
@@ -131,6 +137,8 @@ static int step(struct ivshmem_channel *channel)
 
 	if (channel->stage == CHANNEL_HAS_LEFT)
 		return -ENOTCONN;
+	if (channel->stage == CHANNEL_IS_OPEN)
+		return is_lost(channel) ? -ENOTCONN : 0;
 	if (channel->stage == CHANNEL_SEARCHES)
 		err = find_end(channel);
 	if (err)
