@@ -72,6 +72,19 @@ void ivshmem_sender_spoil(struct ivshmem_sender *sender, uint64_t record)
 	}
 }
 
+void ivshmem_sender_hold(struct ivshmem_sender *sender, uint64_t start, uint64_t *header,
+			 uint64_t value)
+{
+	sender_begin(sender);
+	if (sender->held_header) {
+		__atomic_store_n(header, value, __ATOMIC_RELAXED);
+		return;
+	}
+	sender->held = start;
+	sender->held_count = sender->count;
+	__atomic_store_n(&sender->held_header, value, __ATOMIC_RELEASE);
+}
+
 /* --- the reading end --- */
 
 /* @received: Where the region has what was received. */

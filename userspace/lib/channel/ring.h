@@ -122,6 +122,10 @@ static inline int sender_learn(struct ivshmem_sender *sender, const uint64_t *co
 	return 0;
 }
 
+/* The record that starts there is held back, by a header that is not written, or those before. */
+void ivshmem_sender_hold(struct ivshmem_sender *sender, uint64_t start, uint64_t *header,
+			 uint64_t value);
+
 /* What is about to be written behind the first 64 bytes may look like headers. */
 void ivshmem_sender_spoil(struct ivshmem_sender *sender, uint64_t record);
 
@@ -209,14 +213,8 @@ static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length,
 	if (__builtin_expect(!hold, 1)) {
 		__atomic_store_n(header, value, __ATOMIC_RELEASE);
 		sender_tell(sender, number);
-	} else if (sender->held_header) {
-		__atomic_store_n(header, value, __ATOMIC_RELAXED);
-		sender_begin(sender);
 	} else {
-		sender_begin(sender);
-		sender->held = start;
-		sender->held_count = sender->count;
-		__atomic_store_n(&sender->held_header, value, __ATOMIC_RELEASE);
+		ivshmem_sender_hold(sender, start, header, value);
 	}
 	sender_count(sender, number);
 }

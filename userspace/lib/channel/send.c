@@ -26,6 +26,9 @@
 #define RUN_NS		10000
 #define RUN_MOST	64
 
+/* From here on, to copy takes so long that the region may well go back meanwhile. */
+#define LONG		1024
+
 int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record)
 {
 	struct ivshmem_sender *sender = &channel->sender;
@@ -188,7 +191,7 @@ static inline bool is_idle(const struct ivshmem_channel *channel)
 static noinline int send_record(struct ivshmem_channel *channel, const void *buffer, size_t length,
 				int timeout_ms)
 {
-	bool is_long = length > RECORD_ALIGN - RECORD_HEADER;
+	bool is_long = length > LONG;
 	char *room;
 	int err;
 
