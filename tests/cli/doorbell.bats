@@ -106,13 +106,13 @@ end_server() {
 @test "notify refuses the ID that the command has itself, and rings others" {
 	start_server
 	ivshmem info "unix:$dir/server" >/dev/null
-	run -1 --separate-stderr ivshmem notify "unix:$dir/server" 1 0
-	says "ivshmem: unix:$dir/server: there is no other peer 1"
+	run -1 --separate-stderr ivshmem notify "unix:$dir/server" 2 0
+	says "ivshmem: unix:$dir/server: there is no other peer 2"
 	stderr_has "'ivshmem peers --socket $dir/server'"
 	ivshmem wait --timeout 30 "unix:$dir/server" 0 >"$dir/rings" 3>&- &
 	waiter=$!
-	eventually grep -q peer=2 "$dir/log"
-	ivshmem notify "unix:$dir/server" 2 0
+	eventually grep -q peer=3 "$dir/log"
+	ivshmem notify "unix:$dir/server" 3 0
 	ends_with 0 $waiter
 	[ "$(cat "$dir/rings")" = 1 ]
 	end_server

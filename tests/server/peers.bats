@@ -19,8 +19,8 @@ load helper
 	[ -z "$stderr" ]
 	[ "${#lines[@]}" -eq 3 ]
 	[[ "${lines[0]}" =~ ^PEER\ +USER\ +UID\ +GID\ +PID\ +VECTORS\ +QUEUE\ +SINCE ]]
-	[[ "${lines[1]}" =~ ^\ *0\ +$(id -un)\ +$(id -u)\ +$(id -g)\ +${peers[0]}\ +3\ +0\ +20 ]]
-	[[ "${lines[2]}" =~ ^\ *1\ +$(id -un)\ +$(id -u)\ +$(id -g)\ +${peers[1]}\ +3\ +0\ +20 ]]
+	[[ "${lines[1]}" =~ ^\ *1\ +$(id -un)\ +$(id -u)\ +$(id -g)\ +${peers[0]}\ +3\ +0\ +20 ]]
+	[[ "${lines[2]}" =~ ^\ *2\ +$(id -un)\ +$(id -u)\ +$(id -g)\ +${peers[1]}\ +3\ +0\ +20 ]]
 }
 
 @test "peers --json has the same rows, numbers as numbers" {
@@ -28,7 +28,7 @@ load helper
 	join
 	run -0 ivshmem peers --socket "$socket" --json
 	[ "$(jq -c '.peers[0] | del(.since)' <<<"$output")" = \
-		"{\"peer\":0,\"user\":\"$(id -un)\",\"uid\":$(id -u),\"gid\":$(id -g),\"pid\":${peers[0]},\"vectors\":3,\"queue\":0}" ]
+		"{\"peer\":1,\"user\":\"$(id -un)\",\"uid\":$(id -u),\"gid\":$(id -g),\"pid\":${peers[0]},\"vectors\":3,\"queue\":0}" ]
 	since=$(date +%s -d "$(jq -r '.peers[0].since' <<<"$output")")
 	(($(date +%s) - since <= 10 && since <= $(date +%s)))
 }
@@ -40,7 +40,7 @@ load helper
 	kill "${peers[0]}"
 	eventually has_peers 1
 	join
-	[ "$(ivshmem peers --socket "$socket" --json | jq -c '[.peers[].peer]')" = "[1,2]" ]
+	[ "$(ivshmem peers --socket "$socket" --json | jq -c '[.peers[].peer]')" = "[2,3]" ]
 }
 
 @test "wait says that the server was killed, and waits on" {

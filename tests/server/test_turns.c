@@ -13,7 +13,7 @@
 
 static struct server server;
 static const struct server_options options = { .vectors = 1 };
-static const struct credentials nobody = { 1, NOBODY, NOBODY };
+static const struct credentials nobody = { .pid = 1, .uid = NOBODY, .gid = NOBODY };
 static int sockets[CROWD + 1];	/* the clients' ends */
 static unsigned int n_sockets;
 static int refusal;	/* what the kernel says to each message, 0: as it likes */

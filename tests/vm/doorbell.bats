@@ -6,9 +6,10 @@ load helper
 
 boot() {
 	start_server 8M 256 --file "$REGIONS/shared"
-	# So that the guest gets another ID than a plain device shows, which is 0.
-	build/ivshmem info "unix:$REGIONS/server" >/dev/null
-	vm_start -chardev "socket,id=server,path=$REGIONS/server" \
+	# So that the guest gets another ID than a plain device shows, which is 0: this is a
+	# peer, too, and the first one.
+	vm_start -chardev "socket,id=first,path=$REGIONS/server" \
+		-chardev "socket,id=server,path=$REGIONS/server" \
 		-device ivshmem-doorbell,chardev=server,vectors=256,addr=4,id=doorbell \
 		-object "$(region a 1M)" -device ivshmem-plain,memdev=a,addr=5
 }

@@ -4,10 +4,25 @@
  */
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "server.h"
+
+/*
+ * The library gives its socket a name, which the kernel chooses, before it connects.
+ * QEMU can't.
+ */
+static bool has_name(int socket)
+{
+	struct sockaddr_un address;
+	socklen_t length = sizeof(address);
+
+	return !getpeername(socket, (struct sockaddr *)&address, &length) &&
+	       length > offsetof(struct sockaddr_un, sun_path);
+}
 
 /* Where they can't be had, they are nobody's. */
 int credentials_get(int socket, struct credentials *credentials)
@@ -21,6 +36,7 @@ int credentials_get(int socket, struct credentials *credentials)
 	credentials->pid = ucred.pid;
 	credentials->uid = ucred.uid;
 	credentials->gid = ucred.gid;
+	credentials->is_program = has_name(socket);
 	return 0;
 }
 

@@ -47,6 +47,7 @@ static void end(struct peer *peer)
 	log_end(peer);
 	waits_leave(peer);
 	news_left(peer);
+	server->n_qemus -= !peer->credentials.is_program;
 	ids_give_back(&server->ids, peer->id);
 	users_count_out(server, peer->user);
 	free_peer(peer);
@@ -156,13 +157,46 @@ static int prepare(struct peer *peer, int socket)
 	return ret < 0 ? ret : 0;
 }
 
+/*
+ * QEMU wants ID 0 for a master, and which QEMU has one can't be told: so each gets it
+ * that joins while no other is there. Others don't survive that an ID is given anew: up
+ * to QEMU 11.1 they keep what they knew of its old owner after they have freed it.
+ */
+static bool may_be_master(const struct server *server, const struct credentials *credentials)
+{
+	return !credentials->is_program && !server->n_qemus;
+}
+
+static unsigned int first_qemu(const struct server *server)
+{
+	const struct peer *peer;
+
+	TAILQ_FOREACH(peer, &server->peers, all)
+		if (!peer->credentials.is_program)
+			return peer->id;
+	return SERVER_MASTER_ID;
+}
+
+/* QEMU's own message to one that comes too late does not say who was there. */
+static void log_begin(const struct peer *peer)
+{
+	const struct subject subject = { &peer->credentials, peer->id };
+
+	if (peer->credentials.is_program || peer->id == SERVER_MASTER_ID)
+		log_event(peer->server, LOG_INFO, "joined", &subject, "peer %u joined", peer->id);
+	else
+		log_event(peer->server, LOG_INFO, "joined", &subject,
+			  "peer %u joined, too late for a QEMU with master=on: peer %u was there before",
+			  peer->id, first_qemu(peer->server));
+}
+
 /* All others are told, and it is told of all. */
 static void begin(struct peer *peer)
 {
 	struct server *server = peer->server;
-	const struct subject subject = { &peer->credentials, peer->id };
 
-	log_event(server, LOG_INFO, "joined", &subject, "peer %u joined", peer->id);
+	log_begin(peer);
+	server->n_qemus += !peer->credentials.is_program;
 	waits_over_for_all(server);
 	news_joined(peer);
 	waits_join(peer);
@@ -182,7 +216,8 @@ int peers_join(struct server *server, int socket,
 
 	if (!peer)
 		return -ENOMEM;
-	id = ids_take(&server->ids);
+	id = may_be_master(server, credentials) ? ids_take_master(&server->ids) :
+						  ids_take(&server->ids);
 	if (id < 0) {
 		ret = id;
 		goto err_free_peer;

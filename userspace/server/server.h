@@ -27,6 +27,7 @@ struct credentials {
 	pid_t pid;	/* 0 where it lives in a PID namespace out of sight */
 	uid_t uid;
 	gid_t gid;
+	bool is_program;	/* of libivshmem; all others may be QEMU */
 };
 
 #define NO_GROUP	((gid_t)-1)
@@ -122,12 +123,15 @@ int endpoint_adopt(struct endpoint *endpoint, int fd);
 void endpoint_close(struct endpoint *endpoint);
 
 /* ids.c */
+#define SERVER_MASTER_ID	0
+
 struct ids {
 	uint64_t used[SERVER_IDS_MAX / 64];
 	unsigned int next;
 };
 
 int ids_take(struct ids *ids);
+int ids_take_master(struct ids *ids);
 void ids_give_back(struct ids *ids, unsigned int id);
 
 /* leaves.c */
@@ -383,6 +387,7 @@ void notify_stop(struct server *server);
  * @ids: Which are in use.
  * @peers: All of them, in the order in which they joined.
  * @n_peers: How many are in @peers.
+ * @n_qemus: How many of them may be QEMU.
  * @joins: How many there have been.
  * @start: The place before the first peer.
  * @places: Those that clients stand at, in their order, and @start.
@@ -419,6 +424,7 @@ struct server {
 	struct ids ids;
 	struct peer_list peers;
 	unsigned int n_peers;
+	unsigned int n_qemus;
 	uint64_t joins;
 	struct place start;
 	struct place_list places;

@@ -126,6 +126,18 @@ static int connect_until(int fd, const struct sockaddr_un *address, int64_t dead
 }
 
 /*
+ * A name that the kernel chooses. QEMU's sockets have none, so that a server can tell
+ * QEMU, which must be peer 0 for a device with master=on, from programs, to which any
+ * ID is right. Where it can't be had, all else works.
+ */
+static void take_name(int fd)
+{
+	const struct sockaddr address = { .sa_family = AF_UNIX };
+
+	bind(fd, &address, sizeof(address.sa_family));
+}
+
+/*
  * By way of /proc: a link that ivshmem_open() does not trust is not followed, and
  * the path may be longer than a socket's address.
  */
@@ -138,6 +150,7 @@ static int connect_to(int fd, const char *path, int64_t deadline, char **resolve
 	if (path_fd < 0)
 		return path_fd;
 	ivshmem_path_link(path_fd, address.sun_path);
+	take_name(fd);
 	err = connect_until(fd, &address, deadline);
 	if (!err)
 		err = ivshmem_path_of(path_fd, resolved);
