@@ -25,6 +25,15 @@ teardown() {
 </shmem>" ]
 }
 
+@test "libvirt calls --master the role, and says none without it" {
+	run -0 ivshmem libvirt "$region" --size 4M --master on
+	[ "${lines[0]}" = "<shmem name='${region##*/}' role='master'>" ]
+	run -0 ivshmem libvirt "$region" --size 4M --master off
+	[ "${lines[0]}" = "<shmem name='${region##*/}' role='peer'>" ]
+	run -0 ivshmem libvirt --doorbell --socket "$dir/server" --master on demo
+	[ "${lines[0]}" = "<shmem name='demo' role='master'>" ]
+}
+
 @test "libvirt states large sizes in their own unit" {
 	run -0 ivshmem libvirt "$region" --size 2G
 	stdout_has "<size unit='G'>2</size>"

@@ -27,6 +27,60 @@ load helper
 	[ "$output" = "-object memory-backend-file,id=video-0,share=on,mem-path=$region,size=4K -device ivshmem-plain,memdev=video-0,acpi-index=7" ]
 }
 
+@test "qemu --master on and off tell QEMU, and without it nothing is said" {
+	ivshmem create "$region" --size 4K
+	for master in on off; do
+		run -0 ivshmem qemu "$region" --master $master
+		[[ "$output" == *" -device ivshmem-plain,memdev=ivshmem,master=$master" ]]
+		run -0 ivshmem qemu --doorbell --socket "$dir/server" --master $master
+		[[ "$output" == *" -device ivshmem-doorbell,chardev=ivshmem,vectors=1,master=$master" ]]
+	done
+	run -0 ivshmem qemu "$region"
+	[[ "$output" != *master* ]]
+}
+
+@test "qemu and libvirt refuse another --master than on and off" {
+	for verb in qemu libvirt; do
+		for master in "" auto ON yes; do
+			run -2 --separate-stderr ivshmem $verb "$region" --size 4K --master="$master"
+			says "ivshmem: $verb: --master '$master' is neither 'on' nor 'off'"
+		done
+	done
+}
+
+@test "qemu --root-port prints a port that reserves twice the region, where that is more than 2M" {
+	run -0 ivshmem qemu "$region" --size 2M --root-port slot1
+	[ "$output" = "-device pcie-root-port,id=slot1,chassis=1 -object memory-backend-file,id=ivshmem,share=on,mem-path=$region,size=2M -device ivshmem-plain,memdev=ivshmem,bus=slot1" ]
+	run -0 ivshmem qemu "$region" --size 4M --root-port slot1 --chassis 7 --acpi-index 3
+	[[ "$output" == "-device pcie-root-port,id=slot1,chassis=7,pref64-reserve=8M -object "*" -device ivshmem-plain,memdev=ivshmem,bus=slot1,acpi-index=3" ]]
+}
+
+@test "qemu --root-port asks the server how large its region is" {
+	run -1 --separate-stderr ivshmem qemu --doorbell --socket "$dir/server" --root-port slot1
+	says "ivshmem: unix:$dir/server: no such socket: 'ivshmem serve' makes one"
+	[ -z "$output" ]
+	ivshmem serve --socket "$dir/server" --size 64M 2>"$dir/log" 3>&- &
+	server=$!
+	eventually test -S "$dir/server"
+	run -0 ivshmem qemu --doorbell --socket "$dir/server" --root-port slot1
+	kill $server
+	wait $server
+	[ "$output" = "-device pcie-root-port,id=slot1,chassis=1,pref64-reserve=128M -chardev socket,id=ivshmem,path=$dir/server -device ivshmem-doorbell,chardev=ivshmem,vectors=1,bus=slot1" ]
+}
+
+@test "qemu refuses a bad root port, a bad chassis, and one without the other" {
+	run -2 --separate-stderr ivshmem qemu "$region" --size 4K --root-port 1
+	says "--root-port '1' is no ID"
+	run -2 --separate-stderr ivshmem qemu "$region" --size 4K --root-port x --id x
+	says "--root-port and --id are to be two IDs"
+	for chassis in "" 256 -1 x; do
+		run -2 --separate-stderr ivshmem qemu "$region" --size 4K --root-port x --chassis="$chassis"
+		says "--chassis '$chassis' is not a number from 0 to 255"
+	done
+	run -2 --separate-stderr ivshmem qemu "$region" --size 4K --chassis 2
+	says "--chassis is for --root-port"
+}
+
 @test "qemu refuses a bad ID" {
 	ivshmem create "$region" --size 4K
 	for id in "" 0a -a a,b "a b" "a=b" ä; do
@@ -103,4 +157,12 @@ i"
 		-S -monitor stdio "$@" <<<"info pci
 quit"
 	stdout_has "1af4:1110"
+	run -0 ivshmem qemu "$dir/$name" --master on --root-port slot1
+	eval "set -- $output"
+	# shellcheck disable=SC2030,SC2031
+	run -0 timeout 60 "$qemu" -machine q35,accel=tcg -nodefaults -display none \
+		-S -monitor stdio "$@" <<<"info qtree
+quit"
+	stdout_has 'master = "on"'
+	stdout_has 'dev: ivshmem-plain'
 }

@@ -97,7 +97,15 @@ int backing_file_size(const char *path, uint64_t *size);
 		{ "doorbell", no_argument, NULL, 'd' },			\
 		{ "socket", required_argument, NULL, 'S' },		\
 		{ "vectors", required_argument, NULL, 'v' },		\
+		{ "master", required_argument, NULL, 'm' },		\
 		{ "help", no_argument, NULL, 'h' }
+
+/* Whether the region goes along where a VM is migrated. */
+enum vm_master {
+	VM_MASTER_UNSAID,	/* as QEMU likes it, which is VM_MASTER_OFF */
+	VM_MASTER_ON,
+	VM_MASTER_OFF,
+};
 
 /**
  * struct vm_options - What device a VM is to have.
@@ -106,6 +114,7 @@ int backing_file_size(const char *path, uint64_t *size);
  * @socket: Of the server, with @doorbell.
  * @vectors: With @doorbell.
  * @vectors_given: Was "--vectors" given?
+ * @master: What "--master" says.
  */
 struct vm_options {
 	uint64_t size;
@@ -113,6 +122,7 @@ struct vm_options {
 	const char *socket;
 	unsigned int vectors;
 	bool vectors_given;
+	enum vm_master master;
 };
 
 int parse_vm_option(const char *verb, int option, const char *value,

@@ -66,8 +66,22 @@ static const char *shmem_name(const char *path)
 	return name_fits(path, name) ? name : NULL;
 }
 
-static int print_element(const char *path, uint64_t size)
+static void print_start(const char *name, enum vm_master master)
 {
+	static const char *const roles[] = {
+		[VM_MASTER_UNSAID] = "",
+		[VM_MASTER_ON] = " role='master'",
+		[VM_MASTER_OFF] = " role='peer'",
+	};
+
+	printf("<shmem name='");
+	put_escaped(name);
+	printf("'%s>\n", roles[master]);
+}
+
+static int print_element(const struct vm_options *vm, const char *path)
+{
+	uint64_t size = vm->size;
 	char text[SIZE_TEXT_MAX];
 	const char *name;
 	char unit;
@@ -86,10 +100,8 @@ static int print_element(const char *path, uint64_t size)
 	}
 
 	size = size_split(size, &unit);
-	printf("<shmem name='");
-	put_escaped(name);
-	printf("'>\n"
-	       "  <model type='ivshmem-plain'/>\n"
+	print_start(name, vm->master);
+	printf("  <model type='ivshmem-plain'/>\n"
 	       "  <size unit='%c'>%" PRIu64 "</size>\n"
 	       "</shmem>\n", unit, size);
 	return EXIT_SUCCESS;
@@ -107,10 +119,8 @@ static int print_doorbell(const struct vm_options *vm, const char *name)
 		complain(vm->socket, "%s", strerror(errno));
 		return EXIT_FAILURE;
 	}
-	printf("<shmem name='");
-	put_escaped(name);
-	printf("'>\n"
-	       "  <model type='ivshmem-doorbell'/>\n"
+	print_start(name, vm->master);
+	printf("  <model type='ivshmem-doorbell'/>\n"
 	       "  <server path='");
 	put_escaped(absolute);
 	printf("'/>\n"
@@ -137,21 +147,23 @@ static int run(int argc, char **argv)
 					  vm.doorbell ? "NAME" : "PATH");
 	if (!path)
 		return misuse(&cmd_libvirt);
-	return vm.doorbell ? print_doorbell(&vm, path) : print_element(path, vm.size);
+	return vm.doorbell ? print_doorbell(&vm, path) : print_element(&vm, path);
 }
 
 const struct command cmd_libvirt = {
 	.name = "libvirt",
 	.summary = "print the libvirt XML for a region",
 	.help =
-		"[--size SIZE] PATH\n"
-		"       ivshmem libvirt --doorbell --socket PATH [--vectors N] NAME\n"
+		"[--size SIZE] [--master on|off] PATH\n"
+		"       ivshmem libvirt --doorbell --socket PATH [--vectors N] [--master on|off] NAME\n"
 		"\n"
 		"Print the <shmem> element that shows the file PATH to a guest, for the <devices>\n"
 		"of a domain. The file lies directly in /dev/shm: libvirt knows no other place. Or\n"
 		"print the element for a device with interrupts, called NAME.\n"
 		"\n"
 		"  -s, --size SIZE  for a file that is not there yet, and which QEMU creates\n"
+		"      --master on|off  whether the domain can be migrated, see 'ivshmem qemu';\n"
+		"                   libvirt calls it the role\n"
 		"      --doorbell   a device with interrupts\n"
 		"      --socket PATH  its server's socket, see 'ivshmem serve'\n"
 		"      --vectors N  its interrupt vectors, as many as the server gives; 1 where\n"

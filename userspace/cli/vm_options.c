@@ -2,8 +2,20 @@
 /* The options that "qemu" and "libvirt" share. */
 
 #include <errno.h>
+#include <string.h>
 
 #include "cli.h"
+
+static int parse_master(const char *verb, const char *value, enum vm_master *master)
+{
+	if (!strcmp(value, "on"))
+		*master = VM_MASTER_ON;
+	else if (!strcmp(value, "off"))
+		*master = VM_MASTER_OFF;
+	else
+		complain(verb, "--master '%s' is neither 'on' nor 'off'", value);
+	return *master == VM_MASTER_UNSAID ? -EINVAL : 0;
+}
 
 /* One of VM_OPTIONS, or an unknown one; 'h', or -EINVAL after a message. */
 int parse_vm_option(const char *verb, int option, const char *value,
@@ -24,6 +36,9 @@ int parse_vm_option(const char *verb, int option, const char *value,
 	case 'v':
 		options->vectors_given = true;
 		return parse_integer(verb, "--vectors", value, 1, 256, &options->vectors);
+	case 'm':
+		options->master = VM_MASTER_UNSAID;
+		return parse_master(verb, value, &options->master);
 	case 'h':
 		return 'h';
 	default:

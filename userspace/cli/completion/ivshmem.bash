@@ -51,8 +51,8 @@ _ivshmem() {
 		options+=' --mode --group --max-peers --max-peers-per-user --allow-user --allow-group'
 		;;
 	peers) options+=' --socket --status-socket --json' ;;
-	qemu) options+=' --size --id --acpi-index --doorbell --socket --vectors' ;;
-	libvirt) options+=' --size --doorbell --socket --vectors' ;;
+	qemu) options+=' --size --id --acpi-index --master --root-port --chassis --doorbell --socket --vectors' ;;
+	libvirt) options+=' --size --master --doorbell --socket --vectors' ;;
 	esac
 
 	if [[ $word == -* ]]; then
