@@ -5,6 +5,7 @@
 # make check      run every test
 # make check-kernels  run those of a guest on many kernels, or on KERNELS
 # make check-debug    run those of a guest on a kernel that finds mistakes
+# make check-migration  migrate a guest a hundred times, or MIGRATIONS
 # make check-kvm      run those of a guest, or KVM_TESTS, on KVM, which QEMU emulates
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
@@ -41,7 +42,7 @@ KERNELRELEASE := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include
 
 CFLAGS ?= -O2 -g
 WERROR ?=
-check style check-kernels check-debug check-kvm: export WERROR = -Werror
+check style check-kernels check-debug check-kvm check-migration: export WERROR = -Werror
 build/asan/% build/tsan/%: WERROR = -Werror
 IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-Iuserspace/include -Iuserspace/lib -Ikmod $(CPPFLAGS)
@@ -399,6 +400,11 @@ check-debug:
 	@tests/setup debug
 	@tests/kernels/debug
 
+check-migration:
+	@tests/setup check
+	@$(GUEST_MAKE) $(JOBS) build/tests/initramfs
+	@MIGRATIONS=$${MIGRATIONS:-100} VM_PATIENCE=$${VM_PATIENCE:-4} tests/run tests/vm/migration.bats
+
 check-kvm:
 	@tests/setup kvm
 	@$(GUEST_MAKE) $(JOBS) build/tests/initramfs build/tests/outer-initramfs
@@ -448,4 +454,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug check-kvm bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug check-kvm check-migration bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE

@@ -5,6 +5,8 @@
 #
 #   vm_start [QEMU-OPTION...]   boot; VM_MACHINE, VM_CPU, VM_MEMORY, VM_CPUS,
 #                               VM_FIRMWARE, VM_APPEND, VM_KERNEL and VM_INITRD choose
+#   vm_launch [QEMU-OPTION...]  the same, and don't wait for the guest, which may come from
+#                               another QEMU (-incoming)
 #   guest SCRIPT                run a shell script in the guest: its output, its status
 #   guest_within SECONDS SCRIPT the same with another time limit than 60 s
 #   within SECONDS COMMAND...   until a command succeeds; fails where that takes longer
@@ -69,7 +71,7 @@ vm_architecture() {
 	esac
 }
 
-vm_start() {
+vm_launch() {
 	local accel vm_machine vm_cpu vm_console
 	accel=$(vm_accel)
 	vm_architecture
@@ -95,8 +97,11 @@ vm_start() {
 	echo $! >"$VM_DIR/pid"
 	exec 5>&- 6>&- 7>&- 8>&-
 	export VM_DIR
-	guest true || return
 	qmp qmp_capabilities >/dev/null
+}
+
+vm_start() {
+	vm_launch "$@" && guest true
 }
 
 vm_alive() {
