@@ -30,8 +30,15 @@ teardown() {
 	[ "${lines[0]}" = "<shmem name='${region##*/}' role='master'>" ]
 	run -0 ivshmem libvirt "$region" --size 4M --master off
 	[ "${lines[0]}" = "<shmem name='${region##*/}' role='peer'>" ]
-	run -0 ivshmem libvirt --doorbell --socket "$dir/server" --master on demo
+	run -0 --separate-stderr ivshmem libvirt --doorbell --socket "$dir/server" --master off demo
+	[ "${lines[0]}" = "<shmem name='demo' role='peer'>" ]
+	[ -z "$stderr" ]
+}
+
+@test "libvirt --doorbell --master on says that libvirt does not tell QEMU" {
+	run -0 --separate-stderr ivshmem libvirt --doorbell --socket "$dir/server" --master on demo
 	[ "${lines[0]}" = "<shmem name='demo' role='master'>" ]
+	stderr_has "libvirt does not tell QEMU the role of a doorbell device: add a <qemu:override>"
 }
 
 @test "libvirt states large sizes in their own unit" {

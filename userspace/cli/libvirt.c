@@ -107,6 +107,13 @@ static int print_element(const struct vm_options *vm, const char *path)
 	return EXIT_SUCCESS;
 }
 
+/* Seen with libvirt 9.0: of a doorbell device it keeps the role for itself. */
+static void warn_of_role(const struct vm_options *vm)
+{
+	if (vm->master == VM_MASTER_ON)
+		complain("libvirt", "libvirt does not tell QEMU the role of a doorbell device: add a <qemu:override>, as MIGRATION in ivshmem(1) shows");
+}
+
 /* The name is not used where a server has the region, but libvirt wants one. */
 static int print_doorbell(const struct vm_options *vm, const char *name)
 {
@@ -127,6 +134,7 @@ static int print_doorbell(const struct vm_options *vm, const char *name)
 	       "  <msi vectors='%u' ioeventfd='on'/>\n"
 	       "</shmem>\n", vm->vectors);
 	free(absolute);
+	warn_of_role(vm);
 	return EXIT_SUCCESS;
 }
 
