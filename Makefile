@@ -155,7 +155,7 @@ endef
 
 modules: $(MODULE)
 
-$(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild $(KERNEL_CONFIG)
+$(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild kmod/Makefile $(KERNEL_CONFIG)
 	$(call kbuild,kmod)
 
 # Modules that the tests in a guest use.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The newest kernel's interfaces on older kernels. The only file that knows
- * what a kernel lacks; Kbuild finds that out.
+ * The newest kernel's interfaces on older kernels. With compat_entries.c the only file
+ * that knows what a kernel lacks; Kbuild finds that out. A kernel's own tree has neither,
+ * see upstream/make-tree.
  */
 
 #ifndef IVSHMEM_COMPAT_H
@@ -12,7 +13,9 @@
 #include <linux/memory_hotplug.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/slab.h>
 #include <linux/uio.h>
 
 #ifndef HAVE_VM_FLAGS_SET		/* before 6.3 */
@@ -37,6 +40,11 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #include <linux/mem_encrypt.h>
 #define CC_ATTR_GUEST_MEM_ENCRYPT 0
 #define cc_platform_has(attribute) mem_encrypt_active()
+#endif
+
+#ifndef kzalloc_obj			/* before 7.0 */
+#define kzalloc_obj(what) kzalloc(sizeof(what), GFP_KERNEL)
+#define kmalloc_obj(what, gfp) kmalloc(sizeof(what), gfp)
 #endif
 
 #ifndef HAVE_COPY_SPLICE_READ		/* before 6.5 */
@@ -105,11 +113,9 @@ static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t b
 #define dma_buf_invalidate_mappings dma_buf_move_notify
 #endif
 
-#ifdef HAVE_IMPORT_NS_TOKEN		/* before 6.13 */
-#define IVSHMEM_IMPORT_NS(ns) MODULE_IMPORT_NS(ns)
-#else
-#define IVSHMEM_IMPORT_NS(ns) MODULE_IMPORT_NS(#ns)
-#endif
+/* Before 6.13 not with a string. */
+#undef MODULE_IMPORT_NS
+#define MODULE_IMPORT_NS(ns) MODULE_INFO(import_ns, ns)
 
 /*
  * The last physical address for which there can be struct pages and a direct map.
@@ -119,58 +125,38 @@ static inline size_t fault_in_iov_iter_writeable(struct iov_iter *iter, size_t b
  * beyond lands in the vmalloc area, where is_vmalloc_addr() takes it for something else.
  * Where the areas begin, the running kernel tells.
  */
-static inline u64 mappable_end(void)
+static inline struct range pluggable_range(bool need_mapping)
 {
-	u64 end = mhp_get_pluggable_range(true).end;
+	struct range range = mhp_get_pluggable_range(need_mapping);
 
 #ifdef CONFIG_X86_64
 	u64 direct_end = VMALLOC_START - PAGE_OFFSET - 1;
 	u64 memmap_end = PFN_PHYS((CPU_ENTRY_AREA_BASE - VMEMMAP_START) / sizeof(struct page)) - 1;
 
-	end = min3(end, direct_end, memmap_end);
+	range.end = min3(range.end, direct_end, memmap_end);
 #endif
-	return end;
+	return range;
 }
 
-/* Compound pages in the memory map of a device. */
-#ifdef HAVE_VMEMMAP_SHIFT
-static inline void pgmap_set_order(struct dev_pagemap *pgmap, unsigned int order)
-{
-	pgmap->vmemmap_shift = order;
-}
+#define mhp_get_pluggable_range pluggable_range
 
-static inline unsigned int pgmap_order(struct dev_pagemap *pgmap)
+#ifndef HAVE_VMEMMAP_CAN_OPTIMIZE	/* before 6.5 */
+static inline bool vmemmap_can_optimize(struct vmem_altmap *altmap, struct dev_pagemap *pgmap)
 {
-	return pgmap->vmemmap_shift;
-}
-#else					/* before 5.17 */
-static inline void pgmap_set_order(struct dev_pagemap *pgmap, unsigned int order)
-{
-}
-
-static inline unsigned int pgmap_order(struct dev_pagemap *pgmap)
-{
-	return 0;
+	return false;
 }
 #endif
 
-/* What the struct pages of a device cost: compound pages may share most of theirs. */
-static inline u64 pgmap_memory(struct dev_pagemap *pgmap)
-{
-	u64 pages = (pgmap->range.end + 1 - pgmap->range.start) >> PAGE_SHIFT;
-
-#ifdef vmemmap_can_optimize
-	if (vmemmap_can_optimize(NULL, pgmap))
-		return (pages >> pgmap_order(pgmap)) * 2 * PAGE_SIZE;
+#ifndef PMD_ORDER			/* before 6.7 */
+#define PMD_ORDER (PMD_SHIFT - PAGE_SHIFT)
+#define PUD_ORDER (PUD_SHIFT - PAGE_SHIFT)
 #endif
-	return pages * sizeof(struct page);
-}
 
 /*
  * Write-back entries where the MTRRs say otherwise: x86 only, and with a function
  * that is there if one of the kernel's own drivers wants it.
  */
-#if defined(CONFIG_X86) && defined(CONFIG_VMAP_PFN)
+#if defined(CONFIG_X86) && defined(CONFIG_VMAP_PFN) && defined(CONFIG_IVSHMEM_PAGES)
 #define HAVE_WRITE_BACK_BY_HAND
 #endif
 
@@ -179,7 +165,7 @@ static inline u64 pgmap_memory(struct dev_pagemap *pgmap)
  * asks for them by .huge_fault.
  *
  * Before, an entry has no such mark, and get_user_pages_fast(), which knows no VMAs, takes
- * any for that of pages: that is why TTM lost its huge entries in 5.14 (0d979509539e). What
+ * any for that of pages: that is why TTM lost its huge entries in 5.16 (0d979509539e). What
  * it does know are entries of devices, pmd_devmap(). For each it looks for the page map of
  * the range by get_dev_pagemap(), does nothing where there is none, and then comes back the
  * slow way, which sees VM_PFNMAP and refuses (__gup_device_huge() and check_vma_flags() in
@@ -199,16 +185,6 @@ static inline u64 pgmap_memory(struct dev_pagemap *pgmap)
 
 #if defined(HAVE_HUGE_PFNMAP) || defined(HAVE_HUGE_DEVMAP)
 #define HAVE_HUGE_PFN
-#ifdef HAVE_PFN_T			/* before 6.17 */
-#include <linux/pfn_t.h>
-#ifdef HAVE_HUGE_DEVMAP
-#define huge_pfn(pfn) __pfn_to_pfn_t(pfn, PFN_DEV | PFN_MAP)
-#else
-#define huge_pfn(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
-#endif
-#else
-#define huge_pfn(pfn) (pfn)
-#endif
 
 static inline pmd_t huge_pfn_pmd(unsigned long pfn, pgprot_t prot)
 {
@@ -218,34 +194,58 @@ static inline pmd_t huge_pfn_pmd(unsigned long pfn, pgprot_t prot)
 	return pmd_mkspecial(pmd_mkhuge(pfn_pmd(pfn, prot)));
 #endif
 }
-
-static inline vm_fault_t insert_huge_pfn(struct vm_fault *vmf, unsigned long pfn,
-					 unsigned int order)
-{
-	bool write = vmf->flags & FAULT_FLAG_WRITE;
-
-	if (order == PMD_SHIFT - PAGE_SHIFT)
-		return vmf_insert_pfn_pmd(vmf, huge_pfn(pfn), write);
-#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
-	if (order == PUD_SHIFT - PAGE_SHIFT)
-		return vmf_insert_pfn_pud(vmf, huge_pfn(pfn), write);
 #endif
-	return VM_FAULT_FALLBACK;
+
+#ifdef HAVE_PFN_T			/* before 6.17 */
+#include <linux/pfn_t.h>
+
+#ifdef HAVE_HUGE_DEVMAP
+static inline vm_fault_t insert_devmap_pmd(struct vm_fault *vmf, unsigned long pfn, bool write)
+{
+	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV | PFN_MAP), write);
 }
 #endif
 
-/* The largest entry for bare page frames that are aligned like @alignment. */
-static inline unsigned long huge_pfn_size(u64 alignment)
+#define vmf_insert_pfn_pmd(vmf, pfn, write) \
+	vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write)
+#define vmf_insert_pfn_pud(vmf, pfn, write) \
+	vmf_insert_pfn_pud(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write)
+#endif
+
+/* What a kernel without struct pages for devices, or without dma-bufs, answers. */
+struct file;
+struct ivshmem_device;
+struct ivshmem_dmabuf;
+
+#ifndef CONFIG_IVSHMEM_PAGES
+static inline int ivshmem_allow_pinning(struct ivshmem_device *ivs, bool allow)
 {
-#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
-	if (has_transparent_pud_hugepage() && IS_ALIGNED(alignment, PUD_SIZE))
-		return PUD_SIZE;
-#endif
-#ifdef HAVE_HUGE_PFN
-	if (has_transparent_hugepage() && IS_ALIGNED(alignment, PMD_SIZE))
-		return PMD_SIZE;
-#endif
-	return PAGE_SIZE;
+	return allow ? -EOPNOTSUPP : 0;
 }
+#endif
+
+#ifndef CONFIG_IVSHMEM_DMABUF
+static inline int ivshmem_export_dmabuf(struct ivshmem_device *ivs, struct file *file,
+					struct ivshmem_dmabuf __user *arg)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+/* compat_entries.c */
+
+#if defined(HAVE_WRITE_BACK_BY_HAND) || defined(HAVE_HUGE_DEVMAP)
+#define HAVE_OWN_ENTRIES
+void ivshmem_own_entries_init(struct ivshmem_device *ivs);
+#endif
+#ifdef HAVE_WRITE_BACK_BY_HAND
+void *ivshmem_map_frames(unsigned long pfn, unsigned int count);
+#endif
+#ifndef HAVE_FOLIO_PMD			/* before 6.15 */
+vm_flags_t ivshmem_locked_vm_flags(struct ivshmem_device *ivs, struct vm_area_struct *vma);
+vm_fault_t ivshmem_locked_fault(struct ivshmem_device *ivs, struct vm_fault *vmf,
+				unsigned long pfn);
+void ivshmem_locked_settle(struct ivshmem_device *ivs);
+#endif
 
 #endif /* IVSHMEM_COMPAT_H */

@@ -24,6 +24,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/wait.h>
 
+#include "compat.h"
 #include "uapi/ivshmem.h"
 
 struct ivshmem_device;
@@ -33,14 +34,9 @@ struct ivshmem_device;
  * @name: Name in sysfs.
  * @id: IVSHMEM_MAPPING_*.
  * @features: IVSHMEM_FEATURE_*.
- * @init: Make user mappings by this method possible, and set
- *	ivshmem_device.page_size. Returns a negative errno where the method does not
- *	suit the device or the kernel; the device then is as it was before.
  * @is_used: Does anybody hold what @exit would wait for? May be NULL.
  * @exit: Take it down, after the last section and the last user mapping; waits
- *	for those who pinned pages.
- * @settle: Wait for faults that have left their section and not yet set their
- *	entry. May be NULL.
+ *	for those who pinned pages. May be NULL.
  * @vm_flags: Of a VMA that maps the region.
  * @fault: Map at least the page frame @pfn, that of the fault. In a section.
  * @huge_fault: Map the block of 1 << @order page frames that @vmf falls into. In
@@ -50,15 +46,20 @@ struct ivshmem_mapping {
 	const char *name;
 	u32 id;
 	u64 features;
-	int (*init)(struct ivshmem_device *ivs);
 	bool (*is_used)(struct ivshmem_device *ivs);
 	void (*exit)(struct ivshmem_device *ivs);
-	void (*settle)(struct ivshmem_device *ivs);
 	vm_flags_t (*vm_flags)(struct ivshmem_device *ivs, struct vm_area_struct *vma);
 	vm_fault_t (*fault)(struct ivshmem_device *ivs, struct vm_fault *vmf,
 			    unsigned long pfn);
 	vm_fault_t (*huge_fault)(struct ivshmem_device *ivs, struct vm_fault *vmf,
 				 unsigned int order);
+#ifndef HAVE_FOLIO_PMD
+	/**
+	 * @settle: Wait for faults that have left their section and not yet set their
+	 * entry. May be NULL.
+	 */
+	void (*settle)(struct ivshmem_device *ivs);
+#endif
 };
 
 /**
@@ -72,16 +73,12 @@ struct ivshmem_mapping {
  *	torn down.
  * @dead: Completed when @live was killed and the last section has ended.
  * @pdev: PCI device. Only between ivshmem_enter() and ivshmem_exit().
- * @data: The kernel's mapping of the region in one piece, or NULL.
+ * @data: The kernel's mapping of the region in one piece; NULL where there are
+ *	windows, see ivshmem_windows.c.
  * @regs: Registers, NULL where there are none. Only between ivshmem_enter() and
  *	ivshmem_exit().
- * @users_lock: Guards @users, and keeps @mapping and what belongs to it as it is.
- * @users: Open files and dma-bufs. While there are some, @mapping does not change.
- * @mapping: How the region is mapped for user space.
- * @pgmap: Its struct pages, where it is mapped by pages, else NULL.
- * @windows_lock: Guards the making of @windows.
- * @windows: In place of @data, where that would not be write-back: the kernel's
- *	mapping in parts of 64 MiB, each NULL until it is needed. Or NULL.
+ * @mapping: How the region is mapped for user space. Changes with pinning, while
+ *	nobody uses the device.
  * @start: Physical address of the region.
  * @size: Size of the region in bytes, a multiple of the page size.
  * @kind: IVSHMEM_KIND_*.
@@ -89,8 +86,6 @@ struct ivshmem_mapping {
  * @page_size: The largest that page-table entries of user space can map.
  * @vectors: Usable interrupt vectors, the length of @vector.
  * @vector: See ivshmem_interrupts.c.
- * @exports_lock: Guards @exports, and keeps the dma-bufs in it from being freed.
- * @exports: See ivshmem_dmabuf.c.
  * @index: N of /dev/ivshmemN. Free for another device after unbind.
  *
  * Fields without a rule of their own do not change after probe.
@@ -105,12 +100,7 @@ struct ivshmem_device {
 	struct pci_dev *pdev;
 	void *data;
 	void __iomem *regs;
-	struct mutex users_lock;	/* guards what follows */
-	unsigned long users;
 	const struct ivshmem_mapping *mapping;
-	struct dev_pagemap *pgmap;
-	struct mutex windows_lock;	/* guards the making of what follows */
-	void **windows;
 	phys_addr_t start;
 	u64 size;
 	u32 kind;
@@ -118,9 +108,34 @@ struct ivshmem_device {
 	unsigned long page_size;
 	u32 vectors;
 	struct ivshmem_vector *vector;
-	struct mutex exports_lock;	/* outside of the dma-bufs' dma_resv */
-	struct list_head exports;
 	int index;
+#ifdef CONFIG_IVSHMEM_PAGES
+	/**
+	 * @users_lock: Guards @users, and keeps @mapping and what belongs to it as it
+	 * is.
+	 */
+	struct mutex users_lock;
+	/** @users: Open files and dma-bufs. While there are some, @mapping is fixed. */
+	unsigned long users;
+	/** @pgmap: Its struct pages, where it is mapped by pages, else NULL. */
+	struct dev_pagemap *pgmap;
+	/** @windows_lock: Guards the making of @windows. */
+	struct mutex windows_lock;
+	/**
+	 * @windows: In place of @data, where that would not be write-back: the kernel's
+	 * mapping in parts of 64 MiB, each NULL until it is needed. Or NULL.
+	 */
+	void **windows;
+#endif
+#ifdef CONFIG_IVSHMEM_DMABUF
+	/**
+	 * @exports_lock: Guards @exports, and keeps the dma-bufs in it from being freed.
+	 * Outside of their dma_resv.
+	 */
+	struct mutex exports_lock;
+	/** @exports: See ivshmem_dmabuf.c. */
+	struct list_head exports;
+#endif
 };
 
 static inline struct ivshmem_device *to_ivshmem(struct device *dev)
@@ -153,6 +168,8 @@ static inline void ivshmem_exit(struct ivshmem_device *ivs)
  * @ivs: Device, on which the caller holds a reference.
  *
  * For calls that need neither the PCI device nor the region.
+ *
+ * Return: Whether it was.
  */
 static inline bool ivshmem_is_gone(struct ivshmem_device *ivs)
 {
@@ -175,20 +192,14 @@ extern const struct file_operations ivshmem_fops;
 /* ivshmem_kernel.c */
 int ivshmem_kernel_init(struct ivshmem_device *ivs);
 void ivshmem_kernel_exit(struct ivshmem_device *ivs);
-int ivshmem_kernel_write_back(struct ivshmem_device *ivs);
-int ivshmem_kernel_as_at_first(struct ivshmem_device *ivs);
-void *ivshmem_map_pages(unsigned long pfn, unsigned long count, pgprot_t prot);
+u32 ivshmem_kernel_cache(const void *data);
 bool ivshmem_is_mapped(struct ivshmem_device *ivs, u64 offset);
 void *ivshmem_data(struct ivshmem_device *ivs, u64 offset);
 
 /* ivshmem_mapping.c */
 int ivshmem_mapping_init(struct ivshmem_device *ivs);
 void ivshmem_mapping_exit(struct ivshmem_device *ivs);
-void ivshmem_mapping_use(struct ivshmem_device *ivs);
-void ivshmem_mapping_unuse(struct ivshmem_device *ivs);
-int ivshmem_mapping_allow_pinning(struct ivshmem_device *ivs, bool allow);
 bool ivshmem_has(struct ivshmem_device *ivs, u64 feature);
-void ivshmem_mapping_settle(struct ivshmem_device *ivs);
 int ivshmem_map_vma(struct ivshmem_device *ivs, struct vm_area_struct *vma);
 int ivshmem_mmap(struct file *file, struct vm_area_struct *vma);
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
@@ -198,15 +209,58 @@ unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address
 #else
 #define ivshmem_get_unmapped_area NULL	/* no huge entries */
 #endif
-bool ivshmem_vma_holds(struct vm_area_struct *vma, unsigned long size);
 bool ivshmem_can_be_huge(struct ivshmem_device *ivs, struct vm_fault *vmf, unsigned long size);
 vm_fault_t ivshmem_fault_around(struct vm_fault *vmf, unsigned long pfn,
 				vm_fault_t (*insert)(struct vm_area_struct *vma,
 						     unsigned long address, unsigned long pfn));
 
-/* ivshmem_pages.c, ivshmem_pfn.c */
-extern const struct ivshmem_mapping ivshmem_pages_mapping;
-extern const struct ivshmem_mapping ivshmem_pfn_mapping;
+/* ivshmem_pfn.c */
+void ivshmem_pfn_init(struct ivshmem_device *ivs);
+
+#ifdef CONFIG_IVSHMEM_PAGES
+/* ivshmem_pinning.c */
+void ivshmem_pinning_setup(struct ivshmem_device *ivs);
+void ivshmem_mapping_use(struct ivshmem_device *ivs);
+void ivshmem_mapping_unuse(struct ivshmem_device *ivs);
+int ivshmem_allow_pinning(struct ivshmem_device *ivs, bool allow);
+
+/* ivshmem_pages.c */
+int ivshmem_pages_init(struct ivshmem_device *ivs);
+
+/* ivshmem_windows.c */
+int ivshmem_windows_init(struct ivshmem_device *ivs);
+int ivshmem_windows_undo(struct ivshmem_device *ivs);
+void ivshmem_windows_exit(struct ivshmem_device *ivs);
+void *ivshmem_window(struct ivshmem_device *ivs, u64 offset);
+bool ivshmem_window_is_mapped(struct ivshmem_device *ivs, u64 offset);
+void *ivshmem_map_pages(unsigned long pfn, unsigned long count, pgprot_t prot);
+#else
+static inline void ivshmem_pinning_setup(struct ivshmem_device *ivs)
+{
+}
+
+static inline void ivshmem_mapping_use(struct ivshmem_device *ivs)
+{
+}
+
+static inline void ivshmem_mapping_unuse(struct ivshmem_device *ivs)
+{
+}
+
+static inline void ivshmem_windows_exit(struct ivshmem_device *ivs)
+{
+}
+
+static inline void *ivshmem_window(struct ivshmem_device *ivs, u64 offset)
+{
+	return NULL;
+}
+
+static inline bool ivshmem_window_is_mapped(struct ivshmem_device *ivs, u64 offset)
+{
+	return false;
+}
+#endif
 
 /* ivshmem_interrupts.c */
 int ivshmem_interrupts_init(struct ivshmem_device *ivs);
@@ -219,15 +273,14 @@ int ivshmem_set_eventfd(struct ivshmem_device *ivs, struct file *file,
 void ivshmem_release_eventfds(struct ivshmem_device *ivs, struct file *file);
 
 /* ivshmem_dmabuf.c */
-#ifdef CONFIG_DMA_SHARED_BUFFER
+#ifdef CONFIG_IVSHMEM_DMABUF
+void ivshmem_dmabuf_setup(struct ivshmem_device *ivs);
 int ivshmem_export_dmabuf(struct ivshmem_device *ivs, struct file *file,
 			  struct ivshmem_dmabuf __user *arg);
 void ivshmem_revoke_dmabufs(struct ivshmem_device *ivs);
 #else
-static inline int ivshmem_export_dmabuf(struct ivshmem_device *ivs, struct file *file,
-					struct ivshmem_dmabuf __user *arg)
+static inline void ivshmem_dmabuf_setup(struct ivshmem_device *ivs)
 {
-	return -EOPNOTSUPP;
 }
 
 static inline void ivshmem_revoke_dmabufs(struct ivshmem_device *ivs)

@@ -13,7 +13,6 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
-#include "compat.h"
 #include "ivshmem.h"
 
 /* So often a page may be taken away again between fault-in and copy. */
@@ -268,8 +267,10 @@ static long ivshmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return ivshmem_ioctl_ring(ivs, file, (void __user *)arg);
 	case IVSHMEM_IOC_SET_EVENTFD:
 		return ivshmem_ioctl_eventfd(ivs, file, (void __user *)arg);
+#if defined(CONFIG_IVSHMEM_DMABUF) || defined(IVSHMEM_COMPAT_H)
 	case IVSHMEM_IOC_EXPORT_DMABUF:
 		return ivshmem_export_dmabuf(ivs, file, (void __user *)arg);
+#endif
 	default:
 		return -ENOTTY;
 	}

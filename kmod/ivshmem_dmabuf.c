@@ -24,7 +24,6 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include "compat.h"
 #include "ivshmem.h"
 
 /**
@@ -47,6 +46,16 @@ struct ivshmem_export {
 	bool writable;
 	struct mutex maps_lock;		/* inside of the dma-buf's dma_resv */
 };
+
+/**
+ * ivshmem_dmabuf_setup() - Prepare what exports need.
+ * @ivs: New device.
+ */
+void ivshmem_dmabuf_setup(struct ivshmem_device *ivs)
+{
+	mutex_init(&ivs->exports_lock);
+	INIT_LIST_HEAD(&ivs->exports);
+}
 
 /* Calls @visit for each page of the export that has a reference count of its own. */
 static void ivshmem_export_each_page(struct ivshmem_export *export,
@@ -106,7 +115,7 @@ static struct sg_table *ivshmem_export_map(struct ivshmem_export *export, struct
 	struct sg_table *table;
 	int ret;
 
-	table = kzalloc(sizeof(*table), GFP_KERNEL);
+	table = kzalloc_obj(*table);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
 	ret = ivshmem_export_fill(export, dev, table);
@@ -292,7 +301,7 @@ static struct dma_buf *ivshmem_export(struct ivshmem_device *ivs, const struct i
 	struct ivshmem_export *export;
 	struct dma_buf *buffer;
 
-	export = kzalloc(sizeof(*export), GFP_KERNEL);
+	export = kzalloc_obj(*export);
 	if (!export)
 		return ERR_PTR(-ENOMEM);
 	export->ivs = ivs;
@@ -397,4 +406,4 @@ void ivshmem_revoke_dmabufs(struct ivshmem_device *ivs)
 	mutex_unlock(&ivs->exports_lock);
 }
 
-IVSHMEM_IMPORT_NS(DMA_BUF);
+MODULE_IMPORT_NS("DMA_BUF");

@@ -20,7 +20,6 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
-#include "compat.h"
 #include "ivshmem.h"
 
 #define CREATE_TRACE_POINTS
@@ -190,7 +189,7 @@ static int ivshmem_bind_eventfd(struct ivshmem_device *ivs, struct ivshmem_vecto
 	struct ivshmem_binding *binding;
 	int ret;
 
-	binding = kmalloc(sizeof(*binding), GFP_KERNEL_ACCOUNT);
+	binding = kmalloc_obj(*binding, GFP_KERNEL_ACCOUNT);
 	if (!binding)
 		return -ENOMEM;
 	binding->file = file;

@@ -51,7 +51,7 @@ struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev)
 	struct ivshmem_device *ivs;
 	int ret;
 
-	ivs = kzalloc(sizeof(*ivs), GFP_KERNEL);
+	ivs = kzalloc_obj(*ivs);
 	if (!ivs)
 		return ERR_PTR(-ENOMEM);
 	ivs->inode = alloc_anon_inode(ivshmem_mnt->mnt_sb);
@@ -71,10 +71,8 @@ struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev)
 	ivs->pdev = pdev;
 	init_completion(&ivs->dead);
 	init_waitqueue_head(&ivs->removal);
-	mutex_init(&ivs->users_lock);
-	mutex_init(&ivs->windows_lock);
-	mutex_init(&ivs->exports_lock);
-	INIT_LIST_HEAD(&ivs->exports);
+	ivshmem_pinning_setup(ivs);
+	ivshmem_dmabuf_setup(ivs);
 	device_initialize(&ivs->dev);
 	ivs->dev.class = &ivshmem_class;
 	ivs->dev.parent = &pdev->dev;
@@ -101,7 +99,10 @@ static void ivshmem_device_disconnect(struct ivshmem_device *ivs)
 {
 	percpu_ref_kill(&ivs->live);
 	wait_for_completion(&ivs->dead);
-	ivshmem_mapping_settle(ivs);
+#ifndef HAVE_FOLIO_PMD
+	if (ivs->mapping->settle)
+		ivs->mapping->settle(ivs);
+#endif
 	unmap_mapping_range(ivs->inode->i_mapping, 0, 0, 1);
 	ivshmem_revoke_dmabufs(ivs);
 	/* All: wake_up_poll() leaves all but one of the exclusive waiters asleep. */

@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping the region for user space: what the methods have in common, and the choice of
- * one. By bare page frames, unless the administrator lets programs pin the region: pages
- * that are pinned hold up the removal of the device.
+ * Mapping the region for user space: what the methods have in common.
  *
- * The region is the host's ordinary RAM, so it wants to be cached write-back,
- * as any other RAM. On x86 the MTRRs have a say: a write-back request for a
- * range that the firmware marked uncached (the 32-bit PCI hole, OVMF's window
- * above 4 GiB) is turned into UC- by the kernel's memtype code. Entries that
- * refer to struct pages escape it, and so do those that a driver sets itself.
+ * The region is the host's ordinary RAM, so it wants to be cached write-back, as any
+ * other RAM. On x86 the MTRRs have a say: a write-back request for a range that the
+ * firmware marked uncached (the 32-bit PCI hole, OVMF's window above 4 GiB) is turned into
+ * UC- by the kernel's memtype code. Entries that refer to struct pages escape it.
  */
 
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pgtable.h>
 
-#include "compat.h"
 #include "ivshmem.h"
 
 /**
  * ivshmem_mapping_init() - Make mappings of the region possible.
  * @ivs: Device.
  *
- * By bare page frames: no program can pin these. See ivshmem_mapping_allow_pinning().
+ * By bare page frames: no program can pin these.
  *
  * Return: 0, or a negative errno.
  */
@@ -33,89 +29,11 @@ int ivshmem_mapping_init(struct ivshmem_device *ivs)
 	ret = ivshmem_kernel_init(ivs);
 	if (ret)
 		return ret;
-	ret = ivshmem_pfn_mapping.init(ivs);
-	if (ret) {
-		ivshmem_kernel_exit(ivs);
-		return ret;
-	}
-	ivs->mapping = &ivshmem_pfn_mapping;
+	ivshmem_pfn_init(ivs);
 	/* The kernel makes no huge entries beyond a file's end. */
 	i_size_write(ivs->inode, ivs->size);
 	return 0;
 }
-
-/**
- * ivshmem_mapping_use() - Keep the method of mapping as it is.
- * @ivs: Device.
- */
-void ivshmem_mapping_use(struct ivshmem_device *ivs)
-{
-	mutex_lock(&ivs->users_lock);
-	ivs->users++;
-	mutex_unlock(&ivs->users_lock);
-}
-
-/**
- * ivshmem_mapping_unuse() - The end of ivshmem_mapping_use().
- * @ivs: Device, which may be gone.
- */
-void ivshmem_mapping_unuse(struct ivshmem_device *ivs)
-{
-	mutex_lock(&ivs->users_lock);
-	ivs->users--;
-	mutex_unlock(&ivs->users_lock);
-}
-
-#ifdef CONFIG_ZONE_DEVICE
-/* What the old method needs goes last, so that a failure changes nothing. */
-static int ivshmem_mapping_switch(struct ivshmem_device *ivs, bool to_pages)
-{
-	const struct ivshmem_mapping *old = ivs->mapping;
-	int ret;
-
-	lockdep_assert_held(&ivs->users_lock);
-	if (ivs->users || (old->is_used && old->is_used(ivs)))
-		return -EBUSY;
-	if (to_pages) {
-		ret = ivshmem_pages_mapping.init(ivs);
-		if (ret)
-			return ret;
-		ivs->mapping = &ivshmem_pages_mapping;
-	} else {
-		ret = ivshmem_kernel_as_at_first(ivs);
-		if (ret)
-			return ret;
-		old->exit(ivs);
-		ivs->mapping = &ivshmem_pfn_mapping;
-		ivs->mapping->init(ivs);
-	}
-	return 0;
-}
-
-/**
- * ivshmem_mapping_allow_pinning() - May programs pin the region, or no longer?
- * @ivs: Device that is shown to user space.
- * @allow: What is wanted.
- *
- * Return: 0; -EBUSY (in use: open, mapped, exported or pinned); -EINVAL, -ERANGE,
- * -EOPNOTSUPP (there can be no struct pages, see ivshmem_pages_check()); -ENOMEM.
- */
-int ivshmem_mapping_allow_pinning(struct ivshmem_device *ivs, bool allow)
-{
-	int ret = 0;
-
-	mutex_lock(&ivs->users_lock);
-	if (allow != ivshmem_has(ivs, IVSHMEM_FEATURE_PIN))
-		ret = ivshmem_mapping_switch(ivs, allow);
-	mutex_unlock(&ivs->users_lock);
-	return ret;
-}
-#else
-int ivshmem_mapping_allow_pinning(struct ivshmem_device *ivs, bool allow)
-{
-	return allow ? -EOPNOTSUPP : 0;
-}
-#endif
 
 /**
  * ivshmem_has() - Has a device a feature, as it is mapped now?
@@ -137,37 +55,9 @@ bool ivshmem_has(struct ivshmem_device *ivs, u64 feature)
  */
 void ivshmem_mapping_exit(struct ivshmem_device *ivs)
 {
-	ivs->mapping->exit(ivs);
+	if (ivs->mapping->exit)
+		ivs->mapping->exit(ivs);
 	ivshmem_kernel_exit(ivs);
-}
-
-/**
- * ivshmem_mapping_settle() - Wait for the last faults.
- * @ivs: Device without open sections.
- *
- * On return no page-table entry comes any more: it is time to take them away.
- */
-void ivshmem_mapping_settle(struct ivshmem_device *ivs)
-{
-	if (ivs->mapping->settle)
-		ivs->mapping->settle(ivs);
-}
-
-/**
- * ivshmem_vma_holds() - Does a VMA have room for a huge entry?
- * @vma: VMA that maps the region.
- * @size: Size of the entry. The region is aligned to it.
- *
- * Return: True where an aligned block of the region lies at an address that is
- * aligned too, within the VMA.
- */
-bool ivshmem_vma_holds(struct vm_area_struct *vma, unsigned long size)
-{
-	unsigned long first = ALIGN(vma->vm_start, size);
-
-	if (!IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff, size >> PAGE_SHIFT))
-		return false;
-	return first >= vma->vm_start && first < vma->vm_end && vma->vm_end - first >= size;
 }
 
 /**
@@ -183,7 +73,8 @@ bool ivshmem_can_be_huge(struct ivshmem_device *ivs, struct vm_fault *vmf, unsig
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long start = ALIGN_DOWN(vmf->address, size);
 
-	return size <= ivs->page_size && ivshmem_vma_holds(vma, size) &&
+	return size <= ivs->page_size &&
+	       IS_ALIGNED((vmf->address >> PAGE_SHIFT) - vmf->pgoff, size >> PAGE_SHIFT) &&
 	       start >= vma->vm_start && vma->vm_end - start >= size;
 }
 
@@ -220,8 +111,8 @@ vm_fault_t ivshmem_fault_around(struct vm_fault *vmf, unsigned long pfn,
 /*
  * Pages are mapped here and not in mmap(): a VMA can be found by
  * unmap_mapping_range() only after mmap() has returned, so what mmap() mapped
- * could outlive an unbind that runs beside it. For the same reason the method
- * sets the entry itself, inside the section, or has means to settle().
+ * could outlive an unbind that runs beside it. For the same reason the method sets
+ * the entry itself, inside the section.
  */
 static vm_fault_t ivshmem_fault(struct vm_fault *vmf)
 {
@@ -236,7 +127,7 @@ static vm_fault_t ivshmem_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-#ifdef HAVE_HUGE_PFNMAP
+#ifdef HAVE_HUGE_FAULT
 static vm_fault_t ivshmem_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct ivshmem_device *ivs = vmf->vma->vm_private_data;
@@ -254,7 +145,7 @@ static vm_fault_t ivshmem_huge_fault(struct vm_fault *vmf, unsigned int order)
 
 static const struct vm_operations_struct ivshmem_vm_ops = {
 	.fault = ivshmem_fault,
-#ifdef HAVE_HUGE_PFNMAP
+#ifdef HAVE_HUGE_FAULT
 	.huge_fault = ivshmem_huge_fault,
 #endif
 };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The attributes in /sys/class/ivshmem/ivshmemN/. What they show is fixed at probe, but
- * the peer ID, and what follows from pinning: the method of mapping, its largest entry,
- * and, where the kernel can't make write-back entries by hand, the cache type.
+ * The attributes in /sys/class/ivshmem/ivshmemN/. The peer ID is what the device has at
+ * the moment; what the others show changes at most while nobody uses the device.
  */
 
 #include <linux/device.h>
@@ -82,6 +81,7 @@ static ssize_t page_size_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(page_size);
 
+#if defined(CONFIG_IVSHMEM_PAGES) || defined(IVSHMEM_COMPAT_H)
 static ssize_t pinning_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", ivshmem_has(to_ivshmem(dev), IVSHMEM_FEATURE_PIN));
@@ -95,10 +95,11 @@ static ssize_t pinning_store(struct device *dev, struct device_attribute *attr, 
 
 	ret = kstrtobool(buf, &allow);
 	if (!ret)
-		ret = ivshmem_mapping_allow_pinning(to_ivshmem(dev), allow);
+		ret = ivshmem_allow_pinning(to_ivshmem(dev), allow);
 	return ret ?: count;
 }
 static DEVICE_ATTR_RW(pinning);
+#endif
 
 static struct attribute *ivshmem_attrs[] = {
 	&dev_attr_size.attr,
@@ -108,7 +109,9 @@ static struct attribute *ivshmem_attrs[] = {
 	&dev_attr_mapping.attr,
 	&dev_attr_cache.attr,
 	&dev_attr_page_size.attr,
+#if defined(CONFIG_IVSHMEM_PAGES) || defined(IVSHMEM_COMPAT_H)
 	&dev_attr_pinning.attr,
+#endif
 	NULL
 };
 

@@ -21,6 +21,7 @@
 #define DRIVER	"/sys/bus/pci/drivers/ivshmem/"
 #define ADDRESS	"0000:00:04.0"
 #define HUGE	(2UL << 20)
+#define THP	"/sys/kernel/mm/transparent_hugepage/enabled"
 
 #ifndef MADV_COLD
 #define MADV_COLD	20
@@ -150,6 +151,23 @@ TEST_F(huge, all_pages_take_one_fault_each_2_mib)
 	EXPECT_GE(self->page_size < HUGE ? (long)(self->size >> 19) + 64 : 64,
 		  proc_number("/proc/self/status", "VmPTE:") - tables);
 	munmap(data, self->size);
+}
+
+/* As Ubuntu has it. Nobody has to ask for those of a device. */
+TEST_F(huge, entries_are_huge_where_transparent_huge_pages_are_for_who_asks)
+{
+	long tables = proc_number("/proc/self/status", "VmPTE:");
+	unsigned char *data;
+
+	if (self->page_size < HUGE)
+		SKIP(return, "no huge entries for this region on this kernel");
+	ASSERT_EQ(0, write_line(THP, "madvise"));
+	data = mmap(NULL, self->size, RW, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, data);
+	EXPECT_EQ(self->size, unmarked(data, self->size, 0));
+	EXPECT_GE(64, proc_number("/proc/self/status", "VmPTE:") - tables);
+	munmap(data, self->size);
+	ASSERT_EQ(0, write_line(THP, "always"));
 }
 
 /* The entries are the device's, and no transparent huge pages. */
