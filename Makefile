@@ -4,9 +4,12 @@
 # make demo       see it work: host and guest, one transcript
 # make check      run every test
 # make check-kernels  run those of a guest on many kernels, or on KERNELS
+# make check-upstream   check the driver in the newest kernel's own tree
 # make check-debug    run those of a guest on a kernel that finds mistakes
 # make check-migration  migrate a guest a hundred times, or MIGRATIONS
 # make check-kvm      run those of a guest, or KVM_TESTS, on KVM, which QEMU emulates
+# make kernel-tree      put the driver into the kernel's tree KERNEL_TREE
+# make kernel-series    make the patches that do, in build/series
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
 # make bench-kvm  count KVM's exits, on the KVM that QEMU emulates
@@ -171,6 +174,14 @@ $(MODULE_DIR)/import_dmabuf.ko: $(wildcard tests/vm/import_dmabuf/*) $(KERNEL_CO
 
 $(MODULE_DIR)/fail_call.ko: $(wildcard tests/vm/fail_call/*) $(KERNEL_CONFIG)
 	$(call kbuild,tests/vm/fail_call)
+
+# For a kernel's own tree. KERNEL_TREE is its sources.
+kernel-tree:
+	@upstream/make-tree '$(KERNEL_TREE)'
+
+kernel-series:
+	@upstream/make-series '$(KERNEL_TREE)' build/series
+	@ls build/series/*.patch
 
 # --- install -----------------------------------------------------------------
 
@@ -405,6 +416,10 @@ check-migration:
 	@$(GUEST_MAKE) $(JOBS) build/tests/initramfs
 	@MIGRATIONS=$${MIGRATIONS:-100} VM_PATIENCE=$${VM_PATIENCE:-4} tests/run tests/vm/migration.bats
 
+check-upstream:
+	@tests/setup upstream
+	@tests/run tests/kernels/upstream
+
 check-kvm:
 	@tests/setup kvm
 	@$(GUEST_MAKE) $(JOBS) build/tests/initramfs build/tests/outer-initramfs
@@ -454,4 +469,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules demo check check-kernels check-debug check-kvm check-migration bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules kernel-tree kernel-series demo check check-kernels check-upstream check-debug check-kvm check-migration bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE
