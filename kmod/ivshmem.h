@@ -68,7 +68,7 @@ struct ivshmem_mapping {
  * @cdev: The character device.
  * @inode: Its address space is that of every open file, whichever device node
  *	was opened, so that one call takes all user mappings away.
- * @removal: Woken when the device goes.
+ * @news: Woken when the device goes, or has another peer ID.
  * @live: The open sections. Killed at unbind, before what hangs on @pdev is
  *	torn down.
  * @dead: Completed when @live was killed and the last section has ended.
@@ -86,6 +86,9 @@ struct ivshmem_mapping {
  * @page_size: The largest that page-table entries of user space can map.
  * @vectors: Usable interrupt vectors, the length of @vector.
  * @vector: See ivshmem_interrupts.c.
+ * @peer_lock: Guards what follows of the peer ID.
+ * @peer_id: What was read last, and told. Also read without the lock.
+ * @is_shown: The device is in sysfs.
  * @index: N of /dev/ivshmemN. Free for another device after unbind.
  *
  * Fields without a rule of their own do not change after probe.
@@ -94,7 +97,7 @@ struct ivshmem_device {
 	struct device dev;
 	struct cdev cdev;
 	struct inode *inode;
-	wait_queue_head_t removal;
+	wait_queue_head_t news;
 	struct percpu_ref live;
 	struct completion dead;
 	struct pci_dev *pdev;
@@ -108,6 +111,9 @@ struct ivshmem_device {
 	unsigned long page_size;
 	u32 vectors;
 	struct ivshmem_vector *vector;
+	struct mutex peer_lock;		/* guards what follows */
+	u32 peer_id;
+	bool is_shown;
 	int index;
 #ifdef CONFIG_IVSHMEM_PAGES
 	/**
@@ -174,6 +180,21 @@ static inline void ivshmem_exit(struct ivshmem_device *ivs)
 static inline bool ivshmem_is_gone(struct ivshmem_device *ivs)
 {
 	return percpu_ref_is_dying(&ivs->live);
+}
+
+/**
+ * struct ivshmem_open_file - What an open file of a device has in private_data.
+ * @ivs: Device, referenced.
+ * @told_id: The peer ID that its program knows.
+ */
+struct ivshmem_open_file {
+	struct ivshmem_device *ivs;
+	u32 told_id;
+};
+
+static inline struct ivshmem_device *ivshmem_of_file(struct file *file)
+{
+	return ((struct ivshmem_open_file *)file->private_data)->ivs;
 }
 
 /* ivshmem_main.c */
@@ -266,11 +287,22 @@ static inline bool ivshmem_window_is_mapped(struct ivshmem_device *ivs, u64 offs
 int ivshmem_interrupts_init(struct ivshmem_device *ivs);
 void ivshmem_interrupts_exit(struct ivshmem_device *ivs);
 void ivshmem_interrupts_free(struct ivshmem_device *ivs);
-u32 ivshmem_peer_id(struct ivshmem_device *ivs);
 int ivshmem_ring_doorbell(struct ivshmem_device *ivs, const struct ivshmem_ring *ring);
 int ivshmem_set_eventfd(struct ivshmem_device *ivs, struct file *file,
 			const struct ivshmem_eventfd *set);
 void ivshmem_release_eventfds(struct ivshmem_device *ivs, struct file *file);
+void ivshmem_signal_all(struct ivshmem_device *ivs);
+
+/* ivshmem_peer.c */
+void ivshmem_peer_start(struct ivshmem_device *ivs);
+void ivshmem_peer_show(struct ivshmem_device *ivs, bool is_shown);
+u32 ivshmem_peer_id(struct ivshmem_device *ivs);
+
+/* ivshmem_power.c */
+extern const struct dev_pm_ops ivshmem_pm_ops;
+extern const struct pci_error_handlers ivshmem_error_handlers;
+void ivshmem_power_init(void);
+void ivshmem_power_exit(void);
 
 /* ivshmem_dmabuf.c */
 #ifdef CONFIG_IVSHMEM_DMABUF

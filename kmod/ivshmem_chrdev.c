@@ -9,6 +9,7 @@
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -21,13 +22,19 @@
 static int ivshmem_open(struct inode *inode, struct file *file)
 {
 	struct ivshmem_device *ivs = container_of(inode->i_cdev, struct ivshmem_device, cdev);
+	struct ivshmem_open_file *opened;
 
 	/* A node that was opened before stays usable for open(2) after unbind. */
 	if (ivshmem_is_gone(ivs))
 		return -ENODEV;
+	opened = kmalloc(sizeof(*opened), GFP_KERNEL_ACCOUNT);
+	if (!opened)
+		return -ENOMEM;
+	opened->ivs = ivs;
+	opened->told_id = READ_ONCE(ivs->peer_id);
 	get_device(&ivs->dev);
 	ivshmem_mapping_use(ivs);
-	file->private_data = ivs;
+	file->private_data = opened;
 	/* Nothing waits but for memory: io_uring need not give each call to a worker. */
 	file->f_mode |= FMODE_NOWAIT;
 	file->f_mapping = ivs->inode->i_mapping;
@@ -37,17 +44,18 @@ static int ivshmem_open(struct inode *inode, struct file *file)
 
 static int ivshmem_release(struct inode *inode, struct file *file)
 {
-	struct ivshmem_device *ivs = file->private_data;
+	struct ivshmem_device *ivs = ivshmem_of_file(file);
 
 	ivshmem_release_eventfds(ivs, file);
 	ivshmem_mapping_unuse(ivs);
 	put_device(&ivs->dev);
+	kfree(file->private_data);
 	return 0;
 }
 
 static loff_t ivshmem_llseek(struct file *file, loff_t offset, int whence)
 {
-	struct ivshmem_device *ivs = file->private_data;
+	struct ivshmem_device *ivs = ivshmem_of_file(file);
 
 	if (ivshmem_is_gone(ivs))
 		return -ENODEV;
@@ -122,7 +130,7 @@ static ssize_t ivshmem_copy(struct ivshmem_device *ivs, loff_t pos, struct iov_i
 
 static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct ivshmem_device *ivs = iocb->ki_filp->private_data;
+	struct ivshmem_device *ivs = ivshmem_of_file(iocb->ki_filp);
 	ssize_t ret;
 
 	if (ivshmem_is_gone(ivs))
@@ -135,7 +143,7 @@ static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct ivshmem_device *ivs = iocb->ki_filp->private_data;
+	struct ivshmem_device *ivs = ivshmem_of_file(iocb->ki_filp);
 	ssize_t ret;
 
 	if (ivshmem_is_gone(ivs))
@@ -153,7 +161,7 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 /* There is nothing to write back, but msync(2) on a mapping asks. */
 static int ivshmem_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
-	struct ivshmem_device *ivs = file->private_data;
+	struct ivshmem_device *ivs = ivshmem_of_file(file);
 
 	if (ivshmem_is_gone(ivs))
 		return -ENODEV;
@@ -162,12 +170,18 @@ static int ivshmem_fsync(struct file *file, loff_t start, loff_t end, int datasy
 
 static __poll_t ivshmem_poll(struct file *file, poll_table *wait)
 {
-	struct ivshmem_device *ivs = file->private_data;
+	struct ivshmem_device *ivs = ivshmem_of_file(file);
 
-	poll_wait(file, &ivs->removal, wait);
+	struct ivshmem_open_file *opened = file->private_data;
+	__poll_t events = EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
+
+	poll_wait(file, &ivs->news, wait);
 	if (ivshmem_is_gone(ivs))
 		return EPOLLHUP | EPOLLERR;
-	return EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
+	/* Until the program asks. */
+	if (READ_ONCE(opened->told_id) != READ_ONCE(ivs->peer_id))
+		events |= EPOLLPRI;
+	return events;
 }
 
 static int ivshmem_fill_info(struct ivshmem_device *ivs, struct ivshmem_info *info)
@@ -193,8 +207,10 @@ static int ivshmem_fill_info(struct ivshmem_device *ivs, struct ivshmem_info *in
 	return 0;
 }
 
-static long ivshmem_ioctl_info(struct ivshmem_device *ivs, struct ivshmem_info __user *arg)
+static long ivshmem_ioctl_info(struct ivshmem_device *ivs, struct file *file,
+			       struct ivshmem_info __user *arg)
 {
+	struct ivshmem_open_file *opened = file->private_data;
 	struct ivshmem_info info;
 	int ret;
 
@@ -208,7 +224,12 @@ static long ivshmem_ioctl_info(struct ivshmem_device *ivs, struct ivshmem_info _
 	ret = ivshmem_fill_info(ivs, &info);
 	if (ret)
 		return ret;
-	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+	if (copy_to_user(arg, &info, sizeof(info)))
+		return -EFAULT;
+	/* A device that does not answer has told nothing. */
+	if (info.peer_id <= IVSHMEM_PEER_MAX)
+		WRITE_ONCE(opened->told_id, info.peer_id);
+	return 0;
 }
 
 /*
@@ -255,14 +276,14 @@ static long ivshmem_ioctl_eventfd(struct ivshmem_device *ivs, struct file *file,
 
 static long ivshmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct ivshmem_device *ivs = file->private_data;
+	struct ivshmem_device *ivs = ivshmem_of_file(file);
 
 	if (ivshmem_is_gone(ivs))
 		return -ENODEV;
 
 	switch (cmd) {
 	case IVSHMEM_IOC_GET_INFO:
-		return ivshmem_ioctl_info(ivs, (void __user *)arg);
+		return ivshmem_ioctl_info(ivs, file, (void __user *)arg);
 	case IVSHMEM_IOC_RING_DOORBELL:
 		return ivshmem_ioctl_ring(ivs, file, (void __user *)arg);
 	case IVSHMEM_IOC_SET_EVENTFD:

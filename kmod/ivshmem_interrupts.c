@@ -29,7 +29,6 @@
 #define IVSHMEM_REGS_SIZE	0x10
 
 /* Little-endian, 32 bits: docs/specs/ivshmem-spec.rst in QEMU's sources. */
-#define IVSHMEM_REG_IVPOSITION	0x08
 #define IVSHMEM_REG_DOORBELL	0x0c
 
 /* Of a vector, and of one file on a vector. */
@@ -107,16 +106,15 @@ static void ivshmem_signal_others(struct work_struct *work)
 	} while (more);
 }
 
-static irqreturn_t ivshmem_interrupt(int irq, void *data)
+/* Returns how many eventfds it has signalled itself. */
+static unsigned int ivshmem_signal(struct ivshmem_vector *vector, bool *bound)
 {
-	struct ivshmem_vector *vector = data;
 	unsigned int signalled = 0;
 	unsigned long flags;
-	bool bound;
 
 	spin_lock_irqsave(&vector->lock, flags);
-	bound = !list_empty(&vector->bindings);
-	if (!bound)
+	*bound = !list_empty(&vector->bindings);
+	if (!*bound)
 		vector->kept = true;
 	vector->interrupts++;
 	while (signalled < IVSHMEM_SIGNALS_AT_ONCE && ivshmem_signal_next(vector))
@@ -124,22 +122,31 @@ static irqreturn_t ivshmem_interrupt(int irq, void *data)
 	if (signalled == IVSHMEM_SIGNALS_AT_ONCE)
 		queue_work(system_highpri_wq, &vector->others);
 	spin_unlock_irqrestore(&vector->lock, flags);
+	return signalled;
+}
+
+static irqreturn_t ivshmem_interrupt(int irq, void *data)
+{
+	struct ivshmem_vector *vector = data;
+	unsigned int signalled;
+	bool bound;
+
+	signalled = ivshmem_signal(vector, &bound);
 	trace_ivshmem_interrupt(vector->ivs->index, vector - vector->ivs->vector, bound, signalled);
 	return IRQ_HANDLED;
 }
 
 /**
- * ivshmem_peer_id() - ID of this guest on its server.
+ * ivshmem_signal_all() - As if each vector had been rung: it may have been, unnoticed.
  * @ivs: Device, in a section.
- *
- * Read anew each time: revision 0 (QEMU before 2.6) shows -1 until the server
- * has answered.
- *
- * Return: The ID; 0 for a device without a doorbell.
  */
-u32 ivshmem_peer_id(struct ivshmem_device *ivs)
+void ivshmem_signal_all(struct ivshmem_device *ivs)
 {
-	return ivs->regs ? ioread32(ivs->regs + IVSHMEM_REG_IVPOSITION) : 0;
+	bool bound;
+	u32 i;
+
+	for (i = 0; i < ivs->vectors; i++)
+		ivshmem_signal(&ivs->vector[i], &bound);
 }
 
 /**
@@ -401,6 +408,7 @@ int ivshmem_interrupts_init(struct ivshmem_device *ivs)
 	ret = ivshmem_map_registers(ivs);
 	if (ret)
 		return ret;
+	ivshmem_peer_start(ivs);
 	/* MSI-X messages are writes of the device. */
 	pci_set_master(pdev);
 	ret = ivshmem_request_vectors(ivs);

@@ -70,7 +70,8 @@ struct ivshmem_device *ivshmem_device_alloc(struct pci_dev *pdev)
 
 	ivs->pdev = pdev;
 	init_completion(&ivs->dead);
-	init_waitqueue_head(&ivs->removal);
+	init_waitqueue_head(&ivs->news);
+	mutex_init(&ivs->peer_lock);
 	ivshmem_pinning_setup(ivs);
 	ivshmem_dmabuf_setup(ivs);
 	device_initialize(&ivs->dev);
@@ -106,7 +107,7 @@ static void ivshmem_device_disconnect(struct ivshmem_device *ivs)
 	unmap_mapping_range(ivs->inode->i_mapping, 0, 0, 1);
 	ivshmem_revoke_dmabufs(ivs);
 	/* All: wake_up_poll() leaves all but one of the exclusive waiters asleep. */
-	wake_up_all(&ivs->removal);
+	wake_up_all(&ivs->news);
 }
 
 /**
@@ -125,6 +126,8 @@ int ivshmem_device_add(struct ivshmem_device *ivs)
 	/* The number was live for a moment: a node from elsewhere may be open. */
 	if (ret)
 		ivshmem_device_disconnect(ivs);
+	else
+		ivshmem_peer_show(ivs, true);
 	return ret;
 }
 
@@ -137,6 +140,7 @@ int ivshmem_device_add(struct ivshmem_device *ivs)
  */
 void ivshmem_device_del(struct ivshmem_device *ivs)
 {
+	ivshmem_peer_show(ivs, false);
 	cdev_device_del(&ivs->cdev, &ivs->dev);
 	ivshmem_device_disconnect(ivs);
 }
@@ -182,6 +186,7 @@ static int __init ivshmem_init(void)
 	ret = pci_register_driver(&ivshmem_pci_driver);
 	if (ret)
 		goto err_unregister_class;
+	ivshmem_power_init();
 	return 0;
 
 err_unregister_class:
@@ -196,6 +201,7 @@ module_init(ivshmem_init);
 
 static void __exit ivshmem_module_exit(void)
 {
+	ivshmem_power_exit();
 	pci_unregister_driver(&ivshmem_pci_driver);
 	class_unregister(&ivshmem_class);
 	unregister_chrdev_region(ivshmem_devt, IVSHMEM_MINORS);

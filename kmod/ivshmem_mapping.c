@@ -184,7 +184,7 @@ int ivshmem_map_vma(struct ivshmem_device *ivs, struct vm_area_struct *vma)
 
 int ivshmem_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	return ivshmem_map_vma(file->private_data, vma);
+	return ivshmem_map_vma(ivshmem_of_file(file), vma);
 }
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
@@ -193,7 +193,7 @@ unsigned long ivshmem_get_unmapped_area(struct file *file, unsigned long address
 					unsigned long len, unsigned long pgoff,
 					unsigned long flags)
 {
-	struct ivshmem_device *ivs = file->private_data;
+	struct ivshmem_device *ivs = ivshmem_of_file(file);
 	unsigned long offset = pgoff << PAGE_SHIFT, huge = ivs->page_size, found;
 
 	/* The kernel looks for 2 MiB at most, and before 5.18 for files of DAX alone. */

@@ -92,6 +92,8 @@ static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 		dev_err_probe(&pdev->dev, ret, "cannot add the device node\n");
 		goto err_exit_interrupts;
 	}
+	/* For ivshmem_slot_reset(). */
+	pci_save_state(pdev);
 	ivshmem_report(ivs);
 	return 0;
 
@@ -126,13 +128,11 @@ static const struct pci_device_id ivshmem_pci_ids[] = {
 };
 MODULE_DEVICE_TABLE(pci, ivshmem_pci_ids);
 
-/*
- * No power management of our own: the region is the host's RAM and stays, and
- * the PCI core saves and restores the BARs.
- */
 struct pci_driver ivshmem_pci_driver = {
 	.name = "ivshmem",
 	.id_table = ivshmem_pci_ids,
 	.probe = ivshmem_pci_probe,
 	.remove = ivshmem_pci_remove,
+	.err_handler = &ivshmem_error_handlers,
+	.driver.pm = &ivshmem_pm_ops,
 };

@@ -42,7 +42,8 @@
  * @flags: In: zero.
  * @kind: IVSHMEM_KIND_*.
  * @size: Size of the region in bytes.
- * @peer_id: ID of this guest on its ivshmem server; 0 for a plain device.
+ * @peer_id: ID of this guest on its ivshmem server; 0 for a plain device. Another one
+ *	after hibernation: until a file was told, poll(2) on it says POLLPRI.
  * @vectors: Interrupt vectors that can be used; 0 for a plain device.
  * @mapping: IVSHMEM_MAPPING_*.
  * @cache: IVSHMEM_CACHE_*.
@@ -97,7 +98,8 @@ struct ivshmem_ring {
 
 /**
  * struct ivshmem_eventfd - An eventfd that a vector signals, bound by an open file that
- * may write.
+ * may write. Each ring is followed by a signal, but not each signal is one of a ring: when
+ * rings may have been lost, as while the guest sleeps, all eventfds are signalled.
  * @vector: In: vector of this guest, below ivshmem_info.vectors.
  * @fd: In: the eventfd; -1 with IVSHMEM_EVENTFD_UNBIND: all that this open file
  *	bound to the vector.

@@ -1,14 +1,16 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Suspend to RAM, kexec and reboot with a mapping in use.
+# Suspend to RAM, kexec and reboot with a mapping in use, or while a program waits.
 
 load helper
 
 # A guest that wakes up is reset, and QEMU loads what is no image anew then, over the
 # kernel that sleeps.
 boot() {
+	start_server 4M 2
 	VM_MEMORY=1024 VM_KERNEL=$(vm_kernel) vm_start -global PIIX4_PM.disable_s3=0 \
 		-object "$(region a 4M)" -device ivshmem-plain,memdev=a,addr=4 \
+		-chardev "socket,id=server,path=$REGIONS/server" -device ivshmem-doorbell,chardev=server,vectors=2,addr=5 \
 		-drive "if=none,id=kernel,format=raw,readonly=on,file=$(vm_kernel)" -device virtio-blk-pci,drive=kernel,serial=kernel \
 		-drive "if=none,id=initrd,format=raw,readonly=on,file=$(vm_initramfs)" -device virtio-blk-pci,drive=initrd,serial=initrd
 }
@@ -38,6 +40,27 @@ has_new_kernel() {
 	qmp system_wakeup
 	[ "$(guest 'ivshmem read --offset 8192 --length 16 /dev/ivshmem0')" = 'before the sleep' ]
 	guest 'kill -0 $(cat /run/hold) && kill $(cat /run/hold)'
+}
+
+doorbell=/dev/ivshmem/by-path/pci-0000:00:05.0
+
+@test "rings while the guest is suspended to RAM wake who waits, and are kept for who comes" {
+	id=$(guest 'cat /sys/bus/pci/devices/0000:00:05.0/ivshmem/ivshmem*/peer_id')
+	guest "for vector in 0 1; do ivshmem wait --timeout 0 $doorbell \$vector >/dev/null 2>&1; done
+		ivshmem wait $doorbell 1 >/run/rings 2>&1 & echo \$! >/run/waiter
+		until grep -qs eventfd /proc/\$(cat /run/waiter)/fdinfo/*; do sleep 0.02; done
+		(sleep 0.5; echo mem >/sys/power/state) >/dev/null 2>&1 &"
+	within 10 is_suspended
+	build/ivshmem notify "unix:$REGIONS/server" "$id" 0
+	build/ivshmem notify "unix:$REGIONS/server" "$id" 1
+	qmp system_wakeup
+	[ "$(guest 'until [ -s /run/rings ]; do sleep 0.05; done; cat /run/rings')" -ge 1 ]
+	[ "$(guest "ivshmem wait --timeout 30 $doorbell 0")" -ge 1 ]
+}
+
+@test "after suspend to RAM the doorbell works both ways" {
+	id=$(guest 'cat /sys/bus/pci/devices/0000:00:05.0/ivshmem/ivshmem*/peer_id')
+	guest "ivshmem wait --timeout 0 $doorbell 1 || true; ivshmem notify $doorbell $id 1; ivshmem wait --timeout 30 $doorbell 1"
 }
 
 @test "kexec leaves the region alone, and the next kernel binds the device" {
