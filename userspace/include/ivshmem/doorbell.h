@@ -8,6 +8,11 @@
  * and stores made before the ring are visible to whoever takes it. Rings may be
  * merged: a count tells that there was at least one, not how many.
  *
+ * When rings may have been lost, since the guest has slept, or its device was reset, or it
+ * was restored by QEMU, all vectors of the guest are signalled. So a signal may come
+ * without a ring, but no ring without a signal: look into the region for what there is to
+ * do. See ivshmem(4) for what a VM has to have so that it is told that it was restored.
+ *
  * The server of a "unix:" region tells who comes and who goes. The library takes what
  * it says whenever it waits for a ring, rings, or asks for news, and keeps the news for
  * ivshmem_peer_next(). A program that sleeps in a poll(2) of its own should have
@@ -40,8 +45,15 @@ IVSHMEM_BEGIN_DECLS
  * ivshmem_peer_id() - The ID that others ring this end by.
  * @shm: Open handle.
  *
- * Return: 0 to 65535; -EINVAL (NULL); -ENOTSUP (a plain region); -ENODEV (the
- * device is gone).
+ * A guest has another one after hibernation: its device then is a new peer of the server.
+ * Until this call, or another one with the same handle, has told the new ID, poll(2) says
+ * POLLPRI on ivshmem_fd(), for who asks for it. All vectors are signalled, too. Channels
+ * tell each other by themselves.
+ *
+ * Context: Any thread.
+ * Return: 0 to 65535; -EINVAL (NULL); -ENOTSUP (a plain region); -EAGAIN (the guest's
+ * device has none for the moment: it is being reset, or its server has not answered yet);
+ * -ENODEV (the device is gone).
  * Since: 0.1
  */
 int ivshmem_peer_id(const struct ivshmem *shm);

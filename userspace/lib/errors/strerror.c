@@ -93,7 +93,7 @@ static const char *own_text(int error)
 	case -ENOBUFS:
 		return "events were lost: list the devices again";
 	case -EAGAIN:
-		return "nothing to receive, or no room to send, at the moment";
+		return "nothing to receive, no room to send, or no peer ID, at the moment";
 	case -ENOMEDIUM:
 		return "the region is not formatted, it holds zeroes: "
 		       "'ivshmem format' lays it out for channels";

@@ -137,7 +137,9 @@ static int device_peer_id(const struct ivshmem *shm)
 	int err;
 
 	err = get_info(shm, &info);
-	return err ? err : (int)info.peer_id;
+	if (err)
+		return err;
+	return info.peer_id > IVSHMEM_PEER_MAX ? -EAGAIN : (int)info.peer_id;
 }
 
 static int device_vectors(const struct ivshmem *shm)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 	int vectors = ivshmem_vectors(link->shm);
 	int peer = ivshmem_peer_id(link->shm);
 
+	link->own = own;
 	link->can = locked ? WAKE_LOCKED : 0;
 	ivshmem_end_tell_whereabouts(own, link->shm);
 	if (peer >= 0)
@@ -26,7 +28,9 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 	if (peer >= 0 && vectors > 0) {
 		link->can |= WAKE_RINGABLE;
 		link->vector = slot % (unsigned int)vectors;
-		own->peer_id = (uint32_t)peer;
+		__atomic_store_n(&link->shm->peer_id, (uint32_t)peer, __ATOMIC_RELAXED);
+		__atomic_store_n(&link->told, (uint32_t)peer, __ATOMIC_RELAXED);
+		__atomic_store_n(&own->peer_id, (uint32_t)peer, __ATOMIC_RELAXED);
 		own->vector = link->vector;
 	}
 	if (futex_works(&own->receiver))
@@ -34,6 +38,38 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 	own->wake = link->can;
 	own->pid = (uint32_t)getpid();
 	own->processor = 0;
+}
+
+/*
+ * Tells the other end which ID this one has now, unless another program has taken this
+ * end, and says another one there. @changed: the handle has a new ID, as far as this end
+ * was told; only one of those that share a handle is, so all compare with what it found.
+ */
+void ivshmem_link_tell_peer(struct ivshmem_link *link, bool changed)
+{
+	uint32_t told = __atomic_load_n(&link->told, __ATOMIC_RELAXED);
+	uint32_t now;
+	int peer;
+
+	if (changed || link->shm->backend->side == IVSHMEM_HOST) {
+		peer = ivshmem_peer_id(link->shm);
+		if (peer >= 0)
+			__atomic_store_n(&link->shm->peer_id, (uint32_t)peer, __ATOMIC_RELAXED);
+	}
+	now = __atomic_load_n(&link->shm->peer_id, __ATOMIC_RELAXED);
+	if (now == told)
+		return;
+	__atomic_store_n(&link->told, now, __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(&link->own->peer_id, &told, now, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* -EPROTO: what it says is no ID. */
+int ivshmem_link_other_peer(const struct ivshmem_link *link)
+{
+	uint32_t peer = __atomic_load_n(&link->other->peer_id, __ATOMIC_RELAXED);
+
+	return peer > IVSHMEM_MAX_PEER ? -EPROTO : (int)peer;
 }
 
 static enum ivshmem_wakeup choose(uint32_t sleeper, uint32_t waker, bool together)
@@ -50,12 +86,11 @@ void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end
 	const volatile struct ivshmem_slot_end *said = other;
 	bool together = ivshmem_end_is_local(other, link->shm);
 	uint32_t wake = said->wake;
-	uint32_t peer = said->peer_id;
 	uint32_t vector = said->vector;
 
-	if (peer > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
+	link->other = other;
+	if (ivshmem_link_other_peer(link) < 0 || vector >= IVSHMEM_MAX_VECTORS)
 		wake &= ~WAKE_RINGABLE;
-	link->other_peer = (uint16_t)peer;
 	link->other_vector = (uint16_t)vector;
 	link->wakeup = choose(link->can, wake, together);
 	link->wakes_other = choose(wake, link->can, together);

@@ -46,11 +46,22 @@ static void ring_by_futex(uint32_t *bell)
 	ivshmem_futex_wake(bell, true);
 }
 
+/* By the ID that it has now: it told it before it said that it is asleep. */
+static void ring_by_doorbell(const struct ivshmem_link *link)
+{
+	int peer;
+
+	atomic_thread_fence(memory_order_acquire);
+	peer = ivshmem_link_other_peer(link);
+	if (peer >= 0)
+		ivshmem_notify(link->shm, (unsigned int)peer, link->other_vector);
+}
+
 static void ring(const struct ivshmem_link *link, struct ivshmem_waiter *waiter)
 {
 	switch (link->wakes_other) {
 	case WAKEUP_DOORBELL:
-		ivshmem_notify(link->shm, link->other_peer, link->other_vector);
+		ring_by_doorbell(link);
 		break;
 	case WAKEUP_FUTEX:
 		ring_by_futex(waiter->bell);
@@ -81,7 +92,7 @@ void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *
 void ivshmem_wake_surely(const struct ivshmem_link *link, struct ivshmem_slot_end *own)
 {
 	if (link->wakes_other == WAKEUP_DOORBELL) {
-		ivshmem_notify(link->shm, link->other_peer, link->other_vector);
+		ring_by_doorbell(link);
 	} else if (link->wakes_other == WAKEUP_FUTEX) {
 		ring_by_futex(&own->receiver_bell);
 		ring_by_futex(&own->sender_bell);
@@ -108,9 +119,9 @@ bool ivshmem_link_is_sure(const struct ivshmem_link *link)
 }
 
 /*
- * Adds what signals that this end was rung, that the device is gone, or that there is
- * something to hear from the server. Each waiter is told of each ring (edge-triggered),
- * and none takes it away from another, as it would if it read the eventfd.
+ * Adds what signals that this end was rung, that the device is gone or has another peer
+ * ID, or that there is something to hear from the server. Each waiter is told of each ring
+ * (edge-triggered), and none takes it away from another, as it would if it read the eventfd.
  */
 int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link)
 {
@@ -127,7 +138,7 @@ int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link)
 		err = ivshmem_watch(epoll, link->shm->connection->server.socket,
 				    EPOLLIN | EPOLLET);
 	if (!err && link->shm->backend->side == IVSHMEM_GUEST)
-		err = ivshmem_watch(epoll, link->shm->fd, EPOLLHUP);
+		err = ivshmem_watch(epoll, link->shm->fd, EPOLLHUP | EPOLLPRI);
 	return err;
 }
 
@@ -177,22 +188,27 @@ static bool is_server(const struct ivshmem_link *link, int fd)
  * Takes what was signalled, @timer and what the server says included. -ENODEV: the
  * device is gone.
  */
-int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer)
+int ivshmem_wakeup_take(struct ivshmem_link *link, int epoll, int timer)
 {
 	struct epoll_event events[8];
+	bool changed = false;
 	int i, count;
 
 	count = epoll_wait(epoll, events, 8, 0);
 	if (count < 0)
 		return -errno;
 	for (i = 0; i < count; i++) {
-		if (events[i].data.fd == link->shm->fd)
+		if (events[i].data.fd == link->shm->fd && events[i].events & EPOLLHUP)
 			return -ENODEV;
+		if (events[i].data.fd == link->shm->fd)
+			changed = true;
 		if (events[i].data.fd == timer)
 			take_expirations(timer);
 		if (is_server(link, events[i].data.fd))
 			ivshmem_connection_hear(link->shm->connection);
 	}
+	if (link->can & WAKE_RINGABLE)
+		ivshmem_link_tell_peer(link, changed);
 	return 0;
 }
 
@@ -200,7 +216,7 @@ int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer)
  * poll(2) goes on where the kernel has interrupted it for its own sake, such as to take an
  * io_uring apart; epoll_wait(2) says EINTR, though no signal came.
  */
-static int sleep_by_doorbell(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
+static int sleep_by_doorbell(struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 			     int64_t ns)
 {
 	struct pollfd poller = { .events = POLLIN };
@@ -215,8 +231,9 @@ static int sleep_by_doorbell(const struct ivshmem_link *link, struct ivshmem_wai
 	}
 	poller.fd = waiter->epoll;
 	err = ivshmem_poll_until(&poller, 1, ivshmem_now() + ns);
-	if (err)
-		return err == -ETIMEDOUT ? 0 : err;
+	if (err && err != -ETIMEDOUT)
+		return err;
+	/* Also when nothing came: another end with this handle may have been told of a new ID. */
 	return ivshmem_wakeup_take(link, waiter->epoll, -1);
 }
 
@@ -237,7 +254,7 @@ static int sleep_by_futex(const struct ivshmem_link *link, const struct ivshmem_
  * Until this end is rung, or @ns have passed. @bell is what the other end's bell was
  * before this end said that it is asleep.
  */
-int ivshmem_sleep(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
+int ivshmem_sleep(struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 		  uint32_t bell, int64_t ns)
 {
 	if (link->wakeup == WAKEUP_DOORBELL)

@@ -22,6 +22,11 @@
  * it, and for a futex each ring changes the word that is slept on, which was read
  * before this end said that it is asleep.
  *
+ * A peer ID is not for ever: a guest that was hibernated goes on with another one. Its
+ * module then signals all vectors, and says that there is a new ID to be read. Who wakes
+ * by the doorbell tells it before it can sleep again, and who rings reads it each time.
+ * So a ring to the ID of before is one that this signal stands for.
+ *
  * So that correctness does not hang on the length of that time, no sleep is for ever:
  * the first lasts FIRST_SLEEP_NS, later ones LATER_SLEEP_NS. A store that took
  * longer than DROWSY_NS makes a message late; none is lost. These looks also
@@ -51,7 +56,9 @@ enum ivshmem_wakeup {
  * @vector: Where this end is rung.
  * @wakeup: How the other end wakes this one.
  * @wakes_other: How this end wakes the other.
- * @other_peer: Where to ring, for WAKEUP_DOORBELL.
+ * @own: Where this end tells what its peer ID is.
+ * @told: The ID that it has told last; written and read whole, by __atomic_.
+ * @other: Where the other end does, and so where to ring, for WAKEUP_DOORBELL.
  * @other_vector: The same.
  * @together: Both ends run under one kernel.
  */
@@ -62,7 +69,9 @@ struct ivshmem_link {
 	unsigned int vector;
 	enum ivshmem_wakeup wakeup;
 	enum ivshmem_wakeup wakes_other;
-	uint16_t other_peer;
+	struct ivshmem_slot_end *own;
+	uint32_t told;
+	const struct ivshmem_slot_end *other;
 	uint16_t other_vector;
 	bool together;
 };
@@ -95,6 +104,8 @@ struct ivshmem_waiter {
 /* facts.c: what each end tells of itself */
 void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		       unsigned int slot, bool locked);
+void ivshmem_link_tell_peer(struct ivshmem_link *link, bool changed);
+int ivshmem_link_other_peer(const struct ivshmem_link *link);
 void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end *other);
 
 /* wakeup.c */
@@ -106,8 +117,8 @@ void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *
 void ivshmem_wake_surely(const struct ivshmem_link *link, struct ivshmem_slot_end *own);
 int ivshmem_watch(int epoll, int fd, uint32_t events);
 int ivshmem_watch_doorbell(int epoll, const struct ivshmem_link *link);
-int ivshmem_wakeup_take(const struct ivshmem_link *link, int epoll, int timer);
-int ivshmem_sleep(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
+int ivshmem_wakeup_take(struct ivshmem_link *link, int epoll, int timer);
+int ivshmem_sleep(struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 		  uint32_t bell, int64_t ns);
 
 bool ivshmem_link_is_cancelled(const struct ivshmem_link *link);
