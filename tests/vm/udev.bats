@@ -112,6 +112,23 @@ expected_names() {
 	[ "$(names)" = "$(expected_names 4 5)" ]
 }
 
+@test "the rule of ivshmem(4) allows pinning whenever the device comes, and for that device alone" {
+	local rule
+	rule=$(grep -o '^ACTION==.*ATTR{pinning}="1"' userspace/man/ivshmem.4.scd)
+	guest "mkdir -p /etc/udev/rules.d
+		echo '${rule/0000:00:04.0/0000:00:05.0}' >/etc/udev/rules.d/71-ivshmem-pinning.rules
+		udevadm control --reload"
+	for _ in 1 2; do
+		guest 'cd /sys/bus/pci/drivers/ivshmem
+			for device in 4 5; do echo 0000:00:0$device.0 >unbind; done
+			for device in 4 5; do echo 0000:00:0$device.0 >bind; done
+			udevadm settle'
+		[ "$(guest 'cat /sys/bus/pci/devices/0000:00:0[45].0/ivshmem/*/pinning')" = $'0\n1' ]
+	done
+	guest 'rm /etc/udev/rules.d/71-ivshmem-pinning.rules
+		echo 0 >/sys/bus/pci/devices/0000:00:05.0/ivshmem/ivshmem1/pinning'
+}
+
 # host COMMAND...: the command on this side
 host() {
 	build/ivshmem "$@"
