@@ -7,18 +7,45 @@ load helper
 	ivshmem create "$region" --size 64M
 	run -0 --separate-stderr ivshmem qemu "$region"
 	[ -z "$stderr" ]
-	[ "$output" = "-object memory-backend-file,id=ivshmem,share=on,mem-path=$region,size=64M -device ivshmem-plain,memdev=ivshmem" ]
+	[ "$output" = "-object memory-backend-file,id=ivshmem,share=on,mem-path=$region,size=64M,align=2M -device ivshmem-plain,memdev=ivshmem" ]
 }
 
 @test "qemu states the size in the largest unit that divides it" {
 	for size in 4K 8M 2G 1T; do
 		run -0 ivshmem qemu "$dir/absent" --size "$size"
-		stdout_has ",size=$size "
+		[[ "$output" =~ ,size=${size}[,\ ] ]]
 	done
 	run -0 ivshmem qemu "$dir/absent" --size 1024K
 	stdout_has ",size=1M "
 	run -0 ivshmem qemu "$dir/absent" --size 0x100000
 	stdout_has ",size=1M "
+}
+
+@test "qemu aligns what holds a huge page, whether the file is there or not" {
+	for size in 2M 64M; do
+		run -0 ivshmem qemu "$dir/absent" --size "$size"
+		stdout_has ",size=$size,align=2M "
+		ivshmem create "$dir/$size" --size "$size"
+		run -0 ivshmem qemu "$dir/$size"
+		stdout_has ",size=$size,align=2M "
+	done
+	run -0 ivshmem qemu "$dir/absent" --size 1M
+	stdout_has ",size=1M "
+}
+
+# QEMU refuses an alignment to less than the file's pages.
+@test "qemu leaves it to QEMU to align a file whose pages are larger" {
+	unshare --mount mount -t hugetlbfs -o pagesize=1G none "$dir" 2>/dev/null ||
+		skip "no hugetlbfs with pages of 1 GiB here"
+	# shellcheck disable=SC2016
+	run -0 unshare --mount sh -ec 'mount -t hugetlbfs -o pagesize=1G none "$0"
+		ivshmem qemu "$0/absent" --size 1G
+		truncate --size 1G "$0/region"
+		ivshmem qemu "$0/region"' "$dir"
+	[ "${#lines[@]}" -eq 2 ]
+	for line in "${lines[@]}"; do
+		[[ "$line" == *,size=1G\ * ]]
+	done
 }
 
 @test "qemu takes an ID and an ACPI index" {
@@ -50,7 +77,7 @@ load helper
 
 @test "qemu --root-port prints a port that reserves twice the region, where that is more than 2M" {
 	run -0 ivshmem qemu "$region" --size 2M --root-port slot1
-	[ "$output" = "-device pcie-root-port,id=slot1,chassis=1 -object memory-backend-file,id=ivshmem,share=on,mem-path=$region,size=2M -device ivshmem-plain,memdev=ivshmem,bus=slot1" ]
+	[ "$output" = "-device pcie-root-port,id=slot1,chassis=1 -object memory-backend-file,id=ivshmem,share=on,mem-path=$region,size=2M,align=2M -device ivshmem-plain,memdev=ivshmem,bus=slot1" ]
 	run -0 ivshmem qemu "$region" --size 4M --root-port slot1 --chassis 7 --acpi-index 3
 	[[ "$output" == "-device pcie-root-port,id=slot1,chassis=7,pref64-reserve=8M -object "*" -device ivshmem-plain,memdev=ivshmem,bus=slot1,acpi-index=3" ]]
 }
@@ -149,8 +176,9 @@ i"
 @test "QEMU takes the arguments" {
 	qemu=$(command -v qemu-system-x86_64) || skip "no qemu-system-x86_64"
 	name="a b,c'd"
-	ivshmem create "$dir/$name" --size 1M
+	ivshmem create "$dir/$name" --size 2M
 	run -0 ivshmem qemu "$dir/$name" --acpi-index 7
+	stdout_has ",align=2M' "
 	eval "set -- $output"
 	# shellcheck disable=SC2030
 	run -0 timeout 60 "$qemu" -machine pc,accel=tcg -nodefaults -display none \

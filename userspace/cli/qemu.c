@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli.h"
 
@@ -34,9 +36,32 @@ struct device {
 	bool chassis_given;
 };
 
+/* Of a huge page of the host. */
+#define HUGE_PAGE	(2u << 20)
+
+/*
+ * QEMU maps a file anywhere, where no huge page of a tmpfs fits, unless it is told to
+ * align it. It does so by itself for the pages of hugetlbfs, and refuses less than one of
+ * them. These are what the blocks are in files and folders there.
+ */
+static bool wants_alignment(const char *path, uint64_t size)
+{
+	struct stat st;
+	bool known = !stat(path, &st);
+	char *copy;
+
+	if (!known) {
+		copy = strdup(path);
+		known = copy && !stat(dirname(copy), &st);
+		free(copy);
+	}
+	return known && size >= HUGE_PAGE && st.st_blksize <= HUGE_PAGE;
+}
+
 /* The -object argument; to be freed. */
 static char *backend_argument(const char *path, const char *id, uint64_t size)
 {
+	const char *align = wants_alignment(path, size) ? ",align=2M" : "";
 	char *absolute, *doubled = NULL, *argument = NULL;
 	char text[SIZE_TEXT_MAX];
 
@@ -45,8 +70,8 @@ static char *backend_argument(const char *path, const char *id, uint64_t size)
 		doubled = double_commas(absolute);
 	if (doubled &&
 	    asprintf(&argument,
-		     "memory-backend-file,id=%s,share=on,mem-path=%s,size=%s",
-		     id, doubled, size_text(text, size)) < 0)
+		     "memory-backend-file,id=%s,share=on,mem-path=%s,size=%s%s",
+		     id, doubled, size_text(text, size), align) < 0)
 		argument = NULL;
 	free(doubled);
 	free(absolute);
