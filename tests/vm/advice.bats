@@ -191,7 +191,7 @@ forget() {
 	[[ "$output" == *'a resource2 needs root'* ]]
 	guest 'modprobe ivshmem'
 	works $plain
-	[ "$(guest "ivshmem info --json --resource2 $plain" | jq -r .path)" != *resource2 ]
+	[[ "$(guest "ivshmem info --json --resource2 $plain" | jq -r .path)" != *resource2 ]]
 }
 
 @test "hello without the module says what to do, and with --resource2 does it" {
