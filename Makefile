@@ -16,6 +16,7 @@
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
 # make soak       ten million wake-ups, an hour of random traffic, 20,000 killings
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
+# make install-dkms  the module, for DKMS to build; make uninstall-dkms undoes it
 #
 # WERROR=-Werror makes errors of warnings, as the project's own checks do.
 #
@@ -57,7 +58,8 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 # What a script or a macro makes has no part in the jobs of this make, and is not to ask.
 NO_JOBS = MAKEFLAGS="$$(sed -E ':a; s/(^| )(-j[0-9]*|--jobserver-[^ ]*)( |$$)/ /; ta' <<<"$$MAKEFLAGS")"
 
-pkg = $(shell pkg-config $(1) 2>/dev/null)
+PKG_CONFIG ?= pkg-config
+pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 
 all: userspace modules
 
@@ -152,13 +154,13 @@ define kbuild
 	@[ -n '$(KERNELRELEASE)' ] || { echo "ivshmem: no kernel headers in $(KDIR): install those of your kernel (Debian: apt install linux-headers-$$(uname -r)), or name others with KDIR=" >&2; exit 1; }
 	@mkdir -p $(@D)
 	@stage=$$(mktemp -d) && trap 'rm -rf "$$stage"' EXIT && cp -r $(1) "$$stage/module" && set -o pipefail && \
-	$(NO_JOBS) $(MAKE) -C '$(KDIR)' M="$$stage/module" $(MODULE_FLAGS) modules 2>&1 | sed "s|$$stage/module|$(1)|g" && \
+	$(NO_JOBS) $(MAKE) -C '$(KDIR)' M="$$stage/module" IVSHMEM_VERSION=$(VERSION) $(MODULE_FLAGS) modules 2>&1 | sed "s|$$stage/module|$(1)|g" && \
 	cp "$$stage"/module/*.ko $(@D)
 endef
 
 modules: $(MODULE)
 
-$(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild kmod/Makefile $(KERNEL_CONFIG)
+$(MODULE): $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h) kmod/Kbuild kmod/Makefile userspace/include/ivshmem/version.h $(KERNEL_CONFIG)
 	$(call kbuild,kmod)
 
 # Modules that the tests in a guest use.
@@ -217,6 +219,21 @@ install-modules: modules
 	$(INSTALL) -d '$(DESTDIR)$(MODDIR)'
 	$(INSTALL) -m 644 $(MODULE) '$(DESTDIR)$(MODDIR)/ivshmem.ko'
 	$(DEPMOD)
+
+# DKMS builds it for each kernel. With DESTDIR the sources are laid there, and that is all.
+DKMS_DIR := /usr/src/ivshmem-$(VERSION)
+
+install-dkms:
+	rm -rf '$(DESTDIR)$(DKMS_DIR)'
+	$(INSTALL) -d '$(DESTDIR)$(DKMS_DIR)/uapi'
+	$(INSTALL) -m 644 kmod/*.c kmod/*.h kmod/Kbuild kmod/dkms.conf '$(DESTDIR)$(DKMS_DIR)'
+	$(INSTALL) -m 644 kmod/uapi/*.h '$(DESTDIR)$(DKMS_DIR)/uapi'
+	sed -i 's/#MODULE_VERSION#/$(VERSION)/' '$(DESTDIR)$(DKMS_DIR)/dkms.conf'
+	$(if $(DESTDIR),,dkms install ivshmem/$(VERSION))
+
+uninstall-dkms:
+	$(if $(DESTDIR),,dkms remove ivshmem/$(VERSION) --all)
+	rm -rf '$(DESTDIR)$(DKMS_DIR)'
 
 # It looks nowhere else.
 DEPMOD = $(if $(DESTDIR)$(filter-out /lib/modules/% /usr/lib/modules/%,$(MODDIR)),,@[ -z '$(KERNELRELEASE)' ] || depmod $(KERNELRELEASE))
@@ -469,4 +486,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules kernel-tree kernel-series demo check check-kernels check-upstream check-debug check-kvm check-migration bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean FORCE
+.PHONY: all userspace man modules guest-modules kernel-tree kernel-series demo check check-kernels check-upstream check-debug check-kvm check-migration bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean install-dkms uninstall-dkms FORCE

@@ -213,4 +213,6 @@ module_exit(ivshmem_module_exit);
 MODULE_DESCRIPTION("Inter-VM shared memory (ivshmem) of QEMU");
 MODULE_AUTHOR("The ivshmem developers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+#ifdef IVSHMEM_VERSION
+MODULE_VERSION(IVSHMEM_VERSION);
+#endif
