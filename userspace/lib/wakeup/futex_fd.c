@@ -23,8 +23,13 @@
 #define SIZE_U32		2
 #define ANY_BIT			0xffffffffu
 #define SQE_ADDR3		48	/* where the structure has it */
+/* A liburing that is older than the flags would not look for results of such a ring. */
+#ifdef IORING_SETUP_DEFER_TASKRUN
 #define DEFERRED		(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | \
 				 IORING_SETUP_TASKRUN_FLAG)
+#else
+#define DEFERRED		0
+#endif
 
 /**
  * struct ivshmem_futex_fd - An io_uring that waits for futexes.
