@@ -10,6 +10,8 @@
 # make check-kvm      run those of a guest, or KVM_TESTS, on KVM, which QEMU emulates
 # make kernel-tree      put the driver into the kernel's tree KERNEL_TREE
 # make kernel-series    make the patches that do, in build/series
+# make check-packages  build and try the packages, for SUITES of Debian
+# make release-check  see that all is ready for a release
 # make style      checkpatch, sparse, shellcheck, codespell
 # make bench      measure
 # make bench-kvm  count KVM's exits, on the KVM that QEMU emulates
@@ -17,6 +19,8 @@
 # make soak       ten million wake-ups, an hour of random traffic, 20,000 killings
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
 # make install-dkms  the module, for DKMS to build; make uninstall-dkms undoes it
+# make dist       the release tarball, in build/dist
+# make deb        the Debian packages, in build/deb
 #
 # WERROR=-Werror makes errors of warnings, as the project's own checks do.
 #
@@ -46,7 +50,7 @@ KERNELRELEASE := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include
 
 CFLAGS ?= -O2 -g
 WERROR ?=
-check style check-kernels check-debug check-kvm check-migration: export WERROR = -Werror
+check style check-kernels check-debug check-kvm check-migration check-packages: export WERROR = -Werror
 build/asan/% build/tsan/%: WERROR = -Werror
 IVSHMEM_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-Iuserspace/include -Iuserspace/lib -Ikmod $(CPPFLAGS)
@@ -262,6 +266,14 @@ for folder in $(foreach d,$(INSTALL_DIRS) $(MODDIR),'$(DESTDIR)$(d)'); do \
 done
 endef
 
+# --- packages ----------------------------------------------------------------
+
+dist:
+	@packaging/dist
+
+deb:
+	@$(NO_JOBS) packaging/deb
+
 # --- tests -------------------------------------------------------------------
 
 # What the tests take of the kernel's sources, in one pass over the archive.
@@ -442,6 +454,17 @@ check-kvm:
 	@$(GUEST_MAKE) $(JOBS) build/tests/initramfs build/tests/outer-initramfs
 	@tests/run tests/kvm/guests
 
+# Every suite that there is a file for, unless told.
+SUITES ?= bullseye bookworm trixie sid
+
+check-packages:
+	@tests/setup packages
+	@$(GUEST_MAKE) userspace
+	@$(NO_JOBS) tests/packages/check $(SUITES)
+
+release-check:
+	@packaging/release-check
+
 style:
 	@tests/setup style
 	@$(GUEST_MAKE) run-style
@@ -486,4 +509,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all userspace man modules guest-modules kernel-tree kernel-series demo check check-kernels check-upstream check-debug check-kvm check-migration bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean install-dkms uninstall-dkms FORCE
+.PHONY: all userspace man modules guest-modules kernel-tree kernel-series demo check check-kernels check-upstream check-debug check-kvm check-migration bench bench-kvm style build-check run-check run-style fuzz soak install install-userspace install-modules uninstall clean distclean install-dkms uninstall-dkms check-packages release-check dist deb FORCE
