@@ -22,20 +22,25 @@ root_die() {
 	exit 1
 }
 
+# root_make SUITE FOLDER OPTION...: by mmdebstrap, where there is none.
 # Forky's and sid's lists may be past their date on a mirror.
+root_make() {
+	local suite=$1 folder=$2
+	shift 2
+	[[ ! -d $folder ]] || return 0
+	echo "ivshmem: making a root of $suite in $folder" >&2
+	mkdir -p "${folder%/*}"
+	tests/as-root rm -rf "$folder.part"
+	tests/as-root mmdebstrap --quiet --mode=root --skip=cleanup/apt \
+		--aptopt='APT::Install-Recommends "false"' \
+		--aptopt='Acquire::Check-Valid-Until "false"' \
+		"$@" "$suite" "$folder.part" >&2 || root_die "cannot make a root of $suite"
+	tests/as-root mv "$folder.part" "$folder"
+}
+
 root_of() {
 	local folder=$IVSHMEM_CACHE/roots/$1
-	if [[ ! -d $folder ]]; then
-		echo "ivshmem: making a root of $1 in $folder" >&2
-		mkdir -p "${folder%/*}"
-		tests/as-root rm -rf "$folder.part"
-		tests/as-root mmdebstrap --quiet --mode=root --variant=apt --skip=cleanup/apt \
-			--include=make,gcc,libc6-dev,bash \
-			--aptopt='APT::Install-Recommends "false"' \
-			--aptopt='Acquire::Check-Valid-Until "false"' \
-			"$1" "$folder.part" >&2 || root_die "cannot make a root of $1"
-		tests/as-root mv "$folder.part" "$folder"
-	fi
+	root_make "$1" "$folder" --variant=apt --include=make,gcc,libc6-dev,bash
 	echo "$folder"
 }
 
