@@ -10,7 +10,7 @@
 /** IVSHMEM_VERSION_MAJOR - Of the headers that a program was compiled with. */
 #define IVSHMEM_VERSION_MAJOR	0
 /** IVSHMEM_VERSION_MINOR - The same: what changes with new calls. */
-#define IVSHMEM_VERSION_MINOR	1
+#define IVSHMEM_VERSION_MINOR	2
 /** IVSHMEM_VERSION_PATCH - The same: what changes with corrections. */
 #define IVSHMEM_VERSION_PATCH	0
 
