@@ -136,9 +136,10 @@ build/examples/%: userspace/examples/%.c $(SHARED)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(LDFLAGS) -o $@ $< -Lbuild -livshmem $(call RUN_HERE,/..)
 
 man: $(MAN) $(MAN_LINKS)
+# The first line tells man that there are tables.
 build/man/%: userspace/man/%.scd
 	@mkdir -p $(@D)
-	scdoc <$< >$@
+	set -o pipefail; scdoc <$< | sed "1i '\\\\\" t" >$@
 $(MAN_LINKS): build/man/%.3: $(wildcard userspace/man/*.3.scd)
 	@mkdir -p $(@D)
 	@echo '.so man3/$(patsubst $*:%,%,$(filter $*:%,$(MAN_CALLS))).3' >$@
