@@ -15,7 +15,7 @@ changed() {
 	cd "$BATS_TEST_TMPDIR" || return
 	sed -i "$1" "$2"
 	run -1 cmp -s "$2" "$OLDPWD/$2"
-	make -s KDIR=/nowhere CFLAGS='-O0 -g' "build/libivshmem.so.$(sed 's/^ivshmem-//' "$OLDPWD/build/packages/name")"
+	make -s KDIR=/nowhere CFLAGS='-O0 -g' "build/$(readlink "$OLDPWD/build/libivshmem.so.0")"
 }
 
 @test "the library offers what the last release did" {
