@@ -184,10 +184,10 @@ $(MODULE_DIR)/fail_call.ko: $(wildcard tests/vm/fail_call/*) $(KERNEL_CONFIG)
 
 # For a kernel's own tree. KERNEL_TREE is its sources.
 kernel-tree:
-	@upstream/make-tree '$(KERNEL_TREE)'
+	@packaging/linux/make-tree '$(KERNEL_TREE)'
 
 kernel-series:
-	@upstream/make-series '$(KERNEL_TREE)' build/series
+	@packaging/linux/make-series '$(KERNEL_TREE)' build/series
 	@ls build/series/*.patch
 
 # --- install -----------------------------------------------------------------

@@ -2,7 +2,7 @@
 /*
  * The newest kernel's interfaces on older kernels. With compat_entries.c the only file
  * that knows what a kernel lacks; Kbuild finds that out. A kernel's own tree has neither,
- * see upstream/make-tree.
+ * see packaging/linux/make-tree.
  */
 
 #ifndef IVSHMEM_COMPAT_H
