@@ -11,6 +11,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -20,6 +21,7 @@
 static struct platform_device *importer;
 
 struct import {
+	struct mutex lock;		/* outside of the dma-buf's dma_resv; guards what follows */
 	struct dma_buf *buffer;
 	struct dma_buf_attachment *attachment;
 	struct sg_table *table;		/* guarded by the dma-buf's dma_resv */
@@ -85,7 +87,7 @@ static int import_attach(struct import *import, int fd, bool dynamic)
 	return ret;
 }
 
-/* Gives the byte at @pos, which it then increments; an importer without a device. */
+/* Gives the byte at @pos, which it then increments, if it may; an importer without a device. */
 static int import_by_processor(struct import *import, size_t pos)
 {
 #ifdef HAVE_IOSYS_MAP
@@ -93,11 +95,15 @@ static int import_by_processor(struct import *import, size_t pos)
 	u8 *byte;
 	int ret;
 
+	if (pos >= import->buffer->size)
+		return -ENXIO;
 	dma_resv_lock(import->buffer->resv, NULL);
 	ret = dma_buf_vmap(import->buffer, &map);
 	if (!ret) {
 		byte = map.vaddr + pos;
-		ret = (*byte)++;
+		ret = *byte;
+		if (import->buffer->file->f_mode & FMODE_WRITE)
+			(*byte)++;
 		dma_buf_vunmap(import->buffer, &map);
 	}
 	dma_resv_unlock(import->buffer->resv);
@@ -107,10 +113,8 @@ static int import_by_processor(struct import *import, size_t pos)
 #endif
 }
 
-static long import_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long import_command(struct import *import, unsigned int cmd, unsigned long arg)
 {
-	struct import *import = file->private_data;
-
 	switch (cmd) {
 	case IMPORT_DMABUF_STATIC:
 	case IMPORT_DMABUF_DYNAMIC:
@@ -135,6 +139,17 @@ static long import_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
+static long import_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct import *import = file->private_data;
+	long ret;
+
+	mutex_lock(&import->lock);
+	ret = import_command(import, cmd, arg);
+	mutex_unlock(&import->lock);
+	return ret;
+}
+
 /* One byte, at @pos of what is mapped; NULL where nothing is. */
 static struct page *import_page(struct import *import, loff_t pos)
 {
@@ -149,50 +164,72 @@ static struct page *import_page(struct import *import, loff_t pos)
 	return NULL;
 }
 
-static ssize_t import_copy(struct file *file, char __user *text, loff_t pos, bool writing)
+/* Reads or writes @byte, by the kernel's mapping of all memory. */
+static int import_copy(struct import *import, char *byte, loff_t pos, bool writing)
 {
-	struct import *import = file->private_data;
 	struct page *page = NULL;
-	char *data, byte = 0;
+	char *data;
 
 	if (!import->buffer)
 		return -EBADF;
-	if (writing && get_user(byte, text))
-		return -EFAULT;
+	if (pos < 0 || pos >= import->buffer->size)
+		return -ENXIO;
 	dma_resv_lock(import->buffer->resv, NULL);
 	if (import->table)
 		page = import_page(import, pos);
 	if (page) {
-		data = page_address(page);
+		data = page_address(page) + offset_in_page(pos);
 		if (writing)
-			data[pos & ~PAGE_MASK] = byte;
+			*data = *byte;
 		else
-			byte = data[pos & ~PAGE_MASK];
+			*byte = *data;
 	}
 	dma_resv_unlock(import->buffer->resv);
-	if (!page)
-		return -ENXIO;
-	if (!writing && put_user(byte, text))
-		return -EFAULT;
-	return 1;
+	return page ? 0 : -ENXIO;
+}
+
+static int import_copy_locked(struct file *file, char *byte, loff_t pos, bool writing)
+{
+	struct import *import = file->private_data;
+	int ret;
+
+	mutex_lock(&import->lock);
+	ret = import_copy(import, byte, pos, writing);
+	mutex_unlock(&import->lock);
+	return ret;
 }
 
 static ssize_t import_read(struct file *file, char __user *text, size_t len, loff_t *pos)
 {
-	return import_copy(file, text, *pos, false);
+	char byte;
+	int ret;
+
+	ret = import_copy_locked(file, &byte, *pos, false);
+	if (ret)
+		return ret;
+	return put_user(byte, text) ? -EFAULT : 1;
 }
 
 static ssize_t import_write(struct file *file, const char __user *text, size_t len, loff_t *pos)
 {
-	return import_copy(file, (char __user *)text, *pos, true);
+	char byte;
+	int ret;
+
+	if (get_user(byte, text))
+		return -EFAULT;
+	ret = import_copy_locked(file, &byte, *pos, true);
+	return ret ?: 1;
 }
 
 static int import_open(struct inode *inode, struct file *file)
 {
 	struct import *import = kzalloc(sizeof(*import), GFP_KERNEL);
 
+	if (!import)
+		return -ENOMEM;
+	mutex_init(&import->lock);
 	file->private_data = import;
-	return import ? 0 : -ENOMEM;
+	return 0;
 }
 
 static int import_close(struct inode *inode, struct file *file)
@@ -205,8 +242,19 @@ static int import_close(struct inode *inode, struct file *file)
 static int import_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct import *import = file->private_data;
+	struct dma_buf *buffer;
+	int ret;
 
-	return import->buffer ? dma_buf_mmap(import->buffer, vma, vma->vm_pgoff) : -EBADF;
+	mutex_lock(&import->lock);
+	buffer = import->buffer;
+	if (buffer)
+		get_dma_buf(buffer);
+	mutex_unlock(&import->lock);
+	if (!buffer)
+		return -EBADF;
+	ret = dma_buf_mmap(buffer, vma, vma->vm_pgoff);
+	dma_buf_put(buffer);
+	return ret;
 }
 
 static const struct file_operations import_fops = {
