@@ -174,12 +174,12 @@ void ivshmem_own_entries_init(struct ivshmem_device *ivs)
 	if (!ivshmem_is_by_hand(ivs))
 		return;
 #endif
-	ivs->mapping = &ivshmem_own_mapping;
+	WRITE_ONCE(ivs->mapping, &ivshmem_own_mapping);
 	/* There are none of 1 GiB. */
-	ivs->page_size = PAGE_SIZE;
+	WRITE_ONCE(ivs->page_size, PAGE_SIZE);
 #ifdef HAVE_HUGE_PFN
 	if (has_transparent_hugepage() && IS_ALIGNED(ivs->start | ivs->size, PMD_SIZE))
-		ivs->page_size = PMD_SIZE;
+		WRITE_ONCE(ivs->page_size, PMD_SIZE);
 #endif
 }
 #endif

@@ -77,8 +77,7 @@ struct ivshmem_mapping {
  *	windows, see ivshmem_windows.c.
  * @regs: Registers, NULL where there are none. Only between ivshmem_enter() and
  *	ivshmem_exit().
- * @mapping: How the region is mapped for user space. Changes with pinning, while
- *	nobody uses the device.
+ * @mapping: How the region is mapped for user space.
  * @start: Physical address of the region.
  * @size: Size of the region in bytes, a multiple of the page size.
  * @kind: IVSHMEM_KIND_*.
@@ -90,6 +89,9 @@ struct ivshmem_mapping {
  * @peer_id: What was read last, and told. Also read without the lock.
  * @is_shown: The device is in sysfs.
  * @index: N of /dev/ivshmemN. Free for another device after unbind.
+ *
+ * @mapping, @cache and @page_size change with pinning, while nobody uses the device:
+ * whoever is no user, as an attribute, reads them by READ_ONCE().
  *
  * Fields without a rule of their own do not change after probe.
  */

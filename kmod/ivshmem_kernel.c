@@ -108,7 +108,7 @@ int ivshmem_kernel_init(struct ivshmem_device *ivs)
 	ivs->data = memremap(ivs->start, ivs->size, IVSHMEM_MEMREMAP);
 	if (!ivs->data)
 		return -ENOMEM;
-	ivs->cache = ivshmem_kernel_cache(ivs->data);
+	WRITE_ONCE(ivs->cache, ivshmem_kernel_cache(ivs->data));
 #ifdef HAVE_WRITE_BACK_BY_HAND
 	/* Where it can't be, the type is told, and warned of. */
 	ivshmem_windows_init(ivs);

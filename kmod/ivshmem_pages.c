@@ -225,7 +225,7 @@ int ivshmem_pages_init(struct ivshmem_device *ivs)
 		kfree(pgmap);
 		return ret;
 	}
-	ivs->page_size = PAGE_SIZE << order;
-	ivs->mapping = &ivshmem_pages_mapping;
+	WRITE_ONCE(ivs->page_size, PAGE_SIZE << order);
+	WRITE_ONCE(ivs->mapping, &ivshmem_pages_mapping);
 	return 0;
 }

@@ -38,17 +38,21 @@ static bool ivshmem_has_mtrrs(void)
 #endif
 }
 
+/* Pinning may be changed already, by whoever was waiting for the device. */
 static void ivshmem_report(struct ivshmem_device *ivs)
 {
+	u32 cache = READ_ONCE(ivs->cache);
+
 	dev_info(&ivs->pdev->dev, "%s: %s, %llu KiB at %pR, mapped by %s, %s, entries up to %lu KiB, %u vectors\n",
 		 dev_name(&ivs->dev), ivshmem_kind_name(ivs->kind), ivs->size >> 10,
-		 &ivs->pdev->resource[IVSHMEM_BAR_REGION], ivs->mapping->name,
-		 ivshmem_cache_name(ivs->cache), ivs->page_size >> 10, ivs->vectors);
+		 &ivs->pdev->resource[IVSHMEM_BAR_REGION], READ_ONCE(ivs->mapping)->name,
+		 ivshmem_cache_name(cache), READ_ONCE(ivs->page_size) >> 10,
+		 ivs->vectors);
 	/* Where it is unknown there is nothing to be told. */
-	if (ivs->cache != IVSHMEM_CACHE_WRITE_BACK && ivs->cache != IVSHMEM_CACHE_UNKNOWN)
+	if (cache != IVSHMEM_CACHE_WRITE_BACK && cache != IVSHMEM_CACHE_UNKNOWN)
 		dev_warn(&ivs->pdev->dev,
 			 "%s: the region is mapped %s%s, and may be slow: allow pinning, give the guest more memory, or see CACHING in ivshmem(4)\n",
-			 dev_name(&ivs->dev), ivshmem_cache_name(ivs->cache),
+			 dev_name(&ivs->dev), ivshmem_cache_name(cache),
 			 ivshmem_has_mtrrs() ? ", since the firmware's MTRRs cover BAR 2" : "");
 }
 

@@ -69,8 +69,8 @@ static unsigned long ivshmem_pfn_page_size(u64 alignment)
  */
 void ivshmem_pfn_init(struct ivshmem_device *ivs)
 {
-	ivs->mapping = &ivshmem_pfn_mapping;
-	ivs->page_size = ivshmem_pfn_page_size(ivs->start | ivs->size);
+	WRITE_ONCE(ivs->mapping, &ivshmem_pfn_mapping);
+	WRITE_ONCE(ivs->page_size, ivshmem_pfn_page_size(ivs->start | ivs->size));
 #ifdef HAVE_OWN_ENTRIES
 	ivshmem_own_entries_init(ivs);
 #endif

@@ -65,19 +65,19 @@ static DEVICE_ATTR_RO(vectors);
 
 static ssize_t mapping_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", to_ivshmem(dev)->mapping->name);
+	return sysfs_emit(buf, "%s\n", READ_ONCE(to_ivshmem(dev)->mapping)->name);
 }
 static DEVICE_ATTR_RO(mapping);
 
 static ssize_t cache_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", ivshmem_cache_name(to_ivshmem(dev)->cache));
+	return sysfs_emit(buf, "%s\n", ivshmem_cache_name(READ_ONCE(to_ivshmem(dev)->cache)));
 }
 static DEVICE_ATTR_RO(cache);
 
 static ssize_t page_size_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%lu\n", to_ivshmem(dev)->page_size);
+	return sysfs_emit(buf, "%lu\n", READ_ONCE(to_ivshmem(dev)->page_size));
 }
 static DEVICE_ATTR_RO(page_size);
 

@@ -139,7 +139,7 @@ int ivshmem_windows_init(struct ivshmem_device *ivs)
 	memunmap(ivs->data);
 	ivs->data = NULL;
 	ivs->windows = windows;
-	ivs->cache = cache;
+	WRITE_ONCE(ivs->cache, cache);
 	return 0;
 }
 
