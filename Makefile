@@ -310,6 +310,14 @@ build/tests/%: tests/vm/programs/%.c kmod/uapi/ivshmem.h $(SHARED)
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) -pthread -o $@ $< -Wl,--as-needed -Lbuild -livshmem $(call RUN_HERE,/..)
 
+# The fuzzer of "make check-debug".
+FUZZ_CALLS := $(wildcard tests/kernels/fuzz/*.c)
+GUEST_PROGRAMS += build/tests/fuzz_calls
+
+build/tests/fuzz_calls: $(FUZZ_CALLS) tests/kernels/fuzz/fuzz.h tests/vm/import_dmabuf/import_dmabuf.h kmod/uapi/ivshmem.h
+	@mkdir -p $(@D)
+	$(CC) $(IVSHMEM_CPPFLAGS) -Itests/vm $(IVSHMEM_CFLAGS) -pthread -o $@ $(FUZZ_CALLS)
+
 # The library's tests, with the library, under the sanitizers.
 ASAN_OBJ := $(LIB_SRC:userspace/%.c=build/asan/%.o)
 LIB_TESTS := $(patsubst %.c,build/asan/%,$(notdir $(wildcard tests/lib/*/test_*.c)))
