@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 	fd = mkstemp(path);
 	if (!message || fd < 0 || ftruncate(fd, REGION_SIZE) < 0)
 		err(1, "%s", path);
-	if (ivshmem_format(open_region(path), "", 1, 0))
+	if (ivshmem_format(open_region(path), "", 1, 448 << 10, 0))
 		errx(1, "format");
 	if (pthread_create(&thread, NULL, create, path))
 		errx(1, "pthread_create");

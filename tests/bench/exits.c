@@ -316,7 +316,7 @@ static void be_host(struct side *side, const char *region, char **names)
 	char name[64];
 	unsigned int i;
 
-	check(region, ivshmem_format(shm, "exits", 1, IVSHMEM_FORMAT_FORCE));
+	check(region, ivshmem_format(shm, "exits", 1, ivshmem_size(shm) / 4, IVSHMEM_FORMAT_FORCE));
 	memset(side->gate, 0, sizeof(*side->gate));
 	side->gate->peer = ivshmem_peer_id(side->doorbell);
 	puts("ready");

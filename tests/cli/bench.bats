@@ -4,19 +4,19 @@
 load helper
 
 serving() {
-	[ "$(ivshmem info --json "$region" | jq -r '.channels[0].creator.state')" = attached ]
+	[ "$(ivshmem info --json "$region" | jq -r '.objects[0].creator.state')" = attached ]
 }
 
 serve() {
 	ivshmem create "$region" --size 1M
-	ivshmem format "$region" --label test --channels 2
+	ivshmem format "$region" --label test --objects 2
 	ivshmem bench --serve "$region" "$@" 2>"$dir/error" 3>&- &
 	server=$!
 	eventually serving
 }
 
 sent() {
-	[ "$(ivshmem info --json "$region" | jq -r '.channels[0].connector.sent')" -gt 0 ]
+	[ "$(ivshmem info --json "$region" | jq -r '.objects[0].connector.sent')" -gt 0 ]
 }
 
 teardown() {
@@ -66,7 +66,7 @@ teardown() {
 	serve
 	timeout 60 ivshmem bench --time 30 "$region" latency 3>&- &
 	eventually sent
-	client=$(ivshmem info --json "$region" | jq -r '.channels[0].connector.pid')
+	client=$(ivshmem info --json "$region" | jq -r '.objects[0].connector.pid')
 	kill -KILL "$client"
 	wait $! || true
 	run -0 timeout 60 ivshmem bench --time 0.02 --size 8 "$region"

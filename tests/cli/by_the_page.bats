@@ -17,7 +17,7 @@ by_the_page() {
 
 formatted() {
 	ivshmem create "$region" --size 1M
-	ivshmem format "$region" --label page --channels "${1-4}"
+	ivshmem format "$region" --label page --objects "${1-4}"
 }
 
 # Lines of all lengths up to more than two records, again and again around the ring.
@@ -29,7 +29,7 @@ lines() {
 	formatted 7
 	run -0 by_the_page "$region" show
 	[ "$output" = "$(ivshmem info --json "$region" |
-		jq -r '[.label, .uuid, .max_channels, .ring_size] | join(" ")')" ]
+		jq -r '[.label, .uuid, .max_objects, .ring_size] | join(" ")')" ]
 	printf x | ivshmem write "$region" --offset 57
 	run -1 by_the_page "$region" show
 	[[ "$output" == *damaged ]]
@@ -79,12 +79,12 @@ lines() {
 @test "info shows an end that was taken by the page" {
 	formatted
 	by_the_page "$region" create x send </dev/null 3>&- &
-	eventually bash -c '[ "$(ivshmem info --json "$region" | jq -r ".channels[0].creator.state")" = attached ]'
+	eventually bash -c '[ "$(ivshmem info --json "$region" | jq -r ".objects[0].creator.state")" = attached ]'
 	run -1 --separate-stderr timeout 5 ivshmem send "$region" x </dev/null
 	says "channel 'x': another program has this end"
 	run -0 timeout 60 ivshmem recv "$region" x
 	wait
-	run -0 bash -c 'ivshmem info --json "$region" | jq -r ".channels[0].creator.state"'
+	run -0 bash -c 'ivshmem info --json "$region" | jq -r ".objects[0].creator.state"'
 	[ "$output" = free ]
 }
 
@@ -106,7 +106,7 @@ meanwhile() {
 # has NAME STATE: the channel is there, and its creator's end is so
 has() {
 	ivshmem info --json "$region" | jq -e --arg name "$1" --arg state "$2" \
-		'.channels[] | select(.name == $name) | .creator.state | test($state)'
+		'.objects[] | select(.name == $name) | .creator.state | test($state)'
 } >/dev/null
 
 library_sends() {
@@ -162,7 +162,7 @@ formatted_anew() {
 				eventually has x attached;;" "$region" create x send
 			[[ "$output" == *"the end is taken" ]]
 			receives x $who
-			[ "$(ivshmem info --json "$region" | jq '.channels | length')" -eq 1 ]
+			[ "$(ivshmem info --json "$region" | jq '.objects | length')" -eq 1 ]
 		done
 	done
 	for step in 18 19; do

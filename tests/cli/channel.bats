@@ -8,12 +8,12 @@ load helper
 # formatted [SIZE [CHANNELS]]
 formatted() {
 	ivshmem create "$region" --size "${1-1M}"
-	ivshmem format "$region" --label test --channels "${2-2}"
+	ivshmem format "$region" --label test --objects "${2-2}"
 }
 
 # states: who has the ends of the first channel
 states() {
-	ivshmem info --json "$region" | jq -r '.channels[0] | .creator.state, .connector.state' | xargs
+	ivshmem info --json "$region" | jq -r '.objects[0] | .creator.state, .connector.state' | xargs
 }
 
 states_are() {
@@ -195,13 +195,13 @@ exchange() {
 	ends_with 1 $receiver
 }
 
-@test "all channels in use are told" {
+@test "a region without room for one more channel is told" {
 	formatted 1M 1
 	timeout 30 ivshmem send "$region" x </dev/null 3>&- &
 	sender=$!
 	eventually states_are "attached free"
 	run -1 --separate-stderr timeout 30 ivshmem send "$region" other </dev/null
-	says "all channels of the region are in use"
+	says "the region has no room for one more channel"
 	kill $sender
 	wait $sender || true
 	eventually states_are "free free"
@@ -321,13 +321,13 @@ exchange() {
 	receiver=$!
 	seq 1 7 >&8
 	eventually grep -qx 7 "$dir/out"
-	run -0 bash -c 'ivshmem info --json "$region" | jq -c ".channels[0] | .name, .creator, .connector.state"'
+	run -0 bash -c 'ivshmem info --json "$region" | jq -c ".objects[0] | .name, (.creator | del(.ring_size)), .connector.state"'
 	[ "$output" = "\"x\"
 {\"state\":\"attached\",\"pid\":$sender,\"sent\":7}
 \"attached\"" ]
 	run -0 ivshmem info "$region"
-	grep -qE "^x +creator +attached +$sender +7\$" <<<"$output"
-	grep -qE "^channels +1 of 2 *\$" <<<"$output"
+	grep -qE "^x +channel +[0-9]+K +creator +attached +$sender +7\$" <<<"$output"
+	grep -qE "^objects +1 of 2 *\$" <<<"$output"
 	exec 8>&-
 	wait $sender
 	wait $receiver

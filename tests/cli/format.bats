@@ -13,7 +13,7 @@ info() {
 superblock_with() {
 	local part=$dir/superblock
 
-	head -c 120 "$region" >"$part"
+	head -c 128 "$region" >"$part"
 	printf "$2" | dd of="$part" bs=1 seek="$1" conv=notrunc status=none
 	gzip -c "$part" | tail -c 8 | head -c 4 >>"$part"
 	dd if="$part" of="$region" conv=notrunc status=none
@@ -26,11 +26,12 @@ superblock_with() {
 	[ -z "$output$stderr" ]
 	run -0 --separate-stderr ivshmem info "$region"
 	[ -z "$stderr" ]
-	grep -qE '^format +channels *$' <<<"$output"
+	grep -qE '^format +objects *$' <<<"$output"
 	grep -qE '^label +demo *$' <<<"$output"
 	grep -qE '^uuid +[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12} *$' <<<"$output"
-	grep -qE '^channels +0 of 4 *$' <<<"$output"
-	[ "$(info '.label, .max_channels, (.channels | length)')" = $'demo\n4\n0' ]
+	grep -qE '^objects +0 of 256 *$' <<<"$output"
+	grep -qE '^free +16[0-9]{3}K *$' <<<"$output"
+	[ "$(info '.label, .max_objects, (.objects | length)')" = $'demo\n256\n0' ]
 }
 
 @test "each format has a UUID of its own" {
@@ -41,20 +42,84 @@ superblock_with() {
 	[ "$(info .uuid)" != "$uuid" ]
 }
 
-@test "the channels share the region evenly, and no more of them than fit are given" {
+@test "so many objects and such rings have room, and no more than fit are given" {
 	ivshmem create "$region" --size 1M
-	ivshmem format --label x --channels 1 "$region"
-	[ "$(info .max_channels)" -eq 1 ]
-	large=$(info .ring_size)
-	ivshmem format --label x --channels 100 --force "$region"
-	[ "$(info .max_channels)" -eq 100 ]
-	small=$(info .ring_size)
-	[ $((large % 4096)) -eq 0 ] && [ $((small % 4096)) -eq 0 ]
-	[ "$large" -gt $((100 * small / 2)) ]
-	[ $((2 * large)) -lt 1048576 ] && [ $((200 * small)) -lt 1048576 ]
-	run -1 --separate-stderr ivshmem format --label x --channels 1000 --force "$region"
-	says "too small for so many channels"
-	[ "$(info .max_channels)" -eq 100 ]
+	ivshmem format --label x --objects 1 --ring 256K "$region"
+	[ "$(info '.max_objects, .ring_size' | xargs)" = "1 262144" ]
+	ivshmem format --label x --objects 100 --ring 5000 --force "$region"
+	[ "$(info '.max_objects, .ring_size' | xargs)" = "100 8192" ]
+	for options in "--objects 4096" "--ring 512K"; do
+		run -1 --separate-stderr ivshmem format --label x $options --force "$region"
+		says "too small for so many objects or such rings"
+	done
+	[ "$(info .max_objects)" -eq 100 ]
+	for ring in 0 5G x -1 ''; do
+		run -2 --separate-stderr ivshmem format --label x --ring "$ring" /nowhere
+	done
+}
+
+@test "objects are made by format and by make, with their sizes, and removed by rm" {
+	ivshmem create "$region" --size 16M
+	ivshmem format --label x --channel video:4M:4K --area table:1M "$region"
+	ivshmem make --channel plain --area "more:100K" --channel even:64K "$region"
+	[ "$(info '.objects[] | [.name, .kind, .kept, .size] | join(" ")')" = \
+"video channel true 4198400
+table area true 1048576
+plain channel true 2097152
+more area true 102400
+even channel true 131072" ]
+	[ "$(info '.objects[0] | .creator.ring_size, .connector.ring_size' | xargs)" = "4194304 4096" ]
+	before=$(info .free)
+	run -0 --separate-stderr ivshmem rm "$region" table plain
+	[ -z "$output$stderr" ]
+	[ "$(info .free)" -eq $((before + 1048576 + 2097152)) ]
+	[ "$(info '.objects[].name' | xargs)" = "video more even" ]
+	run -1 --separate-stderr ivshmem rm "$region" nothing more
+	says "ivshmem: $region: 'nothing': there is no object of that name: 'ivshmem info' shows"
+	[ "$(info '.objects[].name' | xargs)" = "video even" ]
+	run -0 ivshmem info "$region"
+	grep -qE '^video +channel +4100K +creator +free +0$' <<<"$output"
+}
+
+@test "an object that can't be made is told, and those before it stay" {
+	ivshmem create "$region" --size 1M
+	run -1 --separate-stderr ivshmem make --area a:4K "$region"
+	stderr_has "'ivshmem format'"
+	ivshmem format --label x "$region"
+	run -1 --separate-stderr ivshmem make --area a:4K --area b:4M --area c:4K "$region"
+	says "ivshmem: $region: 'b' was not made: the region has no room"
+	[ "$(info '.objects[].name' | xargs)" = a ]
+	run -1 --separate-stderr ivshmem make --channel a "$region"
+	says "ivshmem: $region: 'a' was not made: there is an object of that name"
+	run -1 --separate-stderr ivshmem make --area .x:4K "$region"
+	says "a name has 1 to 55 letters"
+	for option in --area=a --area=a: --area=a:x --area=:4K --area=a:4K:4K --channel= --channel=a:1:2:3; do
+		run -2 --separate-stderr ivshmem make "$option" "$region"
+	done
+	run -2 --separate-stderr ivshmem make "$region"
+	says "say what, as --channel video:64M:4K or --area table:16M"
+	run -2 --separate-stderr ivshmem rm "$region"
+	says "give WHERE and NAME"
+}
+
+@test "rm refuses a channel in use, and ends it by force" {
+	ivshmem create "$region" --size 1M
+	ivshmem format --label x "$region"
+	timeout 30 ivshmem recv --create "$region" x 2>"$dir/told" 3>&- &
+	receiver=$!
+	eventually bash -c '[ "$(ivshmem info --json "$region" | jq -r ".objects[0].creator.state")" = attached ]'
+	run -1 --separate-stderr ivshmem rm "$region" x
+	says "ivshmem: $region: 'x': a program uses it, or may"
+	ivshmem rm --force "$region" x
+	kill $receiver
+	wait $receiver || true
+}
+
+@test "send and recv of an area say that it is no channel" {
+	ivshmem create "$region" --size 1M
+	ivshmem format --label x --area table:4K "$region"
+	run -1 --separate-stderr ivshmem recv --timeout 0 "$region" table
+	stderr_has "the object of that name is no channel"
 }
 
 # on_full_tmpfs COMMAND...: as the last of a region of 1 MiB whose filesystem has 256 KiB
@@ -111,14 +176,14 @@ on_full_tmpfs() {
 		says "ivshmem: $region: the region holds something already"
 		[ "$(info .format)" = none ]
 		ivshmem format --label x --force "$region"
-		[ "$(info .format)" = channels ]
+		[ "$(info .format)" = objects ]
 	done
 }
 
 @test "formatting a sparse file leaves it sparse" {
 	ivshmem create "$region" --size 1G
 	ivshmem format --label x "$region"
-	[ "$(du -k "$region" | cut -f1)" -lt 1024 ]
+	[ "$(du -k "$region" | cut -f1)" -lt 2048 ]
 }
 
 @test "labels are letters, digits and a few signs, and may be empty" {
@@ -136,11 +201,11 @@ on_full_tmpfs() {
 	done
 }
 
-@test "label and channels are checked before anything is opened" {
+@test "label and number of objects are checked before anything is opened" {
 	run -2 --separate-stderr ivshmem format /nowhere
 	says "ivshmem: format: --label is missing"
-	for channels in 0 4097 -1 x ''; do
-		run -2 --separate-stderr ivshmem format --label x --channels "$channels" /nowhere
+	for objects in 0 4097 -1 x ''; do
+		run -2 --separate-stderr ivshmem format --label x --objects "$objects" /nowhere
 		says "is not a number from 1 to 4096"
 	done
 }
@@ -155,16 +220,16 @@ on_full_tmpfs() {
 @test "a label from the other side that is none makes the format damaged" {
 	ivshmem create "$region" --size 1M
 	ivshmem format --label label "$region"
-	superblock_with 56 'other'
+	superblock_with 64 'other'
 	[ "$(info .label)" = other ]
 	for bytes in '../x' '\001' 'a/b' 'a\n'; do
-		superblock_with 56 "$bytes"
+		superblock_with 64 "$bytes"
 		run -0 --separate-stderr ivshmem info "$region"
 		stderr_has "the format of the region is damaged"
 		grep -qE '^format +damaged *$' <<<"$output"
 		run -1 --separate-stderr ivshmem recv --timeout 0 "$region" x
 		says "the format of the region is damaged"
-		superblock_with 56 'other'
+		superblock_with 64 'other'
 	done
 }
 
@@ -176,7 +241,7 @@ on_full_tmpfs() {
 	stderr_has "'ivshmem format --force'"
 	[ "$(jq -r '.format, .label' <<<"$output")" = $'damaged\nnull' ]
 	ivshmem format --label label --force "$region"
-	superblock_with 8 '\002'
+	superblock_with 8 '\003'
 	run -0 --separate-stderr ivshmem info --json "$region"
 	stderr_has "by a newer version"
 	[ "$(jq -r .format <<<"$output")" = newer ]
@@ -192,11 +257,11 @@ on_full_tmpfs() {
 
 @test "info escapes nothing of a channel's name: what is no name reads as ?" {
 	ivshmem create "$region" --size 1M
-	ivshmem format --label x --channels 1 "$region"
+	ivshmem format --label x --objects 1 "$region"
 	run -1 ivshmem send --timeout 0 "$region" name
-	[ "$(info '.channels[].name')" = name ]
+	[ "$(info '.objects[].name')" = name ]
 	printf 'a\033[31m' | ivshmem write "$region" --offset $((4096 + 8))
-	[ "$(info '.channels[].name')" = '?' ]
+	[ "$(info '.objects[].name')" = '?' ]
 	run -0 ivshmem info "$region"
 	[[ "$output" != *$'\033'* ]]
 }
@@ -216,7 +281,7 @@ IVSHMEM_UUID=$(info .uuid)" ]
 	ivshmem format --label '' --force "$region"
 	run -0 "$IVSHMEM_BUILD/ivshmem_id" "$region"
 	[ "$output" = "IVSHMEM_UUID=$(info .uuid)" ]
-	superblock_with 56 '../x'
+	superblock_with 64 '../x'
 	run -1 --separate-stderr "$IVSHMEM_BUILD/ivshmem_id" "$region"
 	says "ivshmem_id: $region: "
 	run -1 --separate-stderr "$IVSHMEM_BUILD/ivshmem_id" "$dir/absent"

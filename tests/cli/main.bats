@@ -51,7 +51,7 @@ verbs=(list info create read write format send recv bench notify wait serve peer
 
 @test "an option without its value is misuse" {
 	for command in "create --size" "read --offset" "read --length" \
-		       "write --offset" "format --label" "format --channels" "send --timeout" \
+		       "write --offset" "format --label" "format --objects" "send --timeout" \
 		       "recv --count" "bench --size" "bench --spin" "qemu --size" "qemu --id" "libvirt --size"; do
 		read -r verb option <<<"$command"
 		run -2 --separate-stderr ivshmem "$verb" "$option"

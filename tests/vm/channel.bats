@@ -77,7 +77,7 @@ exchange() {
 	echo_pid=$!
 	on b guest "/tests/messages /dev/ivshmem/by-label/doorbell life connect 1000000 >/dev/null 2>&1 &"
 	until on a guest 'ivshmem info --json /dev/ivshmem/by-label/doorbell' |
-		jq -e '.channels[]? | select(.name == "life") | .connector.sent > 10' >/dev/null; do
+		jq -e '.objects[]? | select(.name == "life") | .connector.sent > 10' >/dev/null; do
 		sleep 0.1
 	done
 	VM_DIR=$(<"$REGIONS/guest-b") vm_kill

@@ -49,7 +49,7 @@ readme_types() {
 }
 
 format_and_compare() {
-	host format --label messages --channels 8 "$1"
+	host format --label messages --objects 8 "$1"
 	[ "$(host info --json "$1" | jq -r '.label, .uuid')" = \
 		"$(guest "ivshmem info --json $2" | jq -r '.label, .uuid')" ]
 }
@@ -119,7 +119,7 @@ examples() {
 }
 
 killed() {
-	end='.channels[] | select(.name == "killed").creator.state'
+	end='.objects[] | select(.name == "killed").creator.state'
 	guest "ivshmem recv --create $2 killed >/dev/null 2>&1 & echo \$! >/run/receiver
 		until ivshmem info --json $2 | grep -q killed; do sleep 0.1; done
 		kill -KILL \$(cat /run/receiver)"

@@ -18,7 +18,7 @@ job_has_ended() {
 
 boot() {
 	build/ivshmem create "$REGIONS/a" --size 4M
-	build/ivshmem format "$REGIONS/a" --label a --channels 1
+	build/ivshmem format "$REGIONS/a" --label a --objects 1
 	VM_MEMORY=512 vm_start -object "$(region a 4M)" \
 		-device ivshmem-plain,memdev=a,master=on,addr=4
 	job blockdev-create "{\"options\": {\"driver\": \"file\", \"filename\": \"$REGIONS/state\", \"size\": 0}}"

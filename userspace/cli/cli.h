@@ -45,6 +45,8 @@ extern const struct command cmd_create;
 extern const struct command cmd_read;
 extern const struct command cmd_write;
 extern const struct command cmd_format;
+extern const struct command cmd_make;
+extern const struct command cmd_rm;
 extern const struct command cmd_send;
 extern const struct command cmd_recv;
 extern const struct command cmd_bench;
@@ -245,9 +247,41 @@ int json_add_number(struct json_object *object, const char *name, uint64_t value
 void json_print(struct json_object *object);
 
 /* layout.c */
-unsigned int layout_channels_used(const struct ivshmem_layout *layout);
-int layout_print_channels(const struct ivshmem_layout *layout);
-struct json_object *layout_channels_json(const struct ivshmem_layout *layout);
+unsigned int layout_objects_used(const struct ivshmem_layout *layout);
+int layout_print_objects(const struct ivshmem_layout *layout);
+struct json_object *layout_objects_json(const struct ivshmem_layout *layout);
+
+/* objects.c */
+
+/* For getopt_long(), of verbs that make objects: parse_object() takes what it returns. */
+#define OBJECT_OPTIONS						\
+	{ "channel", required_argument, NULL, 'C' },		\
+	{ "area", required_argument, NULL, 'A' }
+
+/* For their help. */
+#define OBJECT_HELP								\
+	"      --channel NAME[:SIZE[:SIZE]]\n"						\
+	"                     make a channel that stays, with rings of these sizes: the one\n"	\
+	"                     that its creator writes, and the other way; a message has up to\n" \
+	"                     half of its ring\n"						\
+	"      --area NAME:SIZE\n"							\
+	"                     make an area: raw memory with a name\n"
+
+struct wish;
+
+/**
+ * struct wishes - Objects that are to be made.
+ * @list: In the order of the options.
+ * @count: How many.
+ */
+struct wishes {
+	struct wish *list;
+	size_t count;
+};
+
+int parse_object(const char *verb, struct wishes *wishes, int option, const char *value);
+int make_objects(struct ivshmem *shm, const char *where, const struct wishes *wishes);
+void free_wishes(struct wishes *wishes);
 
 /* lines.c */
 /**

@@ -49,7 +49,7 @@ static void collect_layout(struct facts *facts, const char *where, struct ivshme
 
 	switch (ret) {
 	case 0:
-		facts->format = "channels";
+		facts->format = "objects";
 		return;
 	case -ENOMEDIUM:
 	case -EMEDIUMTYPE:
@@ -92,17 +92,19 @@ static int add_doorbell_rows(struct libscols_table *table, const struct facts *f
 static int add_layout_rows(struct libscols_table *table, const struct facts *facts)
 {
 	const struct ivshmem_layout *layout = facts->layout;
-	char channels[32], ring_size[SIZE_TEXT_MAX];
+	char objects[32], ring_size[SIZE_TEXT_MAX], left[SIZE_TEXT_MAX];
 
 	if (!layout)
 		return 0;
-	snprintf(channels, sizeof(channels), "%u of %u", layout_channels_used(layout),
-		 ivshmem_layout_channels(layout));
-	size_text(ring_size, ivshmem_layout_ring_size(layout));
+	snprintf(objects, sizeof(objects), "%u of %u", layout_objects_used(layout),
+		 ivshmem_layout_objects(layout));
+	size_text(ring_size, ivshmem_layout_default_ring(layout));
+	size_text(left, ivshmem_layout_free_bytes(layout));
 	return add_row(table, "label", ivshmem_layout_label(layout)) ||
 	       add_row(table, "uuid", ivshmem_layout_uuid(layout)) ||
 	       add_row(table, "ring_size", ring_size) ||
-	       add_row(table, "channels", channels);
+	       add_row(table, "objects", objects) ||
+	       add_row(table, "free", left);
 }
 
 static int print_table(const struct facts *facts)
@@ -131,8 +133,8 @@ static int print_table(const struct facts *facts)
 	    !add_layout_rows(table, facts))
 		ret = scols_print_table(table);
 	scols_unref_table(table);
-	if (!ret && facts->layout && layout_channels_used(facts->layout))
-		ret = layout_print_channels(facts->layout);
+	if (!ret && facts->layout && layout_objects_used(facts->layout))
+		ret = layout_print_objects(facts->layout);
 	return ret;
 }
 
@@ -144,10 +146,12 @@ static int add_layout(struct json_object *object, const struct facts *facts)
 		return 0;
 	if (json_add_string(object, "label", ivshmem_layout_label(layout)) ||
 	    json_add_string(object, "uuid", ivshmem_layout_uuid(layout)) ||
-	    json_add_number(object, "ring_size", ivshmem_layout_ring_size(layout)) ||
-	    json_add_number(object, "max_channels", ivshmem_layout_channels(layout)))
+	    json_add_number(object, "ring_size", ivshmem_layout_default_ring(layout)) ||
+	    json_add_number(object, "block_size", ivshmem_layout_block(layout)) ||
+	    json_add_number(object, "free", ivshmem_layout_free_bytes(layout)) ||
+	    json_add_number(object, "max_objects", ivshmem_layout_objects(layout)))
 		return -ENOMEM;
-	return json_add(object, "channels", layout_channels_json(layout));
+	return json_add(object, "objects", layout_objects_json(layout));
 }
 
 static int print_json(const struct facts *facts)
@@ -250,7 +254,8 @@ const struct command cmd_info = {
 		"Tell the side, path, location, size, kind, mapping, cache type and largest page of a\n"
 		"region; on the host, whether it is sealed, so that nobody can make it smaller; and\n"
 		"its peer ID and vectors where it has a doorbell. Of a formatted region\n"
-		"also its label, UUID and channels: who is there, and how many messages were sent.\n"
+		"also its label, UUID and objects: channels, with who is there and how many messages were\n"
+		"sent, and areas; and how much is free.\n"
 		"Where the mapping is not cached write-back, stderr says what to do.\n"
 		"\n"
 		"      --json       print JSON; sizes are in bytes\n"

@@ -17,6 +17,8 @@ static const struct command *const commands[] = {
 	&cmd_read,
 	&cmd_write,
 	&cmd_format,
+	&cmd_make,
+	&cmd_rm,
 	&cmd_send,
 	&cmd_recv,
 	&cmd_bench,

@@ -61,7 +61,7 @@ static int send_lines(const struct attachment *attachment)
 	}
 	lines_free(&lines);
 	if (input == -EMSGSIZE)
-		complain(attachment->where, "channel '%s' takes messages of up to %zu bytes, and line %llu is longer: use --whole on both sides, or format the region with fewer channels",
+		complain(attachment->where, "channel '%s' takes messages of up to %zu bytes, and line %llu is longer: use --whole on both sides, or make the channel with larger rings (see ivshmem make --help)",
 			 attachment->name, lines.max, (unsigned long long)sent + 1);
 	else if (input < 0)
 		explain_input(input);

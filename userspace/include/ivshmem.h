@@ -22,6 +22,7 @@
 #ifndef IVSHMEM_H
 #define IVSHMEM_H
 
+#include <ivshmem/area.h>
 #include <ivshmem/channel.h>
 #include <ivshmem/devices.h>
 #include <ivshmem/doorbell.h>

@@ -81,12 +81,18 @@ static void numbers_of_null_are_einval_or_zero(void **state)
 		GIVES(-EINVAL, ivshmem_peer_next(NULL, 0, &peer_change, &peer)),
 		GIVES(-EINVAL, ivshmem_peer_next(good.served, 0, NULL, &peer)),
 		GIVES(-EINVAL, ivshmem_peer_next(good.served, 0, &peer_change, NULL)),
-		GIVES(-EINVAL, ivshmem_format(NULL, "", 1, 0)),
-		GIVES(-EINVAL, ivshmem_format(good.shm, NULL, 1, IVSHMEM_FORMAT_FORCE)),
+		GIVES(-EINVAL, ivshmem_format(NULL, "", 1, 0, 0)),
+		GIVES(-EINVAL, ivshmem_format(good.shm, NULL, 1, 0, IVSHMEM_FORMAT_FORCE)),
 		GIVES(-EINVAL, ivshmem_layout_read(NULL, good.shm)),
 		GIVES(-EINVAL, ivshmem_layout_read(&good.layout, NULL)),
-		GIVES(0, ivshmem_layout_channels(NULL)),
-		GIVES(0, ivshmem_layout_ring_size(NULL)),
+		GIVES(0, ivshmem_layout_objects(NULL)),
+		GIVES(0, ivshmem_layout_default_ring(NULL)),
+		GIVES(0, ivshmem_layout_block(NULL)),
+		GIVES(0, ivshmem_layout_free_bytes(NULL)),
+		GIVES(0, ivshmem_layout_kind(NULL, 0)),
+		GIVES(0, ivshmem_layout_is_kept(NULL, 0)),
+		GIVES(0, ivshmem_layout_size(NULL, 0)),
+		GIVES(0, ivshmem_layout_ring_size(NULL, 0, IVSHMEM_END_CREATOR)),
 		GIVES(IVSHMEM_END_FREE, ivshmem_layout_state(NULL, 0, IVSHMEM_END_CREATOR)),
 		GIVES(0, ivshmem_layout_pid(NULL, 0, IVSHMEM_END_CREATOR)),
 		GIVES(0, ivshmem_layout_messages(NULL, 0, IVSHMEM_END_CREATOR)),
@@ -199,7 +205,7 @@ static void what_lies_beyond_the_end_is_nothing(void **state)
 	assert_int_equal(ivshmem_list(&list), 0);
 	{
 		const size_t end = ivshmem_list_count(list);
-		const unsigned int last = ivshmem_layout_channels(good.layout);
+		const unsigned int last = ivshmem_layout_objects(good.layout);
 		const enum ivshmem_end no_end = (enum ivshmem_end)2;
 		const struct call calls[] = {
 			GIVES(0, ivshmem_list_get(list, end)),
@@ -213,13 +219,18 @@ static void what_lies_beyond_the_end_is_nothing(void **state)
 			GIVES(0, ivshmem_layout_pid(good.layout, 0, no_end)),
 			GIVES(0, ivshmem_layout_messages(good.layout, last, IVSHMEM_END_CREATOR)),
 			GIVES(0, ivshmem_layout_messages(good.layout, 0, no_end)),
+			GIVES(0, ivshmem_layout_ring_size(good.layout, last, IVSHMEM_END_CREATOR)),
+			GIVES(0, ivshmem_layout_ring_size(good.layout, 0, no_end)),
+			GIVES(0, ivshmem_layout_kind(good.layout, last)),
+			GIVES(0, ivshmem_layout_is_kept(good.layout, UINT_MAX)),
+			GIVES(0, ivshmem_layout_size(good.layout, last)),
 			GIVES(-EINVAL, ivshmem_notify(good.served, 65536, 0)),
 			GIVES(-EINVAL, ivshmem_notify(good.served, 0, 256)),
 			GIVES(-EINVAL, ivshmem_event_fd(good.served, 1)),
 			GIVES(-EINVAL, ivshmem_event_fd(good.served, UINT_MAX)),
 			GIVES(-EINVAL, ivshmem_wait(good.served, 1, 0)),
 			GIVES(-EINVAL, ivshmem_peer_vectors(good.served, 65536)),
-			GIVES(-EINVAL, ivshmem_format(good.shm, "", 4097, IVSHMEM_FORMAT_FORCE)),
+			GIVES(-EINVAL, ivshmem_format(good.shm, "", 4097, 0, IVSHMEM_FORMAT_FORCE)),
 			GIVES(-EINVAL, ivshmem_open(&shm_out, "", 0)),
 			GIVES(-EINVAL, ivshmem_open(&shm_out, "unix:", 0)),
 			GIVES(-EINVAL, ivshmem_channel_set_backoff(good.channel, 0)),

@@ -176,8 +176,14 @@ static void do_read_layout(void)
 {
 	ivshmem_layout_label(subject.layout);
 	ivshmem_layout_uuid(subject.layout);
-	ivshmem_layout_channels(subject.layout);
-	ivshmem_layout_ring_size(subject.layout);
+	ivshmem_layout_objects(subject.layout);
+	ivshmem_layout_default_ring(subject.layout);
+	ivshmem_layout_block(subject.layout);
+	ivshmem_layout_free_bytes(subject.layout);
+	ivshmem_layout_kind(subject.layout, 0);
+	ivshmem_layout_is_kept(subject.layout, 0);
+	ivshmem_layout_size(subject.layout, 0);
+	ivshmem_layout_ring_size(subject.layout, 0, IVSHMEM_END_CREATOR);
 	ivshmem_layout_name(subject.layout, 0);
 	ivshmem_layout_state(subject.layout, 0, IVSHMEM_END_CREATOR);
 	ivshmem_layout_pid(subject.layout, 0, IVSHMEM_END_CREATOR);

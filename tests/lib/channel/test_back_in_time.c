@@ -607,7 +607,7 @@ static void message_that_the_ring_has_lost_is_estale_on_both_sides(void **state)
 {
 	open_and_talk();
 	send_text(pair.a, "a message that is lost, and too long for the mailbox");
-	write_over(ivshmem_ring_offset(&pair.a->superblock, 0, 0));
+	write_over(pair.a->directory.superblock.blocks_offset);
 	assert_recv_fails(pair.b, PATIENCE_MS, -ESTALE);
 	assert_recv_fails(pair.a, 0, -ESTALE);
 	assert_starts_afresh();

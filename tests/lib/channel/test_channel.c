@@ -157,7 +157,7 @@ static void longest_name_is_taken_and_told(void **state)
 	static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-abcdefghijklmnopqrstuvwxyz_+";
 	struct ivshmem_layout *layout;
 
-	assert_int_equal(strlen(name), IVSHMEM_CHANNEL_NAME_SIZE - 1);
+	assert_int_equal(strlen(name), IVSHMEM_NAME_SIZE - 1);
 	open_handles(REGION_SIZE, 2);
 	open_both(pair.left, &pair.a, pair.right, &pair.b, name);
 	talk(pair.a, pair.b);
@@ -532,7 +532,7 @@ static void who_lost_its_end_takes_no_part_in_the_next_session(void **state)
 		open_both(pair.left, &a, pair.right, &b, "a");
 		if (how / 2)
 			assert_int_equal(ivshmem_channel_reserve(a, &room, 1, 0), 0);
-		assert_int_equal(ivshmem_format(pair.left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
+		assert_int_equal(format_for(pair.left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
 		open_both(left, &pair.a, right, &pair.b, "a");
 		send_text(pair.b, news[how % 2]);
 		if (how / 2) {
@@ -615,7 +615,7 @@ static void wait_for_state(unsigned int slot, enum ivshmem_end end, enum ivshmem
 	} while (is != wanted);
 }
 
-static void name_that_a_dead_claimer_has_taken_away_is_put_back(void **state)
+static void object_that_a_dead_program_has_doomed_is_named_again(void **state)
 {
 	struct opening opening = { ivshmem_channel_connect, NULL, NULL, "a", 0, 0 };
 	struct ivshmem_slot *slot;
@@ -630,8 +630,7 @@ static void name_that_a_dead_claimer_has_taken_away_is_put_back(void **state)
 	opening.shm = pair.right;
 	assert_int_equal(pthread_create(&thread, NULL, open_in_thread, &opening), 0);
 	wait_for_state(0, IVSHMEM_END_CONNECTOR, IVSHMEM_END_ATTACHED);
-	__atomic_store_n(&slot->key, ((slot->key >> 32) + 1) << 32 | 0x1234560 | SLOT_CLAIMED,
-			 __ATOMIC_SEQ_CST);
+	__atomic_store_n(&slot->key, slot_next_key(slot->key, SLOT_DOOMED), __ATOMIC_SEQ_CST);
 	assert_int_equal(ivshmem_channel_create(&pair.a, pair.left, "a", 0, PATIENCE_MS), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(opening.err, 0);
@@ -652,7 +651,7 @@ static void end_of_who_died_before_it_saw_that_the_slot_is_anothers_is_free(void
 	end = &slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR];
 	end->wake = 0;
 	end->epoch += 4 + END_ATTACHED - END_CLOSED;
-	end->purpose = (uint64_t)(end->epoch & ~3u) << 32 | ivshmem_name_hash("b");
+	end->purpose = (uint64_t)(end->epoch & ~3u) << 32 | (slot_generation_of(slot_of(raw, 0)->key) - 1);
 	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
 	talk(pair.a, pair.b);
 	munmap(raw, REGION_SIZE);
@@ -734,8 +733,8 @@ static void layout_tells_names_states_programs_and_counts(void **state)
 	send_text(pair.b, "one");
 	assert_int_equal(ivshmem_layout_read(&layout, pair.left), 0);
 	assert_string_equal(ivshmem_layout_label(layout), "label");
-	assert_int_equal(ivshmem_layout_channels(layout), 2);
-	assert_true(ivshmem_layout_ring_size(layout) / 2 - 8 == ivshmem_channel_max_length(pair.a));
+	assert_int_equal(ivshmem_layout_objects(layout), 2);
+	assert_true(ivshmem_layout_ring_size(layout, 0, IVSHMEM_END_CREATOR) / 2 - 8 == ivshmem_channel_max_length(pair.a));
 	assert_string_equal(ivshmem_layout_name(layout, 0), "first");
 	assert_int_equal(ivshmem_layout_state(layout, 0, IVSHMEM_END_CREATOR),
 			 IVSHMEM_END_ATTACHED);
@@ -974,7 +973,7 @@ static void reconnect_without_the_other_side_times_out(void **state)
 static void format_by_force_ends_channels(void **state)
 {
 	open_pair();
-	assert_int_equal(ivshmem_format(pair.left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
+	assert_int_equal(format_for(pair.left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
 	assert_recv_fails(pair.a, PATIENCE_MS, -ECONNRESET);
 	assert_send_fails(pair.b, PATIENCE_MS, -ECONNRESET);
 	assert_int_equal(ivshmem_channel_reconnect(pair.a, 0), -ESTALE);
@@ -995,7 +994,7 @@ static void format_by_force_frees_ends_of_idle_programs(void **state)
 	talk(pair.b, pair.a);
 	left = open_region(in_shm("region"), 0);
 	right = open_region(in_shm("region"), 0);
-	assert_int_equal(ivshmem_format(left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
+	assert_int_equal(format_for(left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
 	open_both(left, &a, right, &b, "a");
 	/* It has room to tell of, and tells nobody. */
 	assert_recv_fails(pair.a, 0, -ECONNRESET);
@@ -1024,7 +1023,7 @@ static void format_by_force_ends_who_waits_for_room(void **state)
 	while (!ivshmem_channel_send(pair.a, message, sizeof(message), 0))
 		;
 	assert_true(pair.a->sender.consumed > 0);
-	assert_int_equal(ivshmem_format(pair.left, "new", 2, IVSHMEM_FORMAT_FORCE), 0);
+	assert_int_equal(format_for(pair.left, "new", 2, IVSHMEM_FORMAT_FORCE), 0);
 	assert_int_equal(ivshmem_channel_send(pair.a, message, sizeof(message), PATIENCE_MS),
 			 -ECONNRESET);
 	assert_int_equal(ivshmem_channel_send(pair.a, message, sizeof(message), 0), -ENOTCONN);
@@ -1524,9 +1523,10 @@ static void read_amid_endless_empty_messages_keeps_its_timeout(void **state)
 static char *raw_ring(char *raw, enum ivshmem_end writer)
 {
 	struct ivshmem_superblock superblock;
+	uint64_t rings[2] = { 0, (uint32_t)slot_of(raw, 0)->facts[FACT_CREATOR_RING] * 4096ull };
 
 	memcpy(&superblock, raw, sizeof(superblock));
-	return raw + ivshmem_ring_offset(&superblock, 0, writer);
+	return raw + superblock.blocks_offset + rings[writer];
 }
 
 static void record_that_cannot_be_fails_eproto(void **state)
@@ -1636,7 +1636,7 @@ int main(void)
 		PAIR_TEST(who_lost_its_end_takes_no_part_in_the_next_session),
 		PAIR_TEST(end_under_another_kernel_needs_take_over),
 		PAIR_TEST(all_slots_in_use_fails_enospc),
-		PAIR_TEST(name_that_a_dead_claimer_has_taken_away_is_put_back),
+		PAIR_TEST(object_that_a_dead_program_has_doomed_is_named_again),
 		PAIR_TEST(end_of_who_died_before_it_saw_that_the_slot_is_anothers_is_free),
 		PAIR_TEST(slot_with_junk_is_claimed_like_one_that_was_left),
 		PAIR_TEST(slot_whose_other_end_is_closed_stays_with_its_owner),

@@ -390,7 +390,7 @@ static void format_by_force_leaves_kept_messages_mapped(void **state)
 	record = peek_line(pair.b, 1);
 	left = open_region(in_shm("region"), 0);
 	right = open_region(in_shm("region"), 0);
-	assert_int_equal(ivshmem_format(left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
+	assert_int_equal(format_for(left, "new", 1, IVSHMEM_FORMAT_FORCE), 0);
 	open_both(left, &a, right, &b, "a");
 	assert_memory_equal(mail, "mail", 4);
 	assert_filled(record, LINE_LENGTH, 1);
@@ -634,8 +634,9 @@ static void random_receive(struct ivshmem_channel *channel, struct model *model)
 	assert_true(model->received < model->sent);
 	assert_int_equal(length, model->length[model->received % MAX_IN_FLIGHT]);
 	assert_filled(message, (size_t)length, model->received);
-	if (at == channel->receiver.position)
-		at = UINT64_MAX;
+	/* The record itself, which may lie at the ring's start; or mail. */
+	at = at == channel->receiver.position ? UINT64_MAX :
+	     channel->receiver.position - ivshmem_record_size((uint64_t)length);
 	if (keep)
 		model->kept[model->keeps++] = (struct kept) { message, model->received,
 							      (size_t)length, at };

@@ -886,7 +886,7 @@ static void peer_stays_with_its_server_until_its_last_channel_is_closed(void **s
 	pthread_t thread;
 	char byte;
 
-	assert_int_equal(ivshmem_format(shm, "", 1, 0), 0);
+	assert_int_equal(format_for(shm, "", 1, 0), 0);
 	assert_int_equal(pthread_create(&thread, NULL, open_in_thread, &opening), 0);
 	assert_int_equal(ivshmem_channel_create(&pair.a, shm, "a", 0, PATIENCE_MS), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);

@@ -419,7 +419,7 @@ static void *receive_mails(void *data)
 
 static struct ivshmem_slot *slot_in(struct ivshmem_channel *channel)
 {
-	return (struct ivshmem_slot *)channel->header.data + channel->slot;
+	return &channel->directory.slots[channel->object.slot];
 }
 
 /* By the addresses of @mapped, so that ThreadSanitizer sees that it is the same memory. */

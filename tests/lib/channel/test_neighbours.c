@@ -41,7 +41,7 @@ static int create_and_send(struct ivshmem *shm, const char *name, int socket)
 
 static int connect_and_receive(struct ivshmem *shm, const char *name, int socket)
 {
-	char message[IVSHMEM_CHANNEL_NAME_SIZE] = "";
+	char message[IVSHMEM_NAME_SIZE] = "";
 	struct ivshmem_channel *channel;
 	int err = ivshmem_channel_connect(&channel, shm, name, 0, PATIENCE_MS);
 	ssize_t length;
@@ -65,7 +65,7 @@ typedef int (*round_fn)(struct ivshmem *shm, const char *name, int socket);
 
 static int run_program(int number, int socket, round_fn one_round)
 {
-	char name[IVSHMEM_CHANNEL_NAME_SIZE];
+	char name[IVSHMEM_NAME_SIZE];
 	struct ivshmem *shm;
 	int round, result = 0;
 
@@ -95,9 +95,12 @@ static void pairs_with_names_of_their_own_do_not_disturb_each_other(void **state
 {
 	pid_t programs[PAIRS][2];
 	int i, which, sockets[2];
+	struct ivshmem *shm;
 
 	(void)state;
-	make_formatted(1 * MIB, PAIRS);
+	shm = open_region(make_file("region", 1 * MIB), 0);
+	assert_int_equal(ivshmem_format(shm, "", PAIRS, 32 * KIB, 0), 0);
+	ivshmem_close(shm);
 	for (i = 0; i < PAIRS; i++) {
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
 		for (which = 0; which < 2; which++)

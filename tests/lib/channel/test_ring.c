@@ -4,7 +4,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <sys/mman.h>
 
 #include "channel/ring.h"
 
@@ -14,7 +13,7 @@
 #define MESSAGES	200000
 #define THREAD_MESSAGES	300000
 
-/* Both ends of a ring that is mapped twice in a row. */
+/* Both ends of a ring. */
 static struct ring {
 	char *data;
 	struct ivshmem_sender sender;
@@ -22,31 +21,29 @@ static struct ring {
 	uint64_t consumed, sent, begun, received;
 } ring;
 
-static int ring_setup(void **state)
+static int make_ring(uint64_t size)
 {
-	int fd = memfd_create("ring", MFD_CLOEXEC);
-
-	if (fd < 0 || ftruncate(fd, SIZE))
+	ring.data = aligned_alloc(4096, size);
+	if (!ring.data || ivshmem_sender_init(&ring.sender, ring.data, size, &ring.sent,
+					      &ring.begun))
 		return -1;
-	ring.data = mmap(NULL, 2 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mmap(ring.data, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-	    MAP_FAILED ||
-	    mmap(ring.data + SIZE, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-	    MAP_FAILED)
-		return -1;
-	close(fd);
-	if (ivshmem_sender_init(&ring.sender, ring.data, SIZE, &ring.sent, &ring.begun))
-		return -1;
+	memset(ring.data, 0, size);
 	ivshmem_sender_reset(&ring.sender, 0);
 	ring.consumed = 0;
-	return ivshmem_receiver_init(&ring.receiver, ring.data, SIZE, &ring.received);
+	return ivshmem_receiver_init(&ring.receiver, ring.data, size, &ring.received);
+}
+
+static int ring_setup(void **state)
+{
+	return make_ring(SIZE);
 }
 
 static int ring_teardown(void **state)
 {
 	ivshmem_sender_free(&ring.sender);
 	ivshmem_receiver_free(&ring.receiver);
-	return munmap(ring.data, 2 * SIZE);
+	free(ring.data);
+	return 0;
 }
 
 static void new_session(void)
@@ -80,17 +77,32 @@ static void commit(size_t length, bool hold)
 	sender_commit(&ring.sender, (uint32_t)length, hold);
 }
 
+/* As send.c does before it writes. */
+static bool has_room(size_t length)
+{
+	if (!sender_has_room(&ring.sender, ivshmem_record_size(length)))
+		return false;
+	sender_place(&ring.sender, ivshmem_record_size(length));
+	return true;
+}
+
 static void put(size_t length, bool hold)
 {
-	assert_true(sender_has_room(&ring.sender, ivshmem_record_size(length)));
+	assert_true(has_room(length));
 	fill(sender_reserve(&ring.sender, ivshmem_record_size(length)), length,
 	     ring.sender.count + 1);
 	commit(length, hold);
 }
 
+/* As receive.c does. */
 static uint64_t look(void)
 {
-	return __atomic_load_n(receiver_at(&ring.receiver), __ATOMIC_ACQUIRE);
+	uint64_t header = __atomic_load_n(receiver_at(&ring.receiver), __ATOMIC_ACQUIRE);
+
+	if (record_is_next(header, receiver_next(&ring.receiver)) &&
+	    record_is_elsewhere(header) && ivshmem_receiver_turn(&ring.receiver))
+		header = __atomic_load_n(receiver_at(&ring.receiver), __ATOMIC_ACQUIRE);
+	return header;
 }
 
 static bool is_there(void)
@@ -139,6 +151,13 @@ static void pass_one(size_t length)
 	learn();
 }
 
+/* All is free, and the next record lies there. */
+static void go_to_line(size_t line)
+{
+	while (ring.sender.position - ring.sender.lap != line * RECORD_ALIGN)
+		pass_one(0);
+}
+
 static void every_length_at_every_offset_arrives(void **state)
 {
 	size_t length, line;
@@ -146,8 +165,7 @@ static void every_length_at_every_offset_arrives(void **state)
 	for (length = 0; length <= LONGEST; length++) {
 		new_session();
 		for (line = 0; line < LINES; line++) {
-			while (ring.sender.position - ring.sender.lap != line * RECORD_ALIGN)
-				pass_one(0);
+			go_to_line(line);
 			assert_int_equal((uintptr_t)sender_reserve(&ring.sender,
 								   RECORD_ALIGN) % 8, 0);
 			pass_one(length);
@@ -185,20 +203,88 @@ static void ring_that_is_filled_exactly_has_no_room_and_loses_nothing(void **sta
 	}
 }
 
-static void two_of_the_longest_fill_the_ring(void **state)
+static void longest_message_fits_wherever_an_empty_ring_goes_on(void **state)
 {
-	int i;
+	size_t line;
 
-	for (i = 0; i < 100; i++) {
-		put(LONGEST, false);
-		put(LONGEST, false);
-		assert_false(sender_has_room(&ring.sender, RECORD_ALIGN));
-		get_filled(LONGEST);
-		get_filled(LONGEST);
-		release();
-		learn();
-		pass_one((size_t)i);
+	for (line = 0; line < LINES; line++) {
+		go_to_line(line);
+		pass_one(LONGEST);
+		assert_false(is_there());
 	}
+}
+
+static void record_that_would_cross_the_end_lies_at_the_start_in_one_piece(void **state)
+{
+	const char *message;
+	size_t line, lines;
+
+	for (lines = 2; lines <= LINES / 2; lines++) {
+		for (line = LINES - lines + 1; line < LINES; line++) {
+			go_to_line(line);
+			put(lines * RECORD_ALIGN - RECORD_HEADER, false);
+			assert_true(is_there());
+			message = get(lines * RECORD_ALIGN - RECORD_HEADER);
+			assert_ptr_equal(message, ring.data + RECORD_HEADER);
+			assert_filled(message, lines * RECORD_ALIGN - RECORD_HEADER,
+				      ring.receiver.count);
+			release();
+			learn();
+			assert_true(ring.sender.consumed == ring.sender.position);
+		}
+	}
+}
+
+static void receiver_that_goes_to_the_start_early_sees_nothing_until_it_is_there(void **state)
+{
+	go_to_line(LINES - 2);
+	put(1, true);
+	put(3 * RECORD_ALIGN, true);
+	put(1, true);
+	assert_false(is_there());
+	sender_pass(&ring.sender);
+	get_filled(1);
+	get_filled(3 * RECORD_ALIGN);
+	get_filled(1);
+	assert_false(is_there());
+	/* As soon as it says so, and before the message is there. */
+	go_to_line(LINES - 1);
+	put(RECORD_ALIGN, true);
+	sender_pass(&ring.sender);
+	ring.sender.held_header = 0;
+	*(uint64_t *)ring.data = 0;
+	assert_false(is_there());
+	assert_false(is_there());
+	*(uint64_t *)ring.data = record_header(ring.sender.count, RECORD_ALIGN);
+	assert_true(is_there());
+	get_filled(RECORD_ALIGN);
+}
+
+static void going_to_the_start_from_the_start_fails_eproto(void **state)
+{
+	go_to_line(0);
+	*(uint64_t *)ring.data = receiver_next(&ring.receiver) | RECORD_ELSEWHERE;
+	assert_true(is_there());
+	assert_int_equal(receiver_check(&ring.receiver, look()), -EPROTO);
+	new_session();
+	/* Nor where the rest of the ring is not free. */
+	go_to_line(2);
+	put(1, false);
+	get(1);
+	ring.receiver.released -= 2 * RECORD_ALIGN;
+	*(uint64_t *)(ring.data + 3 * RECORD_ALIGN) =
+		receiver_next(&ring.receiver) | RECORD_ELSEWHERE;
+	ring.receiver.released -= SIZE;
+	assert_true(is_there());
+	assert_int_equal(receiver_check(&ring.receiver, look()), -EPROTO);
+}
+
+static void record_that_crosses_the_end_fails_eproto(void **state)
+{
+	go_to_line(LINES - 1);
+	assert_int_equal(receiver_check(&ring.receiver, receiver_next(&ring.receiver) | 56), 56);
+	assert_int_equal(receiver_check(&ring.receiver, receiver_next(&ring.receiver) | 57),
+			 -EPROTO);
 }
 
 static void room_comes_back_record_by_record(void **state)
@@ -250,9 +336,23 @@ static size_t queue_get(void)
 	return length;
 }
 
+static bool goes_back_early;
+
+/* As a sender may wherever there is room at the start. */
+static void go_back(uint64_t record)
+{
+	struct ivshmem_sender *sender = &ring.sender;
+
+	if (sender->position != sender->lap &&
+	    sender->position + sender_rest(sender) + record - sender->consumed <= SIZE)
+		ivshmem_sender_turn(sender);
+}
+
 static bool try_to_put(size_t length, void (*write)(char *data, size_t length))
 {
-	if (!sender_has_room(&ring.sender, ivshmem_record_size(length)))
+	if (rand() % 64 == 0 && goes_back_early)
+		go_back(ivshmem_record_size(length));
+	if (!has_room(length))
 		return false;
 	write(sender_reserve(&ring.sender, ivshmem_record_size(length)), length);
 	commit(length, false);
@@ -324,6 +424,58 @@ static void check_nothing(const char *data, size_t length)
 static void message_that_looks_like_headers_is_taken_for_none(void **state)
 {
 	random_traffic(write_headers, check_nothing);
+}
+
+static void sender_that_stays_warm_is_taken_for_what_it_is(void **state)
+{
+	goes_back_early = true;
+	random_traffic(write_filled, check_filled);
+	new_session();
+	random_traffic(write_headers, check_nothing);
+	goes_back_early = false;
+}
+
+/* What lies beyond is as old as can be when the ring is used as a whole again. */
+static void lines_that_were_not_written_for_long_are_taken_for_no_header(void **state)
+{
+	size_t line;
+
+	for (line = 0; line < LINES; line++)
+		pass_one(0);
+	for (line = 1; line < LINES; line++) {
+		go_to_line(0);
+		pass_one(0);
+		go_back(RECORD_ALIGN);
+		assert_true(ring.sender.position == ring.sender.lap);
+		pass_one(0);
+		/* As if 2^31 messages had come by. */
+		memset(ring.data + 3 * RECORD_ALIGN, 0xff, SIZE - 3 * RECORD_ALIGN);
+		for (uint64_t *header = (uint64_t *)(ring.data + 3 * RECORD_ALIGN);
+		     header < (uint64_t *)(ring.data + SIZE); header += 8)
+			*header = record_header(ring.sender.count + 1 +
+						(uint64_t)((char *)header - ring.data -
+							   RECORD_ALIGN) / RECORD_ALIGN, 0);
+		while (ring.sender.position - ring.sender.lap < SIZE - RECORD_ALIGN) {
+			pass_one(0);
+			assert_false(is_there());
+		}
+	}
+}
+
+static void traffic_that_is_taken_at_once_stays_in_warm_memory(void **state)
+{
+	const uint64_t size = 1 << 20;
+	uint64_t i, reach = 0;
+
+	ring_teardown(state);
+	assert_int_equal(make_ring(size), 0);
+	for (i = 0; i < 100000; i++) {
+		sender_stay_warm(&ring.sender, RECORD_ALIGN);
+		pass_one(i % 56);
+		if (ring.sender.position - ring.sender.lap > reach)
+			reach = ring.sender.position - ring.sender.lap;
+	}
+	assert_in_range(reach, WARM_SIZE, WARM_SIZE + RECORD_ALIGN);
 }
 
 static void rest_of_a_line_behind_a_message_is_taken_for_no_header(void **state)
@@ -407,7 +559,7 @@ static void held_back_messages_can_fill_the_ring(void **state)
 	pass_one(1);
 	for (i = 0; i < LINES; i++)
 		put(20, true);
-	assert_false(sender_has_room(&ring.sender, RECORD_ALIGN));
+	assert_false(has_room(0));
 	assert_false(is_there());
 	sender_pass(&ring.sender);
 	for (i = 0; i < LINES; i++)
@@ -502,7 +654,7 @@ static void *send_all(void *unused)
 	for (i = 0; i < THREAD_MESSAGES; i++) {
 		size_t length = i * 37 % 300;
 
-		while (!sender_has_room(&ring.sender, ivshmem_record_size(length))) {
+		while (!has_room(length)) {
 			if (sender_learn(&ring.sender, &ring.consumed))
 				return "a lie";
 			sched_yield();
@@ -544,7 +696,14 @@ int main(void)
 		RING_TEST(every_length_at_every_offset_arrives),
 		RING_TEST(message_of_length_0_takes_one_line),
 		RING_TEST(ring_that_is_filled_exactly_has_no_room_and_loses_nothing),
-		RING_TEST(two_of_the_longest_fill_the_ring),
+		RING_TEST(longest_message_fits_wherever_an_empty_ring_goes_on),
+		RING_TEST(record_that_would_cross_the_end_lies_at_the_start_in_one_piece),
+		RING_TEST(receiver_that_goes_to_the_start_early_sees_nothing_until_it_is_there),
+		RING_TEST(going_to_the_start_from_the_start_fails_eproto),
+		RING_TEST(record_that_crosses_the_end_fails_eproto),
+		RING_TEST(sender_that_stays_warm_is_taken_for_what_it_is),
+		RING_TEST(lines_that_were_not_written_for_long_are_taken_for_no_header),
+		RING_TEST(traffic_that_is_taken_at_once_stays_in_warm_memory),
 		RING_TEST(room_comes_back_record_by_record),
 		RING_TEST(random_traffic_arrives_in_order),
 		RING_TEST(message_that_looks_like_headers_is_taken_for_none),

@@ -18,11 +18,11 @@ static struct ivshmem *open_file(off_t size)
 	return open_region(make_file("region", size), 0);
 }
 
-static struct ivshmem *formatted(off_t size, unsigned int channels)
+static struct ivshmem *formatted(off_t size, unsigned int objects)
 {
 	struct ivshmem *shm = open_file(size);
 
-	assert_int_equal(ivshmem_format(shm, "label", channels, 0), 0);
+	assert_int_equal(ivshmem_format(shm, "label", objects, 0, 0), 0);
 	return shm;
 }
 
@@ -64,31 +64,37 @@ static void write_superblock(const struct ivshmem *shm, struct ivshmem_superbloc
 }
 
 /* What ivshmem-format(5) promises of every layout. */
-static void assert_geometry(const struct ivshmem *shm, unsigned int channels)
+static void assert_geometry(const struct ivshmem *shm, unsigned int objects)
 {
 	struct ivshmem_superblock superblock;
 
 	read_at(shm, 0, &superblock, sizeof(superblock));
-	assert_memory_equal(&superblock.magic, "IVMSCHNL", 8);
-	assert_int_equal(superblock.version, 1);
+	assert_memory_equal(&superblock.magic, "IVSHMEF2", 8);
+	assert_int_equal(superblock.version, 2);
 	assert_true(superblock.region_size == ivshmem_size(shm));
-	assert_int_equal(superblock.channels, channels);
-	assert_int_equal(superblock.rings_offset % 4096, 0);
-	assert_true(superblock.rings_offset >= 4096 + 1024ull * channels);
-	assert_true(superblock.ring_size >= 4096);
-	assert_int_equal(superblock.ring_size % 4096, 0);
-	assert_true(superblock.rings_offset + 2 * channels * superblock.ring_size <=
+	assert_int_equal(superblock.slots, objects);
+	assert_int_equal(superblock.block_size % 4096, 0);
+	assert_in_range(superblock.blocks, 1, 65536);
+	assert_int_equal(superblock.blocks_offset % 4096, 0);
+	assert_true(superblock.blocks_offset >=
+		    4096 + 1024ull * objects + 8ull * superblock.blocks);
+	assert_true(superblock.blocks_offset + superblock.blocks * superblock.block_size <=
 		    ivshmem_size(shm));
+	assert_true(superblock.ring_units >= 1);
+	assert_true(2 * superblock.ring_units * 4096ull <=
+		    superblock.blocks * superblock.block_size);
 	assert_int_equal(superblock.crc,
 			 ivshmem_crc32(&superblock, offsetof(struct ivshmem_superblock, crc)));
 }
 
-static void assert_sparse(const struct ivshmem *shm, unsigned int channels)
+static void assert_sparse(const struct ivshmem *shm, unsigned int objects)
 {
+	uint64_t blocks = ivshmem_size(shm) / 4096;
 	struct stat st;
 
+	blocks = blocks > 65536 ? 65536 : blocks;
 	assert_int_equal(fstat(ivshmem_fd(shm), &st), 0);
-	assert_true((uint64_t)st.st_blocks * 512 <= 2 * 4096 + 1024ull * channels);
+	assert_true((uint64_t)st.st_blocks * 512 <= 2 * 4096 + 1024ull * objects + 8 * blocks);
 }
 
 static void crc32_of_check_string_is_known(void **state)
@@ -104,8 +110,8 @@ static void format_below_16_kib_fails_enospc(void **state)
 
 	for (size = 4096; size < 16384; size += 4096) {
 		shm = open_file(size);
-		assert_int_equal(ivshmem_format(shm, "", 0, 0), -ENOSPC);
-		assert_int_equal(ivshmem_format(shm, "", 1, 0), -ENOSPC);
+		assert_int_equal(ivshmem_format(shm, "", 0, 0, 0), -ENOSPC);
+		assert_int_equal(ivshmem_format(shm, "", 1, 0, 0), -ENOSPC);
 		assert_layout_fails(shm, -ENOMEDIUM);
 		ivshmem_close(shm);
 		unlink(in_shm("region"));
@@ -116,19 +122,21 @@ static void format_lays_out_every_size_and_leaves_files_sparse(void **state)
 {
 	struct ivshmem_layout *layout;
 	struct ivshmem *shm;
-	unsigned int channels;
+	unsigned int objects;
 	off_t size;
 
-	for (size = 16384; size <= (off_t)GRANDEST; size *= 2) {
+	for (size = 20480; size <= (off_t)GRANDEST; size *= 2) {
 		shm = formatted(size, 0);
 		layout = read_layout(shm);
-		channels = ivshmem_layout_channels(layout);
-		assert_in_range(channels, 1, 16);
-		assert_geometry(shm, channels);
-		assert_sparse(shm, channels);
-		/* At most half is wasted, but where even one page less makes no ring. */
-		assert_true(size < 65536 || 4 * channels * ivshmem_layout_ring_size(layout) >=
-			    (uint64_t)size || ivshmem_layout_ring_size(layout) == 4 * GIB);
+		objects = ivshmem_layout_objects(layout);
+		assert_in_range(objects, 4, 1024);
+		assert_geometry(shm, objects);
+		assert_sparse(shm, objects);
+		/* Little is wasted, and what is left makes four channels. */
+		assert_true(ivshmem_layout_free_bytes(layout) >= (uint64_t)size / 16 * 15 ||
+			    size < (off_t)MIB);
+		assert_true(8 * ivshmem_layout_default_ring(layout) <=
+			    ivshmem_layout_free_bytes(layout) || size < (off_t)(64 * KIB));
 		ivshmem_layout_free(layout);
 		ivshmem_close(shm);
 		unlink(in_shm("region"));
@@ -148,7 +156,7 @@ static void format_takes_sizes_that_are_no_power_of_two(void **state)
 	}
 }
 
-static void format_takes_any_count_of_channels_that_fits(void **state)
+static void format_takes_any_count_of_objects_that_fits(void **state)
 {
 	static const unsigned int counts[] = { 1, 2, 3, 7, 16, 100, 1000, 4095, 4096 };
 	struct ivshmem *shm;
@@ -163,18 +171,35 @@ static void format_takes_any_count_of_channels_that_fits(void **state)
 	}
 }
 
-static void format_with_too_many_channels_fails(void **state)
+static void format_with_too_many_objects_fails(void **state)
 {
 	struct ivshmem *shm = open_file(MIB);
 	unsigned int most;
 
-	assert_int_equal(ivshmem_format(shm, "", IVSHMEM_MAX_CHANNELS + 1, 0), -EINVAL);
-	assert_int_equal(ivshmem_format(shm, "", UINT_MAX, 0), -EINVAL);
-	assert_int_equal(ivshmem_format(shm, "", IVSHMEM_MAX_CHANNELS, 0), -ENOSPC);
-	for (most = 1; !ivshmem_format(shm, "", most, IVSHMEM_FORMAT_FORCE); most++)
+	assert_int_equal(ivshmem_format(shm, "", IVSHMEM_MAX_OBJECTS + 1, 0, 0), -EINVAL);
+	assert_int_equal(ivshmem_format(shm, "", UINT_MAX, 0, 0), -EINVAL);
+	assert_int_equal(ivshmem_format(shm, "", IVSHMEM_MAX_OBJECTS, 0, 0), -ENOSPC);
+	for (most = 1; !ivshmem_format(shm, "", most, 0, IVSHMEM_FORMAT_FORCE); most++)
 		assert_geometry(shm, most);
-	/* Each channel takes a slot and two pages. */
-	assert_int_equal(most - 1, (MIB - 4096 - 1024 * (most - 1)) / 8192);
+	/* There is always room for one channel, of two pages, behind a map of 256 blocks. */
+	assert_int_equal(most - 1, (MIB - 8192 - 4096 - 2048) / 1024);
+	ivshmem_close(shm);
+}
+
+static void format_takes_rings_that_fit_and_rounds_them_up(void **state)
+{
+	struct ivshmem *shm = open_file(MIB);
+	struct ivshmem_layout *layout;
+
+	assert_int_equal(ivshmem_format(shm, "", 4, 5000, 0), 0);
+	assert_geometry(shm, 4);
+	layout = read_layout(shm);
+	assert_true(ivshmem_layout_default_ring(layout) == 8192);
+	ivshmem_layout_free(layout);
+	assert_int_equal(ivshmem_format(shm, "", 4, MIB / 2, IVSHMEM_FORMAT_FORCE), -ENOSPC);
+	assert_int_equal(ivshmem_format(shm, "", 4, 4 * GIB, IVSHMEM_FORMAT_FORCE), -ENOSPC);
+	assert_int_equal(ivshmem_format(shm, "", 4, 4 * GIB + 1, IVSHMEM_FORMAT_FORCE), -EINVAL);
+	assert_int_equal(ivshmem_format(shm, "", 4, UINT64_MAX, IVSHMEM_FORMAT_FORCE), -EINVAL);
 	ivshmem_close(shm);
 }
 
@@ -182,10 +207,10 @@ static void format_refuses_bad_arguments(void **state)
 {
 	struct ivshmem *shm = open_file(MIB);
 
-	assert_int_equal(ivshmem_format(NULL, "", 1, 0), -EINVAL);
-	assert_int_equal(ivshmem_format(shm, NULL, 1, 0), -EINVAL);
-	assert_int_equal(ivshmem_format(shm, "", 1, 2), -EINVAL);
-	assert_int_equal(ivshmem_format(shm, "", 1, ~0u), -EINVAL);
+	assert_int_equal(ivshmem_format(NULL, "", 1, 0, 0), -EINVAL);
+	assert_int_equal(ivshmem_format(shm, NULL, 1, 0, 0), -EINVAL);
+	assert_int_equal(ivshmem_format(shm, "", 1, 0, 2), -EINVAL);
+	assert_int_equal(ivshmem_format(shm, "", 1, 0, ~0u), -EINVAL);
 	assert_int_equal(ivshmem_layout_read(NULL, shm), -EINVAL);
 	assert_layout_fails(shm, -ENOMEDIUM);
 	ivshmem_close(shm);
@@ -202,7 +227,7 @@ static void format_takes_labels_of_the_allowed_letters(void **state)
 
 	assert_int_equal(strlen(longest), IVSHMEM_LABEL_SIZE - 1);
 	for (i = 0; i < ARRAY_SIZE(labels); i++) {
-		assert_int_equal(ivshmem_format(shm, labels[i], 1, IVSHMEM_FORMAT_FORCE), 0);
+		assert_int_equal(ivshmem_format(shm, labels[i], 1, 0, IVSHMEM_FORMAT_FORCE), 0);
 		layout = read_layout(shm);
 		assert_string_equal(ivshmem_layout_label(layout), labels[i]);
 		ivshmem_layout_free(layout);
@@ -222,11 +247,11 @@ static void format_refuses_other_labels(void **state)
 	int c;
 
 	for (i = 0; i < ARRAY_SIZE(labels); i++)
-		assert_int_equal(ivshmem_format(shm, labels[i], 1, 0), -EINVAL);
+		assert_int_equal(ivshmem_format(shm, labels[i], 1, 0, 0), -EINVAL);
 	for (c = 1; c < 256; c++) {
 		label[0] = (char)c;
 		if (!isalnum(c) && !strchr("-_+", c))
-			assert_int_equal(ivshmem_format(shm, label, 1, 0), -EINVAL);
+			assert_int_equal(ivshmem_format(shm, label, 1, 0, 0), -EINVAL);
 	}
 	assert_layout_fails(shm, -ENOMEDIUM);
 	ivshmem_close(shm);
@@ -245,16 +270,16 @@ static void format_again_needs_force_and_changes_the_uuid(void **state)
 				   uuid[i]));
 	assert_true(uuid[14] == '4');
 	assert_true(strchr("89ab", uuid[19]));
-	assert_int_equal(ivshmem_format(shm, "other", 2, 0), -EEXIST);
+	assert_int_equal(ivshmem_format(shm, "other", 2, 0, 0), -EEXIST);
 	second = read_layout(shm);
 	assert_string_equal(ivshmem_layout_uuid(second), uuid);
 	ivshmem_layout_free(second);
 
-	assert_int_equal(ivshmem_format(shm, "other", 2, IVSHMEM_FORMAT_FORCE), 0);
+	assert_int_equal(ivshmem_format(shm, "other", 2, 0, IVSHMEM_FORMAT_FORCE), 0);
 	second = read_layout(shm);
 	assert_string_not_equal(ivshmem_layout_uuid(second), uuid);
 	assert_string_equal(ivshmem_layout_label(second), "other");
-	assert_int_equal(ivshmem_layout_channels(second), 2);
+	assert_int_equal(ivshmem_layout_objects(second), 2);
 	ivshmem_layout_free(second);
 	ivshmem_layout_free(first);
 	ivshmem_close(shm);
@@ -269,9 +294,9 @@ static void format_of_a_region_in_use_needs_force(void **state)
 	for (i = 0; i < ARRAY_SIZE(places); i++) {
 		shm = open_file(MIB);
 		write_at(shm, places[i], "x", 1);
-		assert_int_equal(ivshmem_format(shm, "", 1, 0), -ENOTEMPTY);
+		assert_int_equal(ivshmem_format(shm, "", 1, 0, 0), -ENOTEMPTY);
 		assert_layout_fails(shm, places[i] < 4096 ? -EMEDIUMTYPE : -ENOMEDIUM);
-		assert_int_equal(ivshmem_format(shm, "", 1, IVSHMEM_FORMAT_FORCE), 0);
+		assert_int_equal(ivshmem_format(shm, "", 1, 0, IVSHMEM_FORMAT_FORCE), 0);
 		assert_geometry(shm, 1);
 		ivshmem_close(shm);
 		unlink(in_shm("region"));
@@ -286,7 +311,7 @@ static void format_takes_written_zeroes_for_nothing(void **state)
 	write_at(shm, 4096, zeroes, sizeof(zeroes));
 	write_at(shm, GIB / 2 + 100, zeroes, 50);
 	write_at(shm, GIB - sizeof(zeroes), zeroes, sizeof(zeroes));
-	assert_int_equal(ivshmem_format(shm, "", 4, 0), 0);
+	assert_int_equal(ivshmem_format(shm, "", 4, 0, 0), 0);
 	assert_geometry(shm, 4);
 	ivshmem_close(shm);
 }
@@ -296,7 +321,7 @@ static void format_finds_the_only_byte_of_a_sparse_file(void **state)
 	struct ivshmem *shm = open_file(GRANDEST);
 
 	write_at(shm, GRANDEST - 1, "x", 1);
-	assert_int_equal(ivshmem_format(shm, "", 0, 0), -ENOTEMPTY);
+	assert_int_equal(ivshmem_format(shm, "", 0, 0, 0), -ENOTEMPTY);
 	assert_sparse(shm, 0);
 	ivshmem_close(shm);
 }
@@ -310,7 +335,7 @@ static void format_clears_old_slots(void **state)
 
 	memset(junk, 0xa5, sizeof(junk));
 	write_at(shm, SLOTS_OFFSET, junk, sizeof(junk));
-	assert_int_equal(ivshmem_format(shm, "", 8, IVSHMEM_FORMAT_FORCE), 0);
+	assert_int_equal(ivshmem_format(shm, "", 8, 0, IVSHMEM_FORMAT_FORCE), 0);
 	layout = read_layout(shm);
 	for (i = 0; i < 8; i++) {
 		assert_null(ivshmem_layout_name(layout, i));
@@ -326,8 +351,8 @@ static void format_works_on_a_handle_that_is_mapped(void **state)
 	struct ivshmem *shm = open_file(MIB);
 
 	assert_int_equal(ivshmem_map(shm), 0);
-	assert_int_equal(ivshmem_format(shm, "label", 1, 0), 0);
-	assert_memory_equal(ivshmem_data(shm), "IVMSCHNL", 8);
+	assert_int_equal(ivshmem_format(shm, "label", 1, 0, 0), 0);
+	assert_memory_equal(ivshmem_data(shm), "IVSHMEF2", 8);
 	assert_int_equal(ivshmem_unmap(shm), 0);
 	ivshmem_close(shm);
 }
@@ -339,7 +364,7 @@ static void read_only_handle_reads_layouts_and_formats_none(void **state)
 	struct ivshmem_channel *channel = POISON;
 	struct ivshmem_layout *layout;
 
-	assert_int_equal(ivshmem_format(reader, "", 1, IVSHMEM_FORMAT_FORCE), -EACCES);
+	assert_int_equal(ivshmem_format(reader, "", 1, 0, IVSHMEM_FORMAT_FORCE), -EACCES);
 	layout = read_layout(reader);
 	assert_string_equal(ivshmem_layout_label(layout), "label");
 	ivshmem_layout_free(layout);
@@ -356,15 +381,15 @@ static void newer_version_fails_eprotonosupport(void **state)
 	struct ivshmem *shm = formatted(MIB, 1);
 
 	read_at(shm, 0, &superblock, sizeof(superblock));
-	superblock.version = 2;
+	superblock.version = 3;
 	write_superblock(shm, &superblock);
 	assert_layout_fails(shm, -EPROTONOSUPPORT);
 	/* What a newer version keeps behind its number is not known. */
-	memset(&superblock.channels, 0x77, sizeof(superblock) - 12);
+	memset(&superblock.slots, 0x77, sizeof(superblock) - 12);
 	write_at(shm, 0, &superblock, sizeof(superblock));
 	assert_layout_fails(shm, -EPROTONOSUPPORT);
-	assert_int_equal(ivshmem_format(shm, "", 1, 0), -EEXIST);
-	assert_int_equal(ivshmem_format(shm, "", 1, IVSHMEM_FORMAT_FORCE), 0);
+	assert_int_equal(ivshmem_format(shm, "", 1, 0, 0), -EEXIST);
+	assert_int_equal(ivshmem_format(shm, "", 1, 0, IVSHMEM_FORMAT_FORCE), 0);
 	assert_geometry(shm, 1);
 	ivshmem_close(shm);
 }
@@ -385,7 +410,7 @@ static int error_of_damage_at(size_t byte)
 {
 	if (byte < offsetof(struct ivshmem_superblock, version))
 		return -EMEDIUMTYPE;
-	return byte < offsetof(struct ivshmem_superblock, channels) ? -EPROTONOSUPPORT : -EUCLEAN;
+	return byte < offsetof(struct ivshmem_superblock, slots) ? -EPROTONOSUPPORT : -EUCLEAN;
 }
 
 static void superblock_with_a_damaged_byte_is_refused(void **state)
@@ -401,8 +426,8 @@ static void superblock_with_a_damaged_byte_is_refused(void **state)
 		for (bit = 0; bit < 8; bit++) {
 			bytes[i] ^= 1 << bit;
 			write_at(shm, 0, &superblock, sizeof(superblock));
-			/* Bit 0 of the version makes it 0, which is no newer one. */
-			assert_layout_fails(shm, i == 8 && bit == 0 ? -EUCLEAN :
+			/* Bit 1 of the version makes it 0, which is no newer one. */
+			assert_layout_fails(shm, i == 8 && bit == 1 ? -EUCLEAN :
 					    error_of_damage_at(i));
 			bytes[i] ^= 1 << bit;
 		}
@@ -426,30 +451,35 @@ static void superblock_that_lies_with_a_good_crc_is_refused(void **state)
 	struct ivshmem *shm = formatted(MIB, 2);
 
 	read_at(shm, 0, &superblock, sizeof(superblock));
-	LIE(channels, 0);
-	LIE(channels, 3);
-	LIE(channels, IVSHMEM_MAX_CHANNELS + 1);
-	LIE(channels, UINT32_MAX);
+	LIE(slots, 0);
+	LIE(slots, 3 + superblock.blocks_offset / 1024);
+	LIE(slots, IVSHMEM_MAX_OBJECTS + 1);
+	LIE(slots, UINT32_MAX);
 	LIE(region_size, MIB - 4096);
 	LIE(region_size, 2 * MIB);
 	LIE(region_size, 0);
-	LIE(rings_offset, 0);
-	LIE(rings_offset, 4096);
-	LIE(rings_offset, superblock.rings_offset + 64);
-	LIE(rings_offset, MIB);
-	LIE(rings_offset, MIB - 4096);
-	LIE(rings_offset, -4096ull);
-	LIE(ring_size, 0);
-	LIE(ring_size, MIB / 4);
-	LIE(ring_size, 4095);
-	LIE(ring_size, superblock.ring_size - 64);
-	LIE(ring_size, 1ull << 63);
-	LIE(ring_size, -4096ull);
+	LIE(blocks_offset, 0);
+	LIE(blocks_offset, 4096);
+	LIE(blocks_offset, superblock.blocks_offset + 64);
+	LIE(blocks_offset, MIB);
+	LIE(blocks_offset, MIB - 4096);
+	LIE(blocks_offset, -4096ull);
+	LIE(block_size, 0);
+	LIE(block_size, MIB / 4);
+	LIE(block_size, 4095);
+	LIE(block_size, 1ull << 63);
+	LIE(block_size, -4096ull);
+	LIE(blocks, 0);
+	LIE(blocks, superblock.blocks + 1);
+	LIE(blocks, 65537);
+	LIE(blocks, UINT32_MAX);
+	LIE(ring_units, 0);
+	LIE(ring_units, (1u << 20) + 1);
 	LIE(label[0], '.');
 	LIE(label[0], '/');
 	LIE(label[3], 0x80);
 	memset(superblock.label, 'a', sizeof(superblock.label));
-	LIE(version, 1);
+	LIE(version, 2);
 	ivshmem_close(shm);
 }
 
@@ -461,7 +491,7 @@ static void region_of_another_size_than_formatted_fails_euclean(void **state)
 	ivshmem_close(shm);
 	shm = open_region(in_shm("region"), 0);
 	assert_layout_fails(shm, -EUCLEAN);
-	assert_int_equal(ivshmem_format(shm, "", 1, 0), -EEXIST);
+	assert_int_equal(ivshmem_format(shm, "", 1, 0, 0), -EEXIST);
 	ivshmem_close(shm);
 }
 
@@ -498,8 +528,8 @@ static int ask_what_shrank(void *path)
 		return 2;
 	return ivshmem_layout_read(&layout, shm) == -ESTALE &&
 	       ivshmem_channel_create(&channel, shm, "a", 0, 0) == -ESTALE &&
-	       ivshmem_format(shm, "", 1, 0) == -ESTALE &&
-	       ivshmem_format(shm, "", 1, IVSHMEM_FORMAT_FORCE) == -ESTALE ? 0 : 1;
+	       ivshmem_format(shm, "", 1, 0, 0) == -ESTALE &&
+	       ivshmem_format(shm, "", 1, 0, IVSHMEM_FORMAT_FORCE) == -ESTALE ? 0 : 1;
 }
 
 static void region_that_shrank_fails_estale_and_raises_nothing(void **state)
@@ -556,8 +586,8 @@ static int format_without_room(void *data)
 	if (!shm)
 		return 2;
 	return ivshmem_layout_read(&layout, shm) == -ENOMEDIUM &&
-	       ivshmem_format(shm, "", 1, 0) == -ENOSPC &&
-	       ivshmem_format(shm, "", 1, IVSHMEM_FORMAT_FORCE) == -ENOSPC ? 0 : 1;
+	       ivshmem_format(shm, "", 1, 0, 0) == -ENOSPC &&
+	       ivshmem_format(shm, "", 1, 0, IVSHMEM_FORMAT_FORCE) == -ENOSPC ? 0 : 1;
 }
 
 static int open_without_room(void *data)
@@ -567,7 +597,7 @@ static int open_without_room(void *data)
 
 	if (!shm)
 		return 2;
-	return !ivshmem_format(shm, "", 1, 0) &&
+	return !ivshmem_format(shm, "", 1, 0, 0) &&
 	       ivshmem_channel_create(&channel, shm, "a", 0, 0) == -ENOSPC ? 0 : 1;
 }
 
@@ -614,6 +644,7 @@ static void set_huge_pages(int count)
 /* 0 passed, 1 failed, 2 there is none; in a mount namespace of its own. */
 static int on_hugetlbfs(void *folder)
 {
+	struct ivshmem_area *area;
 	struct ivshmem_superblock superblock;
 	struct ivshmem *shm = NULL;
 	struct statfs fs;
@@ -627,18 +658,19 @@ static int on_hugetlbfs(void *folder)
 	snprintf(path, sizeof(path), "%s/region", (char *)folder);
 	if (ivshmem_create(&shm, path, 4 * page, 0600, 0))
 		return 2;
-	if (ivshmem_format(shm, "huge", 2, 0) != -ENOSPC)
+	if (ivshmem_format(shm, "huge", 1, 0, 0) || ivshmem_superblock_read(shm, &superblock))
 		return 1;
-	if (ivshmem_format(shm, "huge", 1, 0) || ivshmem_superblock_read(shm, &superblock))
+	if (ivshmem_format(shm, "huge", 1, 0, 0) != -EEXIST ||
+	    ivshmem_make_area(shm, "odd", page / 2 + 1) ||
+	    ivshmem_area_open(&area, shm, "odd"))
 		return 1;
-	if (superblock.ring_size % page || superblock.rings_offset % page ||
-	    ivshmem_format(shm, "huge", 1, 0) != -EEXIST)
-		return 1;
+	memset(ivshmem_area_data(area), 1, ivshmem_area_size(area));
+	ivshmem_area_close(area);
 	ivshmem_close(shm);
 	return 0;
 }
 
-static void format_on_hugetlbfs_makes_rings_of_whole_huge_pages(void **state)
+static void objects_on_hugetlbfs_need_no_whole_huge_pages(void **state)
 {
 	int before = huge_pages(), result = 2;
 
@@ -658,8 +690,9 @@ int main(void)
 		TEST(format_below_16_kib_fails_enospc),
 		TEST(format_lays_out_every_size_and_leaves_files_sparse),
 		TEST(format_takes_sizes_that_are_no_power_of_two),
-		TEST(format_takes_any_count_of_channels_that_fits),
-		TEST(format_with_too_many_channels_fails),
+		TEST(format_takes_any_count_of_objects_that_fits),
+		TEST(format_with_too_many_objects_fails),
+		TEST(format_takes_rings_that_fit_and_rounds_them_up),
 		TEST(format_refuses_bad_arguments),
 		TEST(format_takes_labels_of_the_allowed_letters),
 		TEST(format_refuses_other_labels),
@@ -680,7 +713,7 @@ int main(void)
 		TEST(layout_whose_slots_were_cut_off_fails_estale),
 		TEST(format_on_a_full_filesystem_fails_enospc),
 		TEST(channel_without_room_for_its_rings_fails_enospc),
-		TEST(format_on_hugetlbfs_makes_rings_of_whole_huge_pages),
+		TEST(objects_on_hugetlbfs_need_no_whole_huge_pages),
 	};
 
 	return run("format", tests, ARRAY_SIZE(tests));

@@ -67,7 +67,7 @@ static bool start_server(void)
 	while (ivshmem_open(&pair.left, where, 0) && now_ms() < end)
 		usleep(5000);
 	pair.right = open_region(where, 0);
-	assert_int_equal(ivshmem_format(pair.left, "", 1, 0), 0);
+	assert_int_equal(format_for(pair.left, "", 1, 0), 0);
 	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
 	return true;
 }

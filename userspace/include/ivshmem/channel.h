@@ -56,12 +56,10 @@ struct ivshmem_channel;
  *
  * Context: Any thread.
  * Return: 0; -ETIMEDOUT (the other side did not come); -EBUSY (another program
- * has this end); -ENOSPC (all channels of the region are in use, or there is no memory for
- * its rings on the file's filesystem); -ESTALE (the region's file was truncated or replaced,
+ * has this end); -ENOSPC (the region has no room for one more channel, or there is no memory
+ * for its rings on the file's filesystem); -EPROTOTYPE (the object of that name is no channel); -ESTALE (the region's file was truncated or replaced,
  * see ivshmem_check()); -EINVAL (NULL,
- * bad name, unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); -ENOTSUP (the
- * rings are no multiple of the page size here: format with fewer channels);
- * -EINTR; -ECANCELED (by ivshmem_cancel()); -ENODEV; -ENOMEM, -EMFILE; the errors of
+ * bad name, unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); -EINTR; -ECANCELED (by ivshmem_cancel()); -ENODEV; -ENOMEM, -EMFILE; the errors of
  * ivshmem_layout_read().
  * Since: 0.1
  */
@@ -199,10 +197,11 @@ void ivshmem_channel_close(struct ivshmem_channel *channel);
 int ivshmem_channel_alive(struct ivshmem_channel *channel);
 
 /**
- * ivshmem_channel_max_length() - The longest message that the channel takes.
+ * ivshmem_channel_max_length() - The longest message that this end can send.
  * @channel: Channel.
  *
- * Return: Bytes: half the ring, less 8; 0 for NULL. The same in both directions.
+ * Return: Bytes: half the ring that this end writes, less 8; 0 for NULL, and for a channel
+ * whose opening has not found it yet.
  * Since: 0.1
  */
 size_t ivshmem_channel_max_length(const struct ivshmem_channel *channel);

@@ -17,6 +17,8 @@ IVSHMEM_BEGIN_DECLS
  * @IVSHMEM_TASK_RING: Ringing, waiting for rings, and asking for peers.
  * @IVSHMEM_TASK_FORMAT: ivshmem_format().
  * @IVSHMEM_TASK_READ_LAYOUT: ivshmem_layout_read().
+ * @IVSHMEM_TASK_MAKE: Making an object, and opening an area.
+ * @IVSHMEM_TASK_REMOVE: ivshmem_remove().
  * @IVSHMEM_TASK_CHANNEL_OPEN: Creating a channel, or connecting to one.
  * @IVSHMEM_TASK_CHANNEL_RECONNECT: ivshmem_channel_reconnect().
  * @IVSHMEM_TASK_SEND: Sending, in whatever form.
@@ -29,6 +31,8 @@ enum ivshmem_task {
 	IVSHMEM_TASK_RING,
 	IVSHMEM_TASK_FORMAT,
 	IVSHMEM_TASK_READ_LAYOUT,
+	IVSHMEM_TASK_MAKE,
+	IVSHMEM_TASK_REMOVE,
 	IVSHMEM_TASK_CHANNEL_OPEN,
 	IVSHMEM_TASK_CHANNEL_RECONNECT,
 	IVSHMEM_TASK_SEND,

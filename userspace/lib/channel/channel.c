@@ -26,8 +26,7 @@ static void disown(struct ivshmem_holder *holder)
 
 /* Not open yet, and at no slot. */
 struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_end side,
-					    const char *name, unsigned int flags,
-					    const struct ivshmem_superblock *superblock)
+					    const char *name, unsigned int flags)
 {
 	struct ivshmem_channel *channel = aligned_alloc(alignof(struct ivshmem_channel),
 							sizeof(*channel));
@@ -41,15 +40,12 @@ struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_en
 	channel->side = side;
 	channel->flags = flags;
 	strcpy(channel->name, name);
-	channel->name_hash = ivshmem_name_hash(name);
-	channel->superblock = *superblock;
 	channel->cancel = IVSHMEM_CANCEL_INIT;
 	channel->link.shm = shm;
 	channel->link.cancels[0] = &shm->cancel;
 	channel->link.cancels[1] = &channel->cancel;
 	channel->spin_us = SPIN_US;
 	channel->backoff_us = BACKOFF_US;
-	channel->max_length = ivshmem_ring_max_length(superblock->ring_size);
 	channel->loop.epoll = -1;
 	channel->room.epoll = -1;
 	channel->news.epoll = -1;
@@ -61,8 +57,8 @@ void ivshmem_channel_unmap_rings(struct ivshmem_channel *channel)
 {
 	ivshmem_sender_free(&channel->sender);
 	ivshmem_receiver_free(&channel->receiver);
-	ivshmem_window_unmap(&channel->rings[0]);
-	ivshmem_window_unmap(&channel->rings[1]);
+	ivshmem_window_unmap(&channel->rings);
+	channel->max_length = 0;
 }
 
 void ivshmem_channel_close(struct ivshmem_channel *channel)
@@ -76,7 +72,7 @@ void ivshmem_channel_close(struct ivshmem_channel *channel)
 	ivshmem_loop_close(&channel->loop);
 	ivshmem_cancel_close(&channel->cancel);
 	ivshmem_channel_unmap_rings(channel);
-	ivshmem_window_unmap(&channel->header);
+	ivshmem_directory_close(&channel->directory);
 	ivshmem_drop(channel->shm, &channel->holder);
 	free(channel);
 }

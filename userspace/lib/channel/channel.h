@@ -37,18 +37,16 @@ enum channel_stage {
  * struct ivshmem_channel - One end of a channel.
  * @shm: The region.
  * @holder: Keeps it, and has the claim to this end.
- * @slot: Which slot.
+ * @directory: Of the region, as it was when the channel was opened.
+ * @object: The channel in it.
  * @side: Which end of it, an enum ivshmem_end.
  * @stage: How far the opening has come.
  * @was_open: It has got there before.
  * @name: Of the channel.
- * @name_hash: The same, hashed.
  * @flags: It was opened with.
- * @superblock: The region's, as it was when the channel was opened.
  * @lock_deadline: Until when whoever has this end's lock may be about to close it.
  * @cancel: Ends calls that wait.
- * @header: Where the slot is mapped.
- * @rings: Where the rings are mapped, by who writes.
+ * @rings: Where the rings are mapped: the creator's, then the connector's.
  * @own: This end, written here.
  * @other: The other end, read here.
  * @epoch: Of this end.
@@ -61,7 +59,7 @@ enum channel_stage {
  * @link: How both wake each other.
  * @spin_us: How long to spin before sleeping.
  * @backoff_us: The longest sleep without wake-up.
- * @max_length: The longest message.
+ * @max_length: The longest message that this end can send.
  * @loop: For ivshmem_channel_fd().
  * @free_run: Up to which position of its ring the sender writes without looking at
  *	anything: there is room, and no look for life is due. See send.c.
@@ -76,18 +74,16 @@ enum channel_stage {
 struct ivshmem_channel {
 	struct ivshmem *shm;
 	struct ivshmem_holder holder;
-	unsigned int slot;
+	struct ivshmem_directory directory;
+	struct ivshmem_object object;
 	unsigned int side;
 	enum channel_stage stage;
 	bool was_open;
-	char name[IVSHMEM_CHANNEL_NAME_SIZE];
-	uint32_t name_hash;
+	char name[IVSHMEM_NAME_SIZE];
 	unsigned int flags;
-	struct ivshmem_superblock superblock;
 	int64_t lock_deadline;
 	struct ivshmem_cancel cancel;
-	struct ivshmem_window header;
-	struct ivshmem_window rings[2];
+	struct ivshmem_window rings;
 	struct ivshmem_slot_end *own;
 	const struct ivshmem_slot_end *other;
 	uint32_t epoch;

@@ -11,8 +11,7 @@
 
 static int check_end(const struct ivshmem_channel *channel, uint32_t epoch)
 {
-	return ivshmem_end_check(slots_of(channel), channel->slot, channel->side, epoch,
-				 channel->name, channel->shm);
+	return ivshmem_end_check(&channel->directory, &channel->object, channel->side, epoch);
 }
 
 /*
@@ -21,7 +20,7 @@ static int check_end(const struct ivshmem_channel *channel, uint32_t epoch)
  */
 static int take_lock(struct ivshmem_channel *channel, bool take_over)
 {
-	int err = ivshmem_end_lock(channel->shm, channel->slot, channel->side);
+	int err = ivshmem_end_lock(channel->shm, channel->object.slot, channel->side);
 
 	if (err != -EBUSY || take_over)
 		return err;
@@ -30,15 +29,14 @@ static int take_lock(struct ivshmem_channel *channel, bool take_over)
 	return ivshmem_deadline_passed(channel->lock_deadline) ? -EBUSY : -EAGAIN;
 }
 
-static void use_slot(struct ivshmem_channel *channel, unsigned int slot)
+static void use_slot(struct ivshmem_channel *channel)
 {
-	struct ivshmem_slot *slots = slots_of(channel);
+	struct ivshmem_slot *slot = &channel->directory.slots[channel->object.slot];
 
-	channel->slot = slot;
-	channel->own = &slots[slot].ends[channel->side];
-	channel->other = &slots[slot].ends[!channel->side];
-	channel->mailbox.own = &slots[slot].mail[channel->side];
-	channel->mailbox.other = &slots[slot].mail[!channel->side];
+	channel->own = &slot->ends[channel->side];
+	channel->other = &slot->ends[!channel->side];
+	channel->mailbox.own = &slot->mail[channel->side];
+	channel->mailbox.other = &slot->mail[!channel->side];
 }
 
 /*
@@ -68,7 +66,7 @@ static int take(struct ivshmem_channel *channel, bool take_over)
 	err = ivshmem_session_attach(channel, epoch, locked);
 	if (err) {
 		if (locked)
-			ivshmem_end_unlock(channel->shm, channel->slot, channel->side);
+			ivshmem_end_unlock(channel->shm, channel->object.slot, channel->side);
 		/* Whoever was faster may have come for another channel, and leave. */
 		return err == -EBUSY ? -EAGAIN : err;
 	}
@@ -80,13 +78,13 @@ static int take(struct ivshmem_channel *channel, bool take_over)
  * -EAGAIN: look again in a moment. The claim comes first: the lock does not keep other
  * channels of this handle out. One that has it may have come for another name, and leave.
  */
-int ivshmem_end_take(struct ivshmem_channel *channel, unsigned int slot, bool take_over)
+int ivshmem_end_take(struct ivshmem_channel *channel, bool take_over)
 {
 	int err;
 
-	use_slot(channel, slot);
+	use_slot(channel);
 	err = ivshmem_claim(channel->shm, &channel->holder,
-			    ivshmem_end_byte(slot, channel->side));
+			    ivshmem_end_byte(channel->object.slot, channel->side));
 	if (err)
 		return check_end(channel, __atomic_load_n(&channel->own->epoch,
 							  __ATOMIC_ACQUIRE)) ?: -EAGAIN;
@@ -100,7 +98,7 @@ int ivshmem_end_take(struct ivshmem_channel *channel, unsigned int slot, bool ta
 bool ivshmem_end_lock_again(struct ivshmem_channel *channel)
 {
 	return channel->link.can & WAKE_LOCKED ||
-	       !ivshmem_end_lock(channel->shm, channel->slot, channel->side);
+	       !ivshmem_end_lock(channel->shm, channel->object.slot, channel->side);
 }
 
 /* A child's copy is only forgotten: the end is the parent's. */
@@ -109,7 +107,7 @@ void ivshmem_end_give_back(struct ivshmem_channel *channel)
 	if (!channel->shm->inherited) {
 		ivshmem_session_end(channel);
 		if (channel->link.can & WAKE_LOCKED)
-			ivshmem_end_unlock(channel->shm, channel->slot, channel->side);
+			ivshmem_end_unlock(channel->shm, channel->object.slot, channel->side);
 	}
 	ivshmem_unclaim(channel->shm, &channel->holder);
 }

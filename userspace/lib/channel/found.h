@@ -14,6 +14,7 @@ struct found {
 	bool mailed;
 };
 
+/* One that says that the record lies elsewhere counts. */
 static inline struct found look_for_message(const struct ivshmem_channel *channel)
 {
 	uint64_t next = receiver_next(&channel->receiver);

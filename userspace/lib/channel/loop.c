@@ -268,10 +268,10 @@ int ivshmem_channel_arm(struct ivshmem_channel *channel, unsigned int events, si
 
 	if (!channel || !events || events & ~(IVSHMEM_CAN_RECV | IVSHMEM_CAN_SEND))
 		return -EINVAL;
-	if (length > channel->max_length)
-		return -EMSGSIZE;
 	if (channel->shm->inherited)
 		return -ECHILD;
+	if (channel->stage == CHANNEL_IS_OPEN && length > channel->max_length)
+		return -EMSGSIZE;
 	err = prepare(channel);
 	if (err)
 		return err;

@@ -10,7 +10,6 @@
  * the session up, and tells the other (lost): by a new epoch, since it may know no better.
  */
 #include <errno.h>
-#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -56,18 +55,6 @@ uint32_t ivshmem_next_attaching(const struct ivshmem_channel *channel, uint32_t 
 	return ((last ?: random_epoch()) & ~3u) + 4 + END_ATTACHING;
 }
 
-/* -ESTALE: it was formatted anew. */
-int ivshmem_session_check_layout(const struct ivshmem_channel *channel)
-{
-	struct ivshmem_superblock superblock;
-	int err = ivshmem_superblock_read(channel->shm, &superblock);
-
-	if (err)
-		return err;
-	return memcmp(superblock.uuid, channel->superblock.uuid,
-		      sizeof(superblock.uuid)) ? -ESTALE : 0;
-}
-
 /*
  * Of an end with an epoch that is not this program's last one. Is it an earlier one of its
  * own, or nobody's? Whoever has the lock is the only one under this kernel who is alive.
@@ -100,7 +87,7 @@ static void announce_loss(struct ivshmem_channel *channel, uint32_t epoch)
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
 	ivshmem_end_clear(own);
-	if (!ivshmem_end_tell_purpose(own, attaching, channel->name_hash))
+	if (!ivshmem_end_tell_purpose(own, attaching, channel->object.generation))
 		return;
 	__atomic_store_n(&channel->lost_epoch, attached, __ATOMIC_RELAXED);
 	__atomic_compare_exchange_n(&own->epoch, &attaching, attached, false,
@@ -118,7 +105,7 @@ int ivshmem_session_lose(struct ivshmem_channel *channel)
 
 	if (__atomic_load_n(&channel->lost, __ATOMIC_ACQUIRE))
 		return -ESTALE;
-	if (ivshmem_session_check_layout(channel))
+	if (ivshmem_directory_has_layout(&channel->directory))
 		return -ECONNRESET;
 	if (!ivshmem_session_keeps_end(channel, epoch))
 		return is_older(epoch, channel->epoch) ? -ESTALE : -ECONNRESET;

@@ -13,7 +13,6 @@ uint32_t ivshmem_next_attaching(const struct ivshmem_channel *channel, uint32_t 
 bool ivshmem_message_is_missing(const struct ivshmem_channel *channel);
 int ivshmem_session_check(struct ivshmem_channel *channel);
 int ivshmem_session_lose(struct ivshmem_channel *channel);
-int ivshmem_session_check_layout(const struct ivshmem_channel *channel);
 bool ivshmem_session_keeps_end(const struct ivshmem_channel *channel, uint32_t epoch);
 
 #endif /* LOSS_H */

@@ -4,7 +4,6 @@
  * agree with the other side on a session. Whoever wants to wait repeats them.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "end.h"
 #include "loss.h"
@@ -20,79 +19,93 @@ static int check_arguments(struct ivshmem_channel **channel, const struct ivshme
 	if (!channel || (unsigned int)end > IVSHMEM_END_CONNECTOR)
 		return -EINVAL;
 	if (!shm || !name || !*name || flags & ~IVSHMEM_CHANNEL_TAKE_OVER ||
-	    !ivshmem_is_name(name, IVSHMEM_CHANNEL_NAME_SIZE))
+	    !ivshmem_is_name(name, IVSHMEM_NAME_SIZE))
 		return -EINVAL;
 	if (shm->inherited)
 		return -ECHILD;
 	return shm->readonly ? -EACCES : 0;
 }
 
-/* Is it the one that others open, too? A server that has ended is no fault here. */
-static int check_file(struct ivshmem *shm)
+/* What the directory says of its rings is checked here: anybody may have written it. */
+static int check_rings(const struct ivshmem_channel *channel, uint64_t size, uint64_t rings[2])
 {
-	return shm->backend->check(shm) == -ESTALE ? -ESTALE : 0;
+	unsigned int side;
+	uint32_t units;
+	int err;
+
+	for (side = 0; side < 2; side++) {
+		err = ivshmem_object_fact(&channel->directory, &channel->object,
+					  FACT_CREATOR_RING + side, &units);
+		if (err)
+			return err;
+		rings[side] = (uint64_t)units * BLOCK_UNIT;
+		if (!rings[side] || rings[side] > MAX_RING_SIZE)
+			return -EUCLEAN;
+	}
+	return rings[0] + rings[1] <= size ? 0 : -EUCLEAN;
 }
 
 static int map_rings(struct ivshmem_channel *channel)
 {
-	const struct ivshmem_superblock *superblock = &channel->superblock;
-	uint64_t offset = ivshmem_ring_offset(superblock, channel->slot, 0);
-	unsigned int side;
+	struct ivshmem_extent extent;
+	uint64_t rings[2];
+	char *data[2];
 	int err;
 
-	err = ivshmem_region_reserve(channel->shm, offset, 2 * superblock->ring_size);
-	for (side = 0; side < 2 && !err; side++)
-		err = ivshmem_window_map_twice(&channel->rings[side], channel->shm,
-					       ivshmem_ring_offset(superblock, channel->slot, side),
-					       superblock->ring_size);
+	err = ivshmem_object_extent(&channel->directory, &channel->object, &extent);
 	if (!err)
-		err = ivshmem_receiver_init(&channel->receiver, channel->rings[!channel->side].data,
-					    superblock->ring_size, &channel->own->received);
-	return err ?: ivshmem_sender_init(&channel->sender, channel->rings[channel->side].data,
-					  superblock->ring_size, &channel->own->sent,
+		err = check_rings(channel, extent.size, rings);
+	if (!err)
+		err = ivshmem_region_reserve(channel->shm, extent.offset, rings[0] + rings[1]);
+	if (!err)
+		err = ivshmem_window_map(&channel->rings, channel->shm, extent.offset,
+					 rings[0] + rings[1]);
+	if (err)
+		return err;
+	data[0] = channel->rings.data;
+	data[1] = data[0] + rings[0];
+	channel->max_length = ivshmem_ring_max_length(rings[channel->side]);
+	err = ivshmem_receiver_init(&channel->receiver, data[!channel->side],
+				    rings[!channel->side], &channel->own->received);
+	return err ?: ivshmem_sender_init(&channel->sender, data[channel->side],
+					  rings[channel->side], &channel->own->sent,
 					  &channel->own->begun);
 }
 
-/* The slot's index; -EAGAIN: the other side has not created the channel yet. */
-static int find_slot(const struct ivshmem_channel *channel)
+/* -EAGAIN: the other side has not created the channel yet. */
+static int find_object(struct ivshmem_channel *channel)
 {
-	unsigned int count = channel->superblock.channels;
-	int slot;
+	struct ivshmem_directory *directory = &channel->directory;
+	struct ivshmem_spec spec;
+	int err;
 
-	if (channel->side == IVSHMEM_END_CREATOR)
-		return ivshmem_slot_claim(slots_of(channel), count, channel->name, channel->shm);
-	slot = ivshmem_slot_find(slots_of(channel), count, channel->name);
-	return slot == -ENOENT ? -EAGAIN : slot;
+	if (channel->side == IVSHMEM_END_CONNECTOR) {
+		err = ivshmem_object_find(directory, channel->name, IVSHMEM_CHANNEL,
+					  &channel->object);
+		return err == -ENOENT ? -EAGAIN : err;
+	}
+	ivshmem_spec_channel(&spec, &directory->superblock, 0, 0);
+	return ivshmem_object_claim(directory, channel->name, &spec, &channel->object);
 }
 
 /* 0: this channel has its end of the slot; -EAGAIN. */
 static int find_end(struct ivshmem_channel *channel)
 {
-	int slot = find_slot(channel);
 	int err;
 
-	if (slot < 0)
-		return slot;
-	err = ivshmem_end_take(channel, (unsigned int)slot,
-			       channel->flags & IVSHMEM_CHANNEL_TAKE_OVER);
+	err = find_object(channel);
+	if (!err)
+		err = ivshmem_end_take(channel, channel->flags & IVSHMEM_CHANNEL_TAKE_OVER);
 	if (err)
 		return err;
-	/* Was the slot given to another channel meanwhile? */
-	err = ivshmem_slot_is_named(&slots_of(channel)[slot], channel->name) ? map_rings(channel)
-									     : -EAGAIN;
+	/* Was the slot given to another object meanwhile? */
+	err = ivshmem_object_keep(&channel->directory, &channel->object) ? -EAGAIN :
+	      map_rings(channel);
 	if (err) {
 		ivshmem_end_give_back(channel);
 		ivshmem_channel_unmap_rings(channel);
 	}
 	return err;
-}
-
-/* The layout may have been replaced under a channel: then its rings no longer belong to it. */
-static int check_layout(struct ivshmem_channel *channel)
-{
-	int err = check_file(channel->shm);
-
-	return err ? err : ivshmem_session_check_layout(channel);
 }
 
 /* The region went back to before this program had attached here: it does so again. */
@@ -105,22 +118,36 @@ static int attach_again(struct ivshmem_channel *channel)
 	return ivshmem_session_attach(channel, epoch, ivshmem_end_lock_again(channel));
 }
 
-/* The slot, or the end of it, is another's by now. -EAGAIN: look for the channel again. */
-static int leave_slot(struct ivshmem_channel *channel)
+static void search_again(struct ivshmem_channel *channel)
 {
-	int err;
-
-	err = check_layout(channel);
-	if (err)
-		return err;
-	if (ivshmem_slot_is_named(&slots_of(channel)[channel->slot], channel->name) &&
-	    !attach_again(channel))
-		return -EAGAIN;
-	if (channel->was_open)
-		return -EBUSY;
 	ivshmem_end_give_back(channel);
 	ivshmem_channel_unmap_rings(channel);
 	channel->stage = CHANNEL_SEARCHES;
+}
+
+/*
+ * The object was removed, or is not there yet, since the region went back: it is to be found,
+ * or made, again.
+ */
+static bool object_is_gone(const struct ivshmem_channel *channel)
+{
+	return !ivshmem_slot_has_object(&channel->directory, &channel->object);
+}
+
+/* The slot, or the end of it, is another's by now. -EAGAIN: look for the channel again. */
+static int leave_slot(struct ivshmem_channel *channel)
+{
+	bool is_gone = object_is_gone(channel);
+	int err;
+
+	err = ivshmem_directory_is_current(&channel->directory);
+	if (err)
+		return err;
+	if (!is_gone && !attach_again(channel))
+		return -EAGAIN;
+	if (!is_gone && channel->was_open)
+		return -EBUSY;
+	search_again(channel);
 	return -EAGAIN;
 }
 
@@ -160,24 +187,16 @@ static int step(struct ivshmem_channel *channel)
 int ivshmem_channel_begin(struct ivshmem_channel **out, struct ivshmem *shm, const char *name,
 			  enum ivshmem_end end, unsigned int flags)
 {
-	struct ivshmem_superblock superblock;
 	struct ivshmem_channel *channel;
 	int err;
 
 	err = check_arguments(out, shm, name, end, flags);
-	if (!err)
-		err = check_file(shm);
-	if (!err)
-		err = ivshmem_superblock_read(shm, &superblock);
 	if (err)
 		return err;
-	channel = ivshmem_channel_new(shm, end, name, flags, &superblock);
+	channel = ivshmem_channel_new(shm, end, name, flags);
 	if (!channel)
 		return -ENOMEM;
-	err = ivshmem_region_reserve(shm, 0, ivshmem_slot_offset(superblock.channels));
-	if (!err)
-		err = ivshmem_window_map(&channel->header, shm, SLOTS_OFFSET,
-					 superblock.channels * sizeof(struct ivshmem_slot));
+	err = ivshmem_directory_open(&channel->directory, shm);
 	if (!err)
 		err = step(channel);
 	if (err && err != -EAGAIN) {
@@ -248,9 +267,13 @@ static int begin_again(struct ivshmem_channel *channel)
 		ivshmem_session_leave(channel);
 		channel->stage = CHANNEL_HAS_LEFT;
 	}
-	err = check_layout(channel);
+	err = ivshmem_directory_is_current(&channel->directory);
 	if (err || (channel->stage == CHANNEL_AGREES && ivshmem_session_has_end(channel)))
 		return err;
+	if (object_is_gone(channel)) {
+		search_again(channel);
+		return 0;
+	}
 	err = attach_again(channel);
 	if (!err)
 		channel->stage = CHANNEL_AGREES;

@@ -11,9 +11,15 @@
 /* How often to look before anything else is done; the answer may be on its way. */
 #define QUICK_LOOKS	256
 
+/* Goes to the ring's start where the sender has gone there. */
 static int news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 {
-	return look_for_message(channel).header != 0;
+	struct found found = look_for_message(channel);
+
+	if (!found.mailed && record_is_elsewhere(found.header) &&
+	    ivshmem_receiver_turn(&channel->receiver))
+		found = look_for_message(channel);
+	return found.header != 0;
 }
 
 /* Would a receiving call return at once? */
@@ -57,8 +63,10 @@ static inline unsigned int quick_looks(int timeout_ms)
 static noinline int wait_for_message(struct ivshmem_channel *channel, unsigned int looks,
 				     int timeout_ms)
 {
+	if (receiver_is_beyond_warm(&channel->receiver))
+		ivshmem_tell_released(channel);
 	while (looks--)
-		if (look_for_message(channel).header)
+		if (news_is_there(channel, 0))
 			return 0;
 	ivshmem_tell_released(channel);
 	return ivshmem_waiter_fail(&channel->news, ivshmem_wait_for(channel, &channel->news,
@@ -80,43 +88,65 @@ static noinline int tell_lost(struct ivshmem_channel *channel)
 	return ivshmem_waiter_fail(&channel->news, ivshmem_session_lose(channel));
 }
 
-/* What can't be there may have come with another time of the region. */
-static noinline int fail(struct ivshmem_channel *channel, int err)
+/* Of what was found: the length, or a negative errno. */
+static always_inline int64_t check_found(struct ivshmem_channel *channel, const struct found *found)
+{
+	if (unlikely(!found->header))
+		return -EPROTO;		/* What was there has been taken back. */
+	if (found->mailed)
+		return mailbox_check(&channel->mailbox, found->header);
+	return receiver_check(&channel->receiver, found->header);
+}
+
+/*
+ * What was found is no message. 0: it says where that will be, and this end goes there. What
+ * can't be there may have come with another time of the region.
+ */
+static noinline int refuse_found(struct ivshmem_channel *channel, uint64_t header, bool mailed,
+				 int err)
 {
 	if (!receiver_is_right(&channel->receiver))
 		return tell_lost(channel);
+	if (header && !mailed && record_is_elsewhere(header) &&
+	    ivshmem_receiver_turn(&channel->receiver))
+		return 0;
 	return ivshmem_waiter_fail(&channel->news, ivshmem_session_check(channel) ?: err);
 }
 
 /* The length of the next message, or a negative errno. @looks: before all else. */
-static inline int64_t find_next(struct ivshmem_channel *channel, struct found *found,
-				unsigned int looks, int timeout_ms)
+static always_inline int64_t find_next(struct ivshmem_channel *channel, struct found *found,
+				       unsigned int looks, int timeout_ms)
 {
 	int64_t length;
 	int err;
 
 	if (unlikely(channel->news.failed < 0))
 		return ivshmem_waiter_tell(&channel->news);
-	*found = look_for_message(channel);
-	if (unlikely(!found->header)) {
-		err = wait_for_message(channel, looks, timeout_ms);
-		if (err < 0)
-			return err;
+	do {
 		*found = look_for_message(channel);
-	}
-	if (unlikely(!found->header))
-		length = -EPROTO;	/* What was there has been taken back. */
-	else if (found->mailed)
-		length = mailbox_check(&channel->mailbox, found->header);
-	else
-		length = receiver_check(&channel->receiver, found->header);
-	return likely(length >= 0) ? length : fail(channel, (int)length);
+		if (unlikely(!found->header)) {
+			err = wait_for_message(channel, looks, timeout_ms);
+			if (err < 0)
+				return err;
+			*found = look_for_message(channel);
+		}
+		length = check_found(channel, found);
+		if (likely(length >= 0))
+			return length;
+		err = refuse_found(channel, found->header, found->mailed, (int)length);
+	} while (!err);
+	return err;
 }
 
-/* Of a message in place, after it was read. -ESTALE: that may not have been what was sent. */
+/*
+ * Of a message in place, after it was read. -ESTALE: that may not have been what was sent.
+ * Where more was released than this end knows, the message may be among it.
+ */
 int ivshmem_check_kept(struct ivshmem_channel *channel)
 {
-	int err = is_sound(channel) ? 0 : ivshmem_session_lose(channel);
+	bool is_released = __atomic_load_n(&channel->own->consumed, __ATOMIC_RELAXED) !=
+			   channel->receiver.told;
+	int err = is_sound(channel) && !is_released ? 0 : ivshmem_session_lose(channel);
 
 	return err == -ESTALE ? ivshmem_waiter_fail(&channel->news, err) : 0;
 }

@@ -34,6 +34,7 @@ void ivshmem_sender_reset(struct ivshmem_sender *sender, uint64_t start)
 	*sender = (struct ivshmem_sender) {
 		.data = sender->data, .size = sender->size, .stale = stale, .sent = sent,
 		.begun = begun, .count = start, .lap_count = start, .begun_count = start,
+		.reach = RECORD_ALIGN,
 	};
 	sender_tell(sender, start);
 	sender_begin(sender);
@@ -60,16 +61,29 @@ static void set_bits(uint64_t *words, uint64_t first, uint64_t end)
 void ivshmem_sender_spoil(struct ivshmem_sender *sender, uint64_t record)
 {
 	uint64_t offset = sender->position - sender->lap;
-	uint64_t first = offset / RECORD_ALIGN + 1;
-	uint64_t end = (offset + record) / RECORD_ALIGN;
-	uint64_t lines = sender->size / RECORD_ALIGN;
 
-	if (end <= lines) {
-		set_bits(sender->stale, first, end);
-	} else {
-		set_bits(sender->stale, first, lines);
-		set_bits(sender->stale, 0, end - lines);
-	}
+	set_bits(sender->stale, offset / RECORD_ALIGN + 1, (offset + record) / RECORD_ALIGN);
+}
+
+/*
+ * The lines behind are not written for any number of rounds, and what lies there may come
+ * to look like the next header: it is stale.
+ */
+void ivshmem_sender_turn(struct ivshmem_sender *sender)
+{
+	uint64_t offset = sender->position - sender->lap;
+	uint64_t *header = sender_at(sender, sender->position);
+	uint64_t value = record_header(sender->count + 1, RECORD_ELSEWHERE);
+
+	if (offset < sender->reach)
+		set_bits(sender->stale, offset / RECORD_ALIGN + 1, sender->reach / RECORD_ALIGN);
+	sender->reach = offset + RECORD_ALIGN;
+	sender->lap += sender->size;
+	sender->position = sender->lap;
+	sender->lap_count = sender->count;
+	sender_clear_next(sender);
+	/* What is held back is before it: nobody looks here until that is passed on. */
+	__atomic_store_n(header, value, __ATOMIC_RELEASE);
 }
 
 void ivshmem_sender_hold(struct ivshmem_sender *sender, uint64_t start, uint64_t *header,
@@ -173,4 +187,16 @@ void ivshmem_receiver_release_all(struct ivshmem_receiver *receiver, const void 
 		receiver_keep(receiver, but);
 		receiver->released = position_of(receiver, place);
 	}
+}
+
+bool ivshmem_receiver_turn(struct ivshmem_receiver *receiver)
+{
+	uint64_t start = receiver->lap + receiver->size;
+
+	if (receiver->position == receiver->lap || start - receiver->released > receiver->size)
+		return false;
+	receiver->position = start;
+	receiver->lap = start;
+	receiver_done(receiver);
+	return true;
 }

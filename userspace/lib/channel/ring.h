@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two ends of a ring of records, as format/format.h describes them. A ring is mapped
- * twice in a row: whatever starts in it and is no longer than it can be read and
- * written in one piece.
+ * The two ends of a ring of records, as format/format.h describes them. No record crosses
+ * the ring's end: one that would lies at its start. So a message is always in one piece.
+ *
+ * A sender goes back to the start early as well, where the receiver keeps up: then traffic
+ * stays within WARM_SIZE bytes, whose lines and pages are in the caches, however large the
+ * ring is. How far this end goes without looking, its user says: see send.c.
  *
  * All that steers a ring is private to its end. What comes from the other side is
  * read once: a header, and how much was consumed. Both are checked.
@@ -37,6 +40,8 @@
  * @held_count: What it is while records are held back.
  * @begun: In the region: what @begun_count is.
  * @begun_count: Goes on before a message is written, and after one is held back.
+ * @reach: From this offset on, all lines of the ring are stale, but for those that were
+ *         written since it went back to the start.
  *
  * Each message changes two words of it, no more: stores to it wait in the processor
  * behind those to the ring, which wait for the other end's cache.
@@ -56,6 +61,7 @@ struct ivshmem_sender {
 	uint64_t held_count;
 	uint64_t *begun;
 	uint64_t begun_count;
+	uint64_t reach;
 };
 
 /**
@@ -84,6 +90,8 @@ struct ivshmem_receiver {
 	uint64_t *received;
 };
 
+#define WARM_SIZE	(64ull << 10)
+
 static inline uint64_t ivshmem_record_size(uint64_t length)
 {
 	return (length + RECORD_HEADER + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1);
@@ -105,9 +113,23 @@ static inline uint64_t *sender_at(const struct ivshmem_sender *sender, uint64_t 
 	return (uint64_t *)(sender->data + (position - sender->lap));
 }
 
+/* To the ring's end. */
+static inline uint64_t sender_rest(const struct ivshmem_sender *sender)
+{
+	return sender->lap + sender->size - sender->position;
+}
+
+/* What a record takes of the ring: with the rest of it, if it lies at the start. */
+static inline uint64_t sender_needs(const struct ivshmem_sender *sender, uint64_t record)
+{
+	uint64_t rest = sender_rest(sender);
+
+	return record <= rest ? record : rest + record;
+}
+
 static inline bool sender_has_room(const struct ivshmem_sender *sender, uint64_t record)
 {
-	return sender->position + record - sender->consumed <= sender->size;
+	return sender->position + sender_needs(sender, record) - sender->consumed <= sender->size;
 }
 
 /* -EPROTO: that can't have been consumed. */
@@ -129,6 +151,7 @@ void ivshmem_sender_hold(struct ivshmem_sender *sender, uint64_t start, uint64_t
 /* What is about to be written behind the first 64 bytes may look like headers. */
 void ivshmem_sender_spoil(struct ivshmem_sender *sender, uint64_t record);
 
+/* There is room, and the place was chosen: see sender_place(). */
 static inline char *sender_reserve(struct ivshmem_sender *sender, uint64_t record)
 {
 	if (record > RECORD_ALIGN)
@@ -208,6 +231,7 @@ static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length,
 	if (__builtin_expect(sender->position - sender->lap >= sender->size, 0)) {
 		sender->lap += sender->size;
 		sender->lap_count = number;
+		sender->reach = sender->size;
 	}
 	sender_clear_next(sender);
 	if (__builtin_expect(!hold, 1)) {
@@ -217,6 +241,27 @@ static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length,
 		ivshmem_sender_hold(sender, start, header, value);
 	}
 	sender_count(sender, number);
+}
+
+/* Says that the next record lies at the ring's start, for which there is room. */
+void ivshmem_sender_turn(struct ivshmem_sender *sender);
+
+/* Before a record is reserved that has room: one that would cross the ring's end does not. */
+static inline void sender_place(struct ivshmem_sender *sender, uint64_t record)
+{
+	if (record > sender_rest(sender))
+		ivshmem_sender_turn(sender);
+}
+
+/*
+ * Where all was taken, the next record can go to the start, though the ring goes on: what
+ * was written there first is warm. Nothing is kept then that the ring would end at.
+ */
+static inline void sender_stay_warm(struct ivshmem_sender *sender, uint64_t record)
+{
+	if (sender->position - sender->lap >= WARM_SIZE && record <= WARM_SIZE &&
+	    sender->position == sender->consumed)
+		ivshmem_sender_turn(sender);
 }
 
 static inline void sender_pass(struct ivshmem_sender *sender)
@@ -231,7 +276,7 @@ static inline void sender_pass(struct ivshmem_sender *sender)
 	__atomic_store_n(&sender->held_header, 0, __ATOMIC_RELEASE);
 }
 
-/* Where the next record's header will be. */
+/* Where the next header will be. */
 static inline const uint64_t *receiver_at(const struct ivshmem_receiver *receiver)
 {
 	return (const uint64_t *)(receiver->data + (receiver->position - receiver->lap));
@@ -249,14 +294,27 @@ static inline bool record_is_next(uint64_t header, uint64_t next)
 	return !((header ^ next) >> 32);
 }
 
+/*
+ * Of a header that has the right number: does it say that the record lies at the ring's
+ * start, and did this end go there? At the start itself nothing can say so.
+ */
+bool ivshmem_receiver_turn(struct ivshmem_receiver *receiver);
+
+static inline bool record_is_elsewhere(uint64_t header)
+{
+	return (uint32_t)header == RECORD_ELSEWHERE;
+}
+
 /* The length; -EPROTO: there can't be such a message. */
 static inline int64_t receiver_check(const struct ivshmem_receiver *receiver, uint64_t header)
 {
 	uint64_t length = header & UINT32_MAX;
-	uint64_t ahead = receiver->position - receiver->released;
+	uint64_t record = ivshmem_record_size(length);
+	uint64_t end = receiver->position + record;
 
 	if (length > ivshmem_ring_max_length(receiver->size) ||
-	    ahead + ivshmem_record_size(length) > receiver->size)
+	    end - receiver->released > receiver->size ||
+	    end - receiver->lap > receiver->size)
 		return -EPROTO;
 	return (int64_t)length;
 }
@@ -338,6 +396,12 @@ static inline bool receiver_release(struct ivshmem_receiver *receiver, const voi
 	else
 		ivshmem_receiver_release_among(receiver, place);
 	return true;
+}
+
+/* The sender goes back to the ring's start as soon as it knows that all was taken. */
+static inline bool receiver_is_beyond_warm(const struct ivshmem_receiver *receiver)
+{
+	return receiver->position - receiver->lap >= WARM_SIZE;
 }
 
 static inline void receiver_tell(struct ivshmem_receiver *receiver, uint64_t *consumed)

@@ -124,22 +124,52 @@ static int begin_run(struct ivshmem_channel *channel)
 	return ivshmem_waiter_fail(&channel->room, ivshmem_session_check(channel));
 }
 
+/* What is there after the session, or of another time, was not said in it. */
+static int learn(struct ivshmem_channel *channel)
+{
+	int err = sender_learn(&channel->sender, &channel->other->consumed);
+
+	if (!err)
+		return 0;
+	err = is_of_another_time(channel) ? ivshmem_session_lose(channel) :
+	      ivshmem_session_check(channel) ?: err;
+	return ivshmem_waiter_fail(&channel->room, err);
+}
+
+/* Within the ring, and up to where it is looked whether to go back to its start. */
+static uint64_t end_of_run(const struct ivshmem_channel *channel, uint64_t record)
+{
+	const struct ivshmem_sender *sender = &channel->sender;
+	uint64_t warm = sender->lap + WARM_SIZE;
+	uint64_t end = sender->lap + sender->size;
+	uint64_t room = sender->consumed + sender->size;
+	uint64_t run = sender->position + record * channel->run_messages;
+
+	if (sender->position < warm && warm < end)
+		end = warm;
+	if (room < end)
+		end = room;
+	return run < end ? run : end;
+}
+
 static noinline int leave_quick_path(struct ivshmem_channel *channel, uint64_t record,
 				     int timeout_ms)
 {
 	struct ivshmem_sender *sender = &channel->sender;
-	uint64_t end;
 	int err;
 
 	err = begin_run(channel);
-	if (!err && !sender_has_room(sender, record))
+	if (!err)
+		err = learn(channel);
+	if (err)
+		return err;
+	sender_stay_warm(sender, record);
+	if (!sender_has_room(sender, record))
 		err = wait_for_room(channel, record, timeout_ms);
 	if (err)
 		return err;
-	channel->free_run = sender->position + record * channel->run_messages;
-	end = sender->consumed + sender->size;
-	if (channel->free_run > end)
-		channel->free_run = end;
+	sender_place(sender, record);
+	channel->free_run = end_of_run(channel, record);
 	return 0;
 }
 

@@ -38,9 +38,9 @@ int ivshmem_session_attach(struct ivshmem_channel *channel, uint32_t from, bool 
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return -EBUSY;
 	ivshmem_end_clear(own);
-	if (!ivshmem_end_tell_purpose(own, attaching, channel->name_hash))
+	if (!ivshmem_end_tell_purpose(own, attaching, channel->object.generation))
 		return -EBUSY;
-	ivshmem_link_tell(&channel->link, own, channel->slot, locked);
+	ivshmem_link_tell(&channel->link, own, channel->object.slot, locked);
 	channel->other_epoch = 0;
 	channel->reset_for = 0;
 	channel->lost = false;
@@ -116,7 +116,7 @@ static void begin(struct ivshmem_channel *channel, uint32_t epoch)
 static bool is_partner(const struct ivshmem_channel *channel, uint32_t epoch)
 {
 	return epoch % 4 == END_ATTACHED &&
-	       ivshmem_end_is_for(channel->other, epoch, channel->name_hash);
+	       ivshmem_end_is_for(channel->other, epoch, channel->object.generation);
 }
 
 /*
@@ -132,8 +132,7 @@ int ivshmem_session_advance(struct ivshmem_channel *channel)
 
 	if (!ivshmem_session_has_end(channel))
 		return -EREMCHG;
-	err = ivshmem_slot_keep(channel->header.data, channel->superblock.channels, channel->slot,
-				channel->name);
+	err = ivshmem_object_keep(&channel->directory, &channel->object);
 	if (err)
 		return err == -EAGAIN ? 0 : err;
 	/* It began, and was closed before this end looked again: what it sent is there. */

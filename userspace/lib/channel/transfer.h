@@ -12,6 +12,7 @@
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define noinline	__attribute__((noinline))
+#define always_inline	inline __attribute__((always_inline))
 
 /* What is told once is told by another name from then on. */
 static inline int ivshmem_waiter_fail(struct ivshmem_waiter *waiter, int err)

@@ -59,7 +59,7 @@ int ivshmem_look(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready, uin
 /* 1, 0: then both directions are told; -ENOTSUP: it can't be told. */
 int ivshmem_look_at_life(struct ivshmem_channel *channel)
 {
-	int lives = ivshmem_end_is_alive(channel->other, channel->slot, !channel->side,
+	int lives = ivshmem_end_is_alive(channel->other, channel->object.slot, !channel->side,
 					 channel->shm);
 
 	if (!lives)

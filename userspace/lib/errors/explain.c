@@ -153,7 +153,7 @@ static const char *explain_laying_out(int error)
 	switch (error) {
 	case -EINVAL:
 		return "a label has up to 63 letters, digits and '-_.+', no dot in front; a "
-		       "region has 1 to 4096 channels";
+		       "region has 1 to 4096 objects, and rings of up to 4 GiB";
 	case -EACCES:
 		return "the region was opened for reading only";
 	case -EEXIST:
@@ -163,10 +163,39 @@ static const char *explain_laying_out(int error)
 		return "the region holds something already: if that may go, say so "
 		       "(IVSHMEM_FORMAT_FORCE, 'ivshmem format --force')";
 	case -ENOSPC:
-		return "the region is too small for so many channels (ask for fewer), or the "
-		       "filesystem that holds it is full (see df)";
+		return "the region is too small for so many objects or such rings (ask for less), or "
+		       "the filesystem that holds it is full (see df)";
 	default:
 		return explain_map(error);
+	}
+}
+
+static const char *explain_object(int error)
+{
+	switch (error) {
+	case -EINVAL:
+		return "a name has 1 to 55 letters, digits and '-_.+', no dot in front; a ring has "
+		       "4 GiB at most";
+	case -EACCES:
+		return "the region was opened for reading only";
+	case -EEXIST:
+		return "there is an object of that name: 'ivshmem info' shows what it is, and "
+		       "'ivshmem rm' removes it";
+	case -ENOENT:
+		return "there is no object of that name: 'ivshmem info' shows those that there are";
+	case -EPROTOTYPE:
+		return "the object of that name is of another kind: 'ivshmem info' shows which";
+	case -ENOSPC:
+		return "the region has no room for one more object, or no free piece of that size "
+		       "('ivshmem info' shows what it holds, 'ivshmem rm' makes room), or the "
+		       "filesystem that holds it is full (see df)";
+	case -EBUSY:
+		return "a program uses it, or may: 'ivshmem info' shows which; if it can't be "
+		       "alive, remove it all the same (IVSHMEM_REMOVE_FORCE, --force)";
+	case -EAGAIN:
+		return "other programs make and remove objects all the time: try again";
+	default:
+		return explain_format(error);
 	}
 }
 
@@ -181,12 +210,11 @@ static const char *explain_channel_open(int error)
 		return "another program has this end: 'ivshmem info' shows which; if it can't be "
 		       "alive, take its place (IVSHMEM_CHANNEL_TAKE_OVER, --take-over)";
 	case -ENOSPC:
-		return "all channels of the region are in use ('ivshmem info' shows who has them; "
-		       "once nobody uses it, 'ivshmem format --force --channels N' makes room for "
-		       "more), or the filesystem that holds it is full (see df)";
-	case -ENOTSUP:
-		return "the channels' rings are no multiple of this machine's page size: format "
-		       "the region with fewer channels";
+		return "the region has no room for one more channel ('ivshmem info' shows what it "
+		       "holds, 'ivshmem rm' makes room), or the filesystem that holds it is full "
+		       "(see df)";
+	case -EPROTOTYPE:
+		return "the object of that name is no channel: 'ivshmem info' shows what it is";
 	case -ETIMEDOUT:
 		return "the other side did not come in time: 'ivshmem info' shows who is there";
 	case -ENODEV:
@@ -278,6 +306,9 @@ static const char *explain_task(enum ivshmem_task task, int error)
 		return explain_map(error);
 	case IVSHMEM_TASK_RING:
 		return explain_ring(error);
+	case IVSHMEM_TASK_MAKE:
+	case IVSHMEM_TASK_REMOVE:
+		return explain_object(error);
 	case IVSHMEM_TASK_FORMAT:
 		return explain_laying_out(error);
 	case IVSHMEM_TASK_READ_LAYOUT:

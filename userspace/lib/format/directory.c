@@ -1,433 +1,467 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which slot is whose: finding one by its name, and claiming one for a name.
+ * The directory: finding an object by its name, making it, and taking it away.
  *
- * A slot's key is one word, changed by compare-and-swap only: it has a state, a hash
- * of the name, and a generation, which is another one after each change. A slot is
- * claimed first, then given its name, then its key says that it is named. Nobody
- * attaches to a slot that is only claimed, and everybody may take a claim away: who
- * was too slow finds out by its next compare-and-swap, and looks for a slot again. So
- * a program can be stopped for any time, or die, at any step.
+ * A slot is claimed first, then given its name, its facts and its blocks, then its key says
+ * that it is named. Nobody attaches to a slot that is only claimed, and everybody may take
+ * a claim away: who was too slow finds out by its next compare-and-swap, and looks again.
+ * A slot that nobody seems to use is doomed first, and freed by whoever looks once more
+ * and still finds nobody; if there is somebody, it is named again. So a program can be
+ * stopped for any time, or die, at any step.
  *
- * - The name has no lock, either. Each of its words carries the generation of the
- *   claim that wrote it, and is replaced by later generations only. What a slow
- *   program still writes can't damage a newer name.
- * - An end attaches, then looks whether the slot is still named as its channel. Who
- *   claims a slot that was left changes the key, then looks whether somebody has
- *   attached, and gives the slot back. Full fences are between, so at least one of
- *   both sees the other.
- * - Two programs may claim a slot each for the same name. Each of them looks at all
- *   other slots between its claim and the end of it, and takes away any other claim
- *   with the same hash. So at most one of the two gets as far as a named slot.
+ * - What a slow program still writes can't damage anything newer: names and facts (slot.c),
+ *   blocks (blocks.c), and the purpose of an end (end.c) carry the slot's generation.
+ * - Whoever has an end, and has seen its object after that, keeps it: the look that must
+ *   come between dooming and freeing sees the end. Each change of the key counts, so that
+ *   an old look can't free what was saved since.
+ * - Two programs may claim a slot each for the same name. Each of them writes the name, then
+ *   looks at all other slots, and takes away any other claim with that name. So at most
+ *   one of the two gets as far as a named slot.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "format.h"
+#include "blocks.h"
+#include "slot.h"
 
 #define CLAIM_TRIES	8
-#define WORD_TRIES	8
 
-#define STATE_BITS	3ull
-#define HASH_BITS	0xfffffffcu
-
-static_assert(sizeof(((struct ivshmem_slot *)NULL)->name) / sizeof(uint64_t) * 4 ==
-	      IVSHMEM_CHANNEL_NAME_SIZE, "format");
-
-/* FNV-1a of 64 bits, folded. */
-uint32_t ivshmem_name_hash(const char *name)
+/* Is it the one that others open, too? A server that has ended is no fault here. */
+static int check_file(struct ivshmem *shm)
 {
-	uint64_t hash = 0xcbf29ce484222325ull;
-
-	for (; *name; name++)
-		hash = (hash ^ (uint8_t)*name) * 0x100000001b3ull;
-	return (uint32_t)(hash ^ hash >> 32);
+	return shm->backend->check(shm) == -ESTALE ? -ESTALE : 0;
 }
 
-static uint64_t read_key(const struct ivshmem_slot *slot)
+int ivshmem_directory_open(struct ivshmem_directory *directory, struct ivshmem *shm)
 {
-	return __atomic_load_n(&slot->key, __ATOMIC_SEQ_CST);
+	struct ivshmem_superblock *superblock = &directory->superblock;
+	int err;
+
+	*directory = (struct ivshmem_directory) { .shm = shm };
+	err = check_file(shm);
+	if (!err)
+		err = ivshmem_superblock_read(shm, superblock);
+	if (!err)
+		err = ivshmem_region_reserve(shm, 0, ivshmem_directory_end(superblock));
+	if (!err)
+		err = ivshmem_window_map(&directory->window, shm, SLOTS_OFFSET,
+					 ivshmem_directory_end(superblock) - SLOTS_OFFSET);
+	if (err)
+		return err;
+	directory->slots = directory->window.data;
+	directory->blocks = (uint64_t *)(directory->slots + superblock->slots);
+	return 0;
 }
 
-/* What comes after @key. */
-static uint64_t next_key(uint64_t key, uint32_t hash, enum slot_state state)
+/* 0; -ESTALE: the region was formatted anew, so that no object of before is there. */
+int ivshmem_directory_has_layout(const struct ivshmem_directory *directory)
 {
-	return ((key >> 32) + 1) << 32 | (hash & HASH_BITS) | state;
+	struct ivshmem_superblock superblock;
+	int err;
+
+	err = ivshmem_superblock_read(directory->shm, &superblock);
+	if (err)
+		return err;
+	return memcmp(superblock.uuid, directory->superblock.uuid, sizeof(superblock.uuid)) ?
+	       -ESTALE : 0;
 }
 
-static bool change_key(struct ivshmem_slot *slot, uint64_t from, uint64_t to)
+/* The same, and it is the file that others open, too. */
+int ivshmem_directory_is_current(const struct ivshmem_directory *directory)
 {
-	return __atomic_compare_exchange_n(&slot->key, &from, to, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return check_file(directory->shm) ?: ivshmem_directory_has_layout(directory);
 }
 
-/* A state that there is not can only be junk, and is no better than a name of junk. */
-static enum slot_state state_of(uint64_t key)
+void ivshmem_directory_close(struct ivshmem_directory *directory)
 {
-	return (key & STATE_BITS) < SLOT_NAMED ? key & STATE_BITS : SLOT_NAMED;
+	ivshmem_window_unmap(&directory->window);
 }
 
-/* Of the name's four bytes from @index * 4 on. */
-static uint64_t name_word(uint64_t key, const char padded[IVSHMEM_CHANNEL_NAME_SIZE],
-			  unsigned int index)
+/* --- is it in use? --- */
+
+/* An end that is there for another object has attached too late, and is about to leave. */
+static bool has_end(const struct ivshmem_directory *directory, unsigned int slot,
+		    unsigned int side, uint32_t generation)
 {
-	uint32_t bytes;
-
-	memcpy(&bytes, padded + 4 * index, sizeof(bytes));
-	return key >> 32 << 32 | bytes;
-}
-
-static bool is_newer(uint64_t word, uint64_t than)
-{
-	return (int32_t)((word >> 32) - (than >> 32)) > 0;
-}
-
-/*
- * Replaces what is older. What is newer comes from who has taken the claim away; or it
- * is junk, if the claim is still there.
- */
-static bool write_word(struct ivshmem_slot *slot, uint64_t claim, unsigned int index,
-		       uint64_t value)
-{
-	uint64_t *word = &slot->name[index];
-	uint64_t there = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-	unsigned int tries;
-
-	for (tries = 0; tries < WORD_TRIES; tries++) {
-		if (is_newer(there, value) && read_key(slot) != claim)
-			return false;
-		if (__atomic_compare_exchange_n(word, &there, value, false,
-						__ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Of an end that is attaching. As with names, who has lost the end meanwhile damages
- * nothing newer: false then.
- */
-bool ivshmem_end_tell_purpose(struct ivshmem_slot_end *own, uint32_t epoch, uint32_t name_hash)
-{
-	uint64_t value = (uint64_t)(epoch & ~3u) << 32 | name_hash;
-	uint64_t there = __atomic_load_n(&own->purpose, __ATOMIC_ACQUIRE);
-	unsigned int tries;
-
-	for (tries = 0; tries < WORD_TRIES; tries++) {
-		if (__atomic_load_n(&own->epoch, __ATOMIC_SEQ_CST) != epoch)
-			return false;
-		if (__atomic_compare_exchange_n(&own->purpose, &there, value, false,
-						__ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE))
-			return true;
-	}
-	return false;
-}
-
-/* Of an end as it is, or was, at @epoch. */
-bool ivshmem_end_is_for(const struct ivshmem_slot_end *end, uint32_t epoch, uint32_t name_hash)
-{
-	return __atomic_load_n(&end->purpose, __ATOMIC_ACQUIRE) ==
-	       ((uint64_t)(epoch & ~3u) << 32 | name_hash);
-}
-
-static bool write_name(struct ivshmem_slot *slot, uint64_t claim, const char *name)
-{
-	char padded[IVSHMEM_CHANNEL_NAME_SIZE] = "";
-	unsigned int i;
-
-	strcpy(padded, name);
-	for (i = 0; i < NAME_WORDS; i++)
-		if (!write_word(slot, claim, i, name_word(claim, padded, i)))
-			return false;
-	return true;
-}
-
-/*
- * The name that belongs to @key, the slot's as it was read: false where it has none,
- * or has another key meanwhile.
- */
-static bool read_name(const struct ivshmem_slot *slot, uint64_t key,
-		      char name[IVSHMEM_CHANNEL_NAME_SIZE])
-{
-	unsigned int i;
-
-	if (state_of(key) != SLOT_NAMED)
-		return false;
-	for (i = 0; i < NAME_WORDS; i++) {
-		uint64_t word = __atomic_load_n(&slot->name[i], __ATOMIC_ACQUIRE);
-		uint32_t bytes = (uint32_t)word;
-
-		if (word >> 32 != key >> 32)
-			return false;
-		memcpy(name + 4 * i, &bytes, sizeof(bytes));
-	}
-	return true;
-}
-
-static bool is_named(const struct ivshmem_slot *slot, uint64_t key, const char *name)
-{
-	char its[IVSHMEM_CHANNEL_NAME_SIZE];
-
-	return (key & HASH_BITS) == (ivshmem_name_hash(name) & HASH_BITS) &&
-	       read_name(slot, key, its) && !strncmp(its, name, sizeof(its));
-}
-
-/* Who has attached an end looks here whether it was still in time. */
-bool ivshmem_slot_is_named(const struct ivshmem_slot *slot, const char *name)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return is_named(slot, read_key(slot), name);
-}
-
-/* False where the slot has no name. What is no proper name reads as "?". */
-bool ivshmem_slot_name(const struct ivshmem_slot *slot, char name[IVSHMEM_CHANNEL_NAME_SIZE])
-{
-	uint64_t key = read_key(slot);
-
-	if (state_of(key) != SLOT_NAMED)
-		return false;
-	if (!read_name(slot, key, name) || !name[0] ||
-	    !ivshmem_is_name(name, IVSHMEM_CHANNEL_NAME_SIZE))
-		strcpy(name, "?");
-	return true;
-}
-
-/* The slot's index; -ENOENT. */
-int ivshmem_slot_find(const struct ivshmem_slot *slots, unsigned int count, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < count; i++)
-		if (is_named(&slots[i], read_key(&slots[i]), name))
-			return (int)i;
-	return -ENOENT;
-}
-
-/*
- * May the end, seen at @epoch, be taken for a channel that had the slot? -EBUSY: a program
- * has it; -EAGAIN: look again. One that is there for another channel has attached too
- * late, if the slot still has the name, and is about to find that out.
- */
-int ivshmem_end_check(const struct ivshmem_slot *slots, unsigned int slot, unsigned int side,
-		      uint32_t epoch, const char *name, const struct ivshmem *shm)
-{
-	if (ivshmem_end_state_of(slots, slot, side, shm) != IVSHMEM_END_ATTACHED)
-		return 0;
-	if (epoch % 4 == END_ATTACHING)
-		return -EAGAIN;
-	if (ivshmem_end_is_for(&slots[slot].ends[side], epoch, ivshmem_name_hash(name)))
-		return -EBUSY;
-	return ivshmem_slot_is_named(&slots[slot], name) ? 0 : -EAGAIN;
-}
-
-/*
- * An end of a named slot counts if it is there for that name: another one has
- * attached too late, and is about to find that out.
- */
-static bool is_used_by(const struct ivshmem_slot *slots, unsigned int slot, unsigned int side,
-		       uint64_t key, const struct ivshmem *shm)
-{
-	const struct ivshmem_slot_end *end = &slots[slot].ends[side];
+	const struct ivshmem_slot_end *end = &directory->slots[slot].ends[side];
 	uint32_t epoch = __atomic_load_n(&end->epoch, __ATOMIC_SEQ_CST);
-	uint64_t purpose;
 
-	if (ivshmem_end_state_of(slots, slot, side, shm) != IVSHMEM_END_ATTACHED)
+	return ivshmem_end_state_of(directory->slots, slot, side, directory->shm) ==
+	       IVSHMEM_END_ATTACHED && ivshmem_end_is_for(end, epoch, generation);
+}
+
+static bool is_used(const struct ivshmem_directory *directory, unsigned int slot,
+		    uint32_t generation)
+{
+	return has_end(directory, slot, IVSHMEM_END_CREATOR, generation) ||
+	       has_end(directory, slot, IVSHMEM_END_CONNECTOR, generation) ||
+	       ivshmem_slot_is_locked(directory->shm, slot);
+}
+
+/* It stays although nobody uses it, or nobody here knows how to tell. */
+static bool is_kept(const struct ivshmem_slot *slot, uint32_t generation)
+{
+	uint32_t kind;
+
+	return ivshmem_slot_fact(slot, generation, FACT_KIND, &kind) &&
+	       (kind & FACT_KEPT || kind != IVSHMEM_CHANNEL);
+}
+
+/*
+ * Of a slot that was seen to be doomed: it is named again, or freed. False: somebody else
+ * has decided, or it is named.
+ */
+static bool decide(const struct ivshmem_directory *directory, unsigned int slot, uint64_t doomed)
+{
+	struct ivshmem_slot *it = &directory->slots[slot];
+	uint32_t generation = slot_generation_of(doomed);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (is_used(directory, slot, generation) || is_kept(it, generation)) {
+		ivshmem_slot_change(it, doomed, slot_next_key(doomed, SLOT_NAMED));
 		return false;
-	if (state_of(key) != SLOT_NAMED)
-		return true;
-	purpose = __atomic_load_n(&end->purpose, __ATOMIC_ACQUIRE);
-	return purpose >> 32 == (epoch & ~3u) && ((purpose ^ key) & HASH_BITS) == 0;
-}
-
-/* @key is the slot's, or was before it was claimed. */
-static bool is_unused(const struct ivshmem_slot *slots, unsigned int slot, uint64_t key,
-		      const struct ivshmem *shm)
-{
-	return !is_used_by(slots, slot, IVSHMEM_END_CREATOR, key, shm) &&
-	       !is_used_by(slots, slot, IVSHMEM_END_CONNECTOR, key, shm);
-}
-
-/* What all slots looked like, one after the other. */
-struct survey {
-	int unused[SLOT_NAMED + 1];	/* one in each state; -1: none */
-	bool unclear;			/* somebody is in a slot without a name */
-	uint64_t print;			/* another one whenever something has changed */
-};
-
-static void look_at_slot(struct survey *survey, const struct ivshmem_slot *slots,
-			 unsigned int slot, const struct ivshmem *shm)
-{
-	uint64_t key = read_key(&slots[slot]);
-	enum slot_state state = state_of(key);
-	unsigned int side;
-
-	survey->print = (survey->print + key) * 0x9e3779b97f4a7c15ull;
-	for (side = 0; side < 2; side++)
-		survey->print = (survey->print +
-				 __atomic_load_n(&slots[slot].ends[side].epoch, __ATOMIC_ACQUIRE)) *
-				0x9e3779b97f4a7c15ull;
-	if (!is_unused(slots, slot, key, shm)) {
-		survey->unclear |= state != SLOT_NAMED;
-	} else if (survey->unused[state] < 0 ||
-		   (state == SLOT_FREE && (int)slot < survey->unused[state])) {
-		survey->unused[state] = (int)slot;
 	}
+	return ivshmem_slot_change(it, doomed, slot_next_key(doomed, SLOT_FREE));
 }
 
-/* From @start on. */
-static struct survey survey_slots(const struct ivshmem_slot *slots, unsigned int count,
-				  unsigned int start, const struct ivshmem *shm)
+/* True: it is free now. */
+static bool free_if_unused(const struct ivshmem_directory *directory, unsigned int slot)
 {
-	struct survey survey = { .unused = { -1, -1, -1 } };
+	struct ivshmem_slot *it = &directory->slots[slot];
+	uint64_t key = slot_key(it);
+	uint32_t generation = slot_generation_of(key);
+
+	if (slot_state_of(key) == SLOT_NAMED) {
+		uint64_t doomed = slot_next_key(key, SLOT_DOOMED);
+
+		if (is_kept(it, generation) || is_used(directory, slot, generation) ||
+		    !ivshmem_slot_change(it, key, doomed))
+			return false;
+		key = doomed;
+	}
+	return slot_state_of(key) == SLOT_DOOMED && decide(directory, slot, key);
+}
+
+/* --- finding --- */
+
+/* Whoever has doomed it may have died. False: there is no such object. */
+static bool is_object(const struct ivshmem_directory *directory, unsigned int slot,
+		      const char *name, uint32_t *generation)
+{
+	struct ivshmem_slot *it = &directory->slots[slot];
+	uint64_t key = slot_key(it);
+
+	*generation = slot_generation_of(key);
+	if (slot_state_of(key) < SLOT_NAMED || !ivshmem_slot_is_called(it, key, name))
+		return false;
+	if (slot_state_of(key) == SLOT_DOOMED)
+		decide(directory, slot, key);
+	return ivshmem_slot_is_object(it, *generation);
+}
+
+static bool find(const struct ivshmem_directory *directory, const char *name,
+		 struct ivshmem_object *object)
+{
 	unsigned int i;
 
-	for (i = 0; i < count; i++)
-		look_at_slot(&survey, slots, (start + i) % count, shm);
-	return survey;
+	for (i = 0; i < directory->superblock.slots; i++) {
+		if (!is_object(directory, i, name, &object->generation))
+			continue;
+		object->slot = i;
+		return true;
+	}
+	return false;
 }
 
-/* One that is free, else one that was left, else one whose claimer may have died. */
-static int choose_unused(const struct survey *survey)
+/* 0; -ENOENT; -EPROTOTYPE: it is of another kind. */
+int ivshmem_object_find(const struct ivshmem_directory *directory, const char *name,
+			enum ivshmem_kind kind, struct ivshmem_object *object)
 {
-	if (survey->unused[SLOT_FREE] >= 0)
-		return survey->unused[SLOT_FREE];
-	if (survey->unused[SLOT_NAMED] >= 0)
-		return survey->unused[SLOT_NAMED];
-	return survey->unused[SLOT_CLAIMED];
+	uint32_t its = 0;
+
+	if (!find(directory, name, object))
+		return -ENOENT;
+	ivshmem_object_fact(directory, object, FACT_KIND, &its);
+	return (its & ~FACT_KEPT) == kind ? 0 : -EPROTOTYPE;
 }
 
 /*
- * Programs with different names begin at different slots, so that they seldom take
- * what another one has just named. While others open and close, a look at one slot
- * after the other may miss the one that is free: that there is none is known when two
- * looks have seen the same. -ENOSPC; -EAGAIN: look again.
+ * For who has an end of it: 0; -EAGAIN: look again; -EREMCHG: the slot has another object.
+ * Whoever has doomed it may have died before it looked once more.
  */
-static int find_unused(const struct ivshmem_slot *slots, unsigned int count, const char *name,
-		       const struct ivshmem *shm)
+int ivshmem_object_keep(const struct ivshmem_directory *directory,
+			const struct ivshmem_object *object)
 {
-	unsigned int start = ivshmem_name_hash(name) / 4 % count;
-	struct survey before, now;
+	struct ivshmem_slot *slot = &directory->slots[object->slot];
+	uint64_t key = slot_key(slot);
 
-	before = survey_slots(slots, count, start, shm);
-	if (choose_unused(&before) >= 0)
-		return choose_unused(&before);
-	now = survey_slots(slots, count, start, shm);
-	if (choose_unused(&now) >= 0)
-		return choose_unused(&now);
-	return now.unclear || now.print != before.print ? -EAGAIN : -ENOSPC;
+	if (slot_generation_of(key) != object->generation || slot_state_of(key) < SLOT_NAMED)
+		return -EREMCHG;
+	if (slot_state_of(key) == SLOT_NAMED)
+		return 0;
+	return ivshmem_slot_change(slot, key, slot_next_key(key, SLOT_NAMED)) ? 0 : -EAGAIN;
+}
+
+/* Also where somebody has doomed it: whoever looks once more finds the lock of the caller. */
+bool ivshmem_slot_has_object(const struct ivshmem_directory *directory,
+			     const struct ivshmem_object *object)
+{
+	return ivshmem_slot_is_object(&directory->slots[object->slot], object->generation);
+}
+
+/* 0; -EUCLEAN: what is there was not written for this object. */
+int ivshmem_object_fact(const struct ivshmem_directory *directory,
+			const struct ivshmem_object *object, enum slot_fact fact, uint32_t *value)
+{
+	return ivshmem_slot_fact(&directory->slots[object->slot], object->generation, fact,
+				 value) ? 0 : -EUCLEAN;
+}
+
+/* Wherever it says that its blocks are, it is within the region's. */
+int ivshmem_object_extent(const struct ivshmem_directory *directory,
+			  const struct ivshmem_object *object, struct ivshmem_extent *extent)
+{
+	const struct ivshmem_superblock *superblock = &directory->superblock;
+	uint32_t first, count;
+	int err;
+
+	err = ivshmem_object_fact(directory, object, FACT_FIRST_BLOCK, &first);
+	if (!err)
+		err = ivshmem_object_fact(directory, object, FACT_BLOCKS, &count);
+	if (err)
+		return err;
+	if (first > superblock->blocks || count > superblock->blocks - first)
+		return -EUCLEAN;
+	extent->offset = superblock->blocks_offset + first * superblock->block_size;
+	extent->size = count * superblock->block_size;
+	return 0;
+}
+
+/* --- claiming --- */
+
+/* Another one whenever a slot has changed. */
+static uint64_t print_of(const struct ivshmem_directory *directory)
+{
+	uint64_t print = 0;
+	unsigned int i;
+
+	for (i = 0; i < directory->superblock.slots; i++)
+		print = (print + slot_key(&directory->slots[i])) * 0x9e3779b97f4a7c15ull;
+	return print;
+}
+
+static bool free_unused(const struct ivshmem_directory *directory)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < directory->superblock.slots; i++)
+		any |= free_if_unused(directory, i);
+	return any;
+}
+
+/* All but @own, if that is one. Whoever has claimed a slot may have died. */
+static bool free_claimed(const struct ivshmem_directory *directory, unsigned int own)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < directory->superblock.slots; i++) {
+		uint64_t key = slot_key(&directory->slots[i]);
+
+		if (i == own || slot_state_of(key) != SLOT_CLAIMED)
+			continue;
+		ivshmem_slot_change(&directory->slots[i], key, slot_next_key(key, SLOT_FREE));
+		any = true;
+	}
+	return any;
 }
 
 /*
- * No other claim for the same name gets to its end, if it has not yet: the slot of
- * one that has; -ENOENT if there is none; -EAGAIN: one has changed meanwhile.
+ * Makes room: -EAGAIN, try again; -ENOSPC: there is none. While others come and go a look at
+ * one slot after the other may miss what is free. That there is nothing is known when
+ * nothing has changed since @print, and nobody is about to make something.
  */
-static int stop_others(struct ivshmem_slot *slots, unsigned int count, unsigned int own,
+static int make_room(const struct ivshmem_directory *directory, unsigned int own, uint64_t print)
+{
+	if (free_unused(directory) || free_claimed(directory, own))
+		return -EAGAIN;
+	return print_of(directory) == print ? -ENOSPC : -EAGAIN;
+}
+
+/* The number of slots: there is none. */
+static unsigned int find_free(const struct ivshmem_directory *directory)
+{
+	unsigned int i;
+
+	for (i = 0; i < directory->superblock.slots; i++)
+		if (slot_state_of(slot_key(&directory->slots[i])) == SLOT_FREE)
+			break;
+	return i;
+}
+
+/*
+ * No other claim for the same name gets to its end, if it has not yet. -EEXIST: one has;
+ * -EAGAIN: one has changed meanwhile.
+ */
+static int stop_others(const struct ivshmem_directory *directory, unsigned int own,
 		       const char *name)
 {
-	uint32_t hash = ivshmem_name_hash(name);
+	uint32_t generation;
 	unsigned int i;
 
-	for (i = 0; i < count; i++) {
-		uint64_t key = read_key(&slots[i]);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (i = 0; i < directory->superblock.slots; i++) {
+		uint64_t key = slot_key(&directory->slots[i]);
 
-		if (i == own || (key & HASH_BITS) != (hash & HASH_BITS))
+		if (i == own || !ivshmem_slot_is_called(&directory->slots[i], key, name))
 			continue;
-		if (is_named(&slots[i], key, name))
-			return (int)i;
-		if (state_of(key) == SLOT_CLAIMED &&
-		    !change_key(&slots[i], key, next_key(key, 0, SLOT_FREE)))
-			return -EAGAIN;
+		if (slot_state_of(key) == SLOT_CLAIMED) {
+			if (!ivshmem_slot_change(&directory->slots[i], key,
+						 slot_next_key(key, SLOT_FREE)))
+				return -EAGAIN;
+		} else if (is_object(directory, i, name, &generation)) {
+			return -EEXIST;
+		}
 	}
-	return -ENOENT;
+	return 0;
+}
+
+static uint32_t blocks_for(const struct ivshmem_superblock *superblock, uint64_t size)
+{
+	return (uint32_t)((size + superblock->block_size - 1) / superblock->block_size);
+}
+
+static bool write_facts(struct ivshmem_slot *slot, uint64_t claim, const struct ivshmem_spec *spec)
+{
+	unsigned int i;
+
+	if (!ivshmem_slot_write_fact(slot, claim, FACT_KIND,
+				     spec->kind | (spec->kept ? FACT_KEPT : 0)))
+		return false;
+	for (i = FACT_CREATOR_RING; i < FACTS; i++)
+		if (!ivshmem_slot_write_fact(slot, claim, i, spec->facts[i - FACT_CREATOR_RING]))
+			return false;
+	return true;
+}
+
+/* All of the object but its key's state. */
+static int fill(const struct ivshmem_directory *directory, const struct ivshmem_object *object,
+		uint64_t claim, const char *name, const struct ivshmem_spec *spec, uint64_t print)
+{
+	struct ivshmem_slot *slot = &directory->slots[object->slot];
+	uint32_t count = blocks_for(&directory->superblock, spec->size);
+	uint32_t first;
+	int err;
+
+	if (!ivshmem_slot_write_name(slot, claim, name) || !write_facts(slot, claim, spec))
+		return -EAGAIN;
+	err = stop_others(directory, object->slot, name);
+	if (err)
+		return -EAGAIN;		/* it will be found, if it is there */
+	if (!ivshmem_blocks_take(directory, object, count, &first))
+		return make_room(directory, object->slot, print);
+	if (!ivshmem_slot_write_fact(slot, claim, FACT_FIRST_BLOCK, first) ||
+	    !ivshmem_slot_write_fact(slot, claim, FACT_BLOCKS, count))
+		return -EAGAIN;
+	return 0;
+}
+
+/* 0; -ENOSPC; -EAGAIN: try again. */
+static int claim(const struct ivshmem_directory *directory, const char *name,
+		 const struct ivshmem_spec *spec, struct ivshmem_object *object)
+{
+	uint64_t key, claimed, print = print_of(directory);
+	struct ivshmem_slot *slot;
+	int err;
+
+	object->slot = find_free(directory);
+	if (object->slot == directory->superblock.slots)
+		return make_room(directory, object->slot, print);
+	slot = &directory->slots[object->slot];
+	key = slot_key(slot);
+	claimed = slot_claim_key(key);
+	object->generation = slot_generation_of(claimed);
+	if (slot_state_of(key) != SLOT_FREE || !ivshmem_slot_change(slot, key, claimed))
+		return -EAGAIN;
+	err = fill(directory, object, claimed, name, spec, print_of(directory));
+	if (!err && ivshmem_slot_change(slot, claimed, slot_next_key(claimed, SLOT_NAMED)))
+		return 0;
+	ivshmem_slot_change(slot, claimed, slot_next_key(claimed, SLOT_FREE));
+	return err ? err : -EAGAIN;
 }
 
 /*
- * Makes a named slot of a claimed one: the slot, or the one that has the name
- * already; -EAGAIN: somebody has taken the claim away. It ends in any case.
+ * The object of that name, a new one if there is none: 0; -ENOSPC; -EPROTOTYPE: it is of
+ * another kind; -EAGAIN: try again.
  */
-static int finish_claim(struct ivshmem_slot *slots, unsigned int count, unsigned int slot,
-			uint64_t claim, const char *name)
+int ivshmem_object_claim(const struct ivshmem_directory *directory, const char *name,
+			 const struct ivshmem_spec *spec, struct ivshmem_object *object)
 {
-	int other = stop_others(slots, count, slot, name);
-
-	if (other == -ENOENT && write_name(&slots[slot], claim, name) &&
-	    change_key(&slots[slot], claim, claim - SLOT_CLAIMED + SLOT_NAMED))
-		return (int)slot;
-	change_key(&slots[slot], claim, next_key(claim, 0, SLOT_FREE));
-	return other >= 0 ? other : -EAGAIN;
-}
-
-/* Somebody has attached before the slot was claimed: it keeps its name. */
-static void give_back(struct ivshmem_slot *slots, unsigned int count, unsigned int slot,
-		      uint64_t claim, const char *name)
-{
-	uint64_t again = next_key(claim, ivshmem_name_hash(name), SLOT_CLAIMED);
-
-	if (!*name)
-		change_key(&slots[slot], claim, next_key(claim, 0, SLOT_FREE));
-	else if (change_key(&slots[slot], claim, again))
-		finish_claim(slots, count, slot, again, name);
-}
-
-static int claim_slot(struct ivshmem_slot *slots, unsigned int count, unsigned int slot,
-		      const char *name, const struct ivshmem *shm)
-{
-	uint64_t key = read_key(&slots[slot]);
-	uint64_t claim = next_key(key, ivshmem_name_hash(name), SLOT_CLAIMED);
-	char before[IVSHMEM_CHANNEL_NAME_SIZE] = "";
-
-	if (!read_name(&slots[slot], key, before) || !ivshmem_is_name(before, sizeof(before)))
-		before[0] = '\0';
-	if (!is_unused(slots, slot, key, shm) || !change_key(&slots[slot], key, claim))
-		return -EAGAIN;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!is_unused(slots, slot, key, shm)) {
-		give_back(slots, count, slot, claim, before);
-		return -EAGAIN;
-	}
-	return finish_claim(slots, count, slot, claim, name);
-}
-
-/* The slot of that name, a new one if there is none; -ENOSPC; -EAGAIN: try again. */
-int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const char *name,
-		       const struct ivshmem *shm)
-{
-	int slot = -EAGAIN, found = -ENOENT;
+	int found, err = -EAGAIN;
 	unsigned int tries;
 
-	for (tries = 0; tries < CLAIM_TRIES && slot == -EAGAIN; tries++) {
-		slot = ivshmem_slot_find(slots, count, name);
-		if (slot >= 0)
-			return slot;
-		slot = find_unused(slots, count, name, shm);
-		if (slot >= 0)
-			slot = claim_slot(slots, count, (unsigned int)slot, name, shm);
+	if (spec->size > directory->superblock.blocks * directory->superblock.block_size)
+		err = -ENOSPC;
+	for (tries = 0; tries < CLAIM_TRIES; tries++) {
+		found = ivshmem_object_find(directory, name, spec->kind, object);
+		if (found != -ENOENT || err == -ENOSPC)
+			return found == -ENOENT ? err : found;
+		err = claim(directory, name, spec, object);
+		if (!err)
+			return 0;
 	}
-	/* All are in use, but one of them may be so for this name by now. */
-	if (slot == -ENOSPC)
-		found = ivshmem_slot_find(slots, count, name);
-	return found >= 0 ? found : slot;
+	return err;
 }
 
-/*
- * For who has an end of the slot, and has seen since that the slot has its channel's
- * name: whoever claims the slot now gives it back. It may die before it has, so the name
- * is put back from here. 0; -EAGAIN: look again; -EREMCHG: the name is elsewhere.
- */
-int ivshmem_slot_keep(struct ivshmem_slot *slots, unsigned int count, unsigned int slot,
-		      const char *name)
-{
-	uint64_t key = read_key(&slots[slot]);
-	uint64_t claim = next_key(key, ivshmem_name_hash(name), SLOT_CLAIMED);
-	int got = -EAGAIN;
+/* --- removing --- */
 
-	if (is_named(&slots[slot], key, name))
-		return 0;
-	if (state_of(key) == SLOT_NAMED)
-		return -EREMCHG;
-	if (change_key(&slots[slot], key, claim))
-		got = finish_claim(slots, count, slot, claim, name);
-	if (got < 0)
-		return got;
-	return got == (int)slot ? 0 : -EREMCHG;
+/* Its program finds that out, and writes no more. */
+static void evict(struct ivshmem_slot_end *end, uint32_t generation)
+{
+	uint32_t epoch = __atomic_load_n(&end->epoch, __ATOMIC_SEQ_CST);
+
+	if (epoch % 4 != END_NEVER && epoch % 4 != END_CLOSED &&
+	    ivshmem_end_is_for(end, epoch, generation))
+		__atomic_compare_exchange_n(&end->epoch, &epoch, (epoch & ~3u) + 4 + END_CLOSED,
+					    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* It was seen to be doomed by this program: -EBUSY, -EAGAIN, 0. */
+static int finish_removal(const struct ivshmem_directory *directory, unsigned int slot,
+			  uint64_t doomed, bool force)
+{
+	struct ivshmem_slot *it = &directory->slots[slot];
+	uint32_t generation = slot_generation_of(doomed);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (force) {
+		evict(&it->ends[IVSHMEM_END_CREATOR], generation);
+		evict(&it->ends[IVSHMEM_END_CONNECTOR], generation);
+	} else if (is_used(directory, slot, generation)) {
+		ivshmem_slot_change(it, doomed, slot_next_key(doomed, SLOT_NAMED));
+		return -EBUSY;
+	}
+	return ivshmem_slot_change(it, doomed, slot_next_key(doomed, SLOT_FREE)) ? 0 : -EAGAIN;
+}
+
+/* 0; -ENOENT; -EBUSY: a program uses it; -EAGAIN: try again. */
+int ivshmem_object_remove(const struct ivshmem_directory *directory, const char *name, bool force)
+{
+	struct ivshmem_object object;
+	struct ivshmem_slot *slot;
+	uint64_t key, doomed;
+
+	if (!find(directory, name, &object))
+		return -ENOENT;
+	slot = &directory->slots[object.slot];
+	key = slot_key(slot);
+	if (slot_generation_of(key) != object.generation || slot_state_of(key) < SLOT_NAMED)
+		return -EAGAIN;
+	if (!force && is_used(directory, object.slot, object.generation))
+		return -EBUSY;
+	doomed = slot_next_key(key, SLOT_DOOMED);
+	if (!ivshmem_slot_change(slot, key, doomed))
+		return -EAGAIN;
+	return finish_removal(directory, object.slot, doomed, force);
 }

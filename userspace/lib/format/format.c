@@ -6,9 +6,9 @@
 
 #include "superblock.h"
 
-#define SMALL_UNIT	(64ull << 10)	/* the largest base page of any machine */
-#define HUGE_UNIT	(2ull << 20)
-#define CHUNK_SIZE	(32 << 10)
+#define HUGE_UNIT		(2ull << 20)
+#define MOST_SUITABLE_RING	(4ull << 20)
+#define CHUNK_SIZE		(32 << 10)
 
 static int check_zero(const struct ivshmem *shm, uint64_t start, uint64_t end)
 {
@@ -68,37 +68,53 @@ static uint64_t round_up(uint64_t value, uint64_t unit)
 	return (value + unit - 1) / unit * unit;
 }
 
-/* With rings that are multiples of @unit: 0 where they don't fit. */
-static uint64_t share_out(struct ivshmem_superblock *superblock, uint64_t unit)
+/* Enough for many small objects, and not more than a sixteenth of the region. */
+static unsigned int suitable_objects(uint64_t size)
 {
-	uint64_t size;
+	uint64_t objects = size / (64 << 10);
 
-	superblock->rings_offset = round_up(ivshmem_slot_offset(superblock->channels), unit);
-	if (superblock->rings_offset >= superblock->region_size)
-		return 0;
-	size = (superblock->region_size - superblock->rings_offset) /
-	       (2 * superblock->channels) / unit * unit;
-	superblock->ring_size = size > MAX_RING_SIZE ? MAX_RING_SIZE : size;
-	return superblock->ring_size;
+	return objects < 4 ? 4 : objects > 1024 ? 1024 : (unsigned int)objects;
 }
 
-/* Units as large as they don't waste much, so that huge pages can map the rings. */
-static int choose_geometry(struct ivshmem_superblock *superblock, uint64_t window_unit)
+/* A power of two: four channels have room. */
+static uint64_t suitable_ring(uint64_t size)
 {
-	if (window_unit > SMALL_UNIT)
-		return share_out(superblock, window_unit) ? 0 : -ENOSPC;
-	if (share_out(superblock, HUGE_UNIT) >= 4 * HUGE_UNIT)
-		return 0;
-	if (share_out(superblock, SMALL_UNIT) >= 2 * SMALL_UNIT)
-		return 0;
-	return share_out(superblock, RING_UNIT) ? 0 : -ENOSPC;
+	uint64_t ring = MOST_SUITABLE_RING;
+
+	while (ring > BLOCK_UNIT && ring * 8 > size)
+		ring /= 2;
+	return ring;
 }
 
-static unsigned int suitable_channels(uint64_t size)
+/* The smallest blocks of which there are not too many. */
+static uint64_t suitable_block(uint64_t size)
 {
-	uint64_t channels = size / (4ull << 20);
+	uint64_t block = BLOCK_UNIT;
 
-	return channels < 1 ? 1 : channels > 16 ? 16 : (unsigned int)channels;
+	while (size / block > MAX_BLOCKS)
+		block *= 2;
+	return block;
+}
+
+/* Blocks begin where huge pages do, if that does not cost much. */
+static int choose_geometry(struct ivshmem_superblock *superblock, uint64_t ring_size)
+{
+	uint64_t size = superblock->region_size;
+	uint64_t unit = size >= 16 * HUGE_UNIT ? HUGE_UNIT : BLOCK_UNIT;
+
+	superblock->block_size = suitable_block(size);
+	superblock->blocks = (uint32_t)(size / superblock->block_size);
+	superblock->blocks_offset = round_up(ivshmem_directory_end(superblock), unit);
+	if (superblock->blocks_offset >= size)
+		return -ENOSPC;
+	size -= superblock->blocks_offset;
+	superblock->blocks = (uint32_t)(size / superblock->block_size);
+	if (!ring_size)
+		ring_size = suitable_ring(size);
+	if (2 * ring_size > superblock->blocks * superblock->block_size)
+		return -ENOSPC;
+	superblock->ring_units = (uint32_t)(ring_size / BLOCK_UNIT);
+	return 0;
 }
 
 static int make_uuid(uint8_t uuid[16])
@@ -117,14 +133,14 @@ static void write_superblock(char *data, const struct ivshmem_superblock *superb
 	uint64_t *magic = (uint64_t *)data;
 
 	__atomic_store_n(magic, 0, __ATOMIC_SEQ_CST);
-	memset(data + skip, 0, ivshmem_slot_offset(superblock->channels) - skip);
+	memset(data + skip, 0, ivshmem_directory_end(superblock) - skip);
 	memcpy(data + skip, (const char *)superblock + skip, sizeof(*superblock) - skip);
 	__atomic_store_n(magic, superblock->magic, __ATOMIC_SEQ_CST);
 }
 
 static int lay_out(struct ivshmem *shm, const struct ivshmem_superblock *superblock)
 {
-	uint64_t size = ivshmem_slot_offset(superblock->channels);
+	uint64_t size = ivshmem_directory_end(superblock);
 	struct ivshmem_window window;
 	int err;
 
@@ -138,26 +154,26 @@ static int lay_out(struct ivshmem *shm, const struct ivshmem_superblock *superbl
 	return 0;
 }
 
-int ivshmem_format(struct ivshmem *shm, const char *label, unsigned int channels,
-		   unsigned int flags)
+int ivshmem_format(struct ivshmem *shm, const char *label, unsigned int objects,
+		   uint64_t ring_size, unsigned int flags)
 {
 	struct ivshmem_superblock superblock = {
 		.magic = IVSHMEM_MAGIC,
 		.version = IVSHMEM_FORMAT_VERSION,
-		.channels = channels,
+		.slots = objects,
 	};
 	int err;
 
-	if (!shm || !label || flags & ~IVSHMEM_FORMAT_FORCE || channels > IVSHMEM_MAX_CHANNELS ||
-	    !ivshmem_is_name(label, sizeof(superblock.label)))
+	if (!shm || !label || flags & ~IVSHMEM_FORMAT_FORCE || objects > IVSHMEM_MAX_OBJECTS ||
+	    ring_size > MAX_RING_SIZE || !ivshmem_is_name(label, sizeof(superblock.label)))
 		return -EINVAL;
 	if (shm->readonly)
 		return -EACCES;
 	superblock.region_size = shm->size;
-	if (!channels)
-		superblock.channels = suitable_channels(shm->size);
+	if (!objects)
+		superblock.slots = suitable_objects(shm->size);
 	strcpy(superblock.label, label);
-	err = choose_geometry(&superblock, ivshmem_window_unit(shm));
+	err = choose_geometry(&superblock, round_up(ring_size, BLOCK_UNIT));
 	if (!err)
 		err = make_uuid(superblock.uuid);
 	if (err)

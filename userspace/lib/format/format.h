@@ -4,10 +4,19 @@
  * little-endian, all offsets count from the start of the region.
  *
  *	superblock			4096 bytes
- *	slots				1024 bytes for each channel
- *	(up to rings_offset: nothing)
- *	rings				two of ring_size for each channel: first the
- *					one that its creator writes, then the other
+ *	slots				1024 bytes for each object
+ *	block map			8 bytes for each block
+ *	(up to blocks_offset: nothing)
+ *	blocks				what objects need beside their slots
+ *
+ *	superblock.c	reads it, and checks it
+ *	format.c	makes it
+ *	liveness.c	tells whether a program lives that has an end
+ *	slot.c		has a slot's words
+ *	blocks.c	shares the blocks out
+ *	end.c		tells for which object a program has an end
+ *	directory.c	finds objects, makes them, and takes them away
+ *	snapshot.c	shows all that to the user of the library
  */
 #ifndef FORMAT_H
 #define FORMAT_H
@@ -19,23 +28,27 @@
 
 #include "region/region.h"
 
-#define IVSHMEM_MAGIC		0x4c4e4843534d5649ull	/* "IVMSCHNL" */
-#define IVSHMEM_FORMAT_VERSION	1
+#define IVSHMEM_MAGIC		0x3246454d48535649ull	/* "IVSHMEF2" */
+#define IVSHMEM_FORMAT_VERSION	2
 
 #define SUPERBLOCK_SIZE		4096
 #define SLOTS_OFFSET		SUPERBLOCK_SIZE
-#define RING_UNIT		4096			/* rings are multiples of it */
+#define BLOCK_UNIT		4096			/* blocks and rings are multiples of it */
+#define MAX_BLOCKS		65536
 #define MAX_RING_SIZE		(4ull << 30)
 #define NAME_WORDS		14
+#define FACTS			8
 
 /**
  * struct ivshmem_superblock - Written by ivshmem_format(), and never changed.
  * @magic: IVSHMEM_MAGIC, written last.
  * @version: IVSHMEM_FORMAT_VERSION.
- * @channels: Number of slots.
+ * @slots: Number of slots.
  * @region_size: Size of the region.
- * @rings_offset: Where the first ring starts.
- * @ring_size: Size of each ring, a multiple of 4096.
+ * @block_size: Size of each block, a multiple of 4096.
+ * @blocks_offset: Where the first block starts, a multiple of 4096.
+ * @blocks: Number of blocks.
+ * @ring_units: Size of each ring of a channel that is made without saying, in units of 4096.
  * @uuid: RFC 4122, version 4, in the order of its text.
  * @label: Padded with zeroes, the last of them closes it.
  * @crc: CRC-32 (IEEE 802.3) of everything before.
@@ -43,10 +56,12 @@
 struct ivshmem_superblock {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t channels;
+	uint32_t slots;
 	uint64_t region_size;
-	uint64_t rings_offset;
-	uint64_t ring_size;
+	uint64_t block_size;
+	uint64_t blocks_offset;
+	uint32_t blocks;
+	uint32_t ring_units;
 	uint8_t uuid[16];
 	char label[IVSHMEM_LABEL_SIZE];
 	uint32_t crc;
@@ -65,7 +80,19 @@ enum slot_state {
 	SLOT_FREE,
 	SLOT_CLAIMED,
 	SLOT_NAMED,
+	SLOT_DOOMED,	/* nobody seemed to use it: whoever looks once more decides */
 };
+
+/* What a slot's facts say, by index. Each is of 32 bits. */
+enum slot_fact {
+	FACT_KIND,		/* an enum ivshmem_kind, and FACT_KEPT */
+	FACT_FIRST_BLOCK,
+	FACT_BLOCKS,
+	FACT_CREATOR_RING,	/* of a channel: size of its rings in units of 4096 bytes */
+	FACT_CONNECTOR_RING,
+};
+
+#define FACT_KEPT	(1u << 8)	/* it stays when nobody uses it */
 
 /* The low two bits of a waiting word; the rest counts the waits. */
 enum waiting_state {
@@ -96,7 +123,7 @@ enum waiting_state {
  * @sender_bell: The same for the other's sender.
  * @lost: The last of its epochs whose session it gave up, since the region no longer is
  *        what it was: it went back in time, or was moved.
- * @purpose: Which channel it is there for: in the low half a hash of the name, in the
+ * @purpose: Which object it is there for: in the low half the slot's generation, in the
  *           high half the epoch that said so, with a state of 0.
  * @pid: Its process, for display.
  * @wake: Of the WAKE_ flags.
@@ -165,14 +192,15 @@ struct ivshmem_mail {
 };
 
 /**
- * struct ivshmem_slot - A channel.
- * @key: Its state in the low two bits, then 30 bits of the hash of its name, then 32
- *       bits of a generation, which each change makes another one; but that a named
- *       slot keeps the generation of its claim.
+ * struct ivshmem_slot - A named object. What lies between the name and the facts is laid
+ * out for a channel here; other kinds have their own.
+ * @key: Its state in the low two bits, then 30 bits that count its changes, then 32 bits of
+ *       a generation: another one each time that the slot is claimed.
  * @name: Four bytes in the low half of each word, padded with zeroes; in the high
- *        half the generation of the key that they belong to.
+ *        half the generation that they belong to.
  * @ends: The creator's, then the connector's.
  * @mail: The creator's, then the connector's.
+ * @facts: By enum slot_fact, in the low half of each word; in the high half the generation.
  */
 struct ivshmem_slot {
 	uint64_t key;
@@ -180,20 +208,23 @@ struct ivshmem_slot {
 	uint8_t reserved_120[8];
 	struct ivshmem_slot_end ends[2];
 	struct ivshmem_mail mail[2];
-	uint8_t reserved_960[64];
+	uint64_t facts[FACTS];
 };
 
 static_assert(offsetof(struct ivshmem_superblock, version) == 8, "format");
-static_assert(offsetof(struct ivshmem_superblock, channels) == 12, "format");
+static_assert(offsetof(struct ivshmem_superblock, slots) == 12, "format");
 static_assert(offsetof(struct ivshmem_superblock, region_size) == 16, "format");
-static_assert(offsetof(struct ivshmem_superblock, rings_offset) == 24, "format");
-static_assert(offsetof(struct ivshmem_superblock, ring_size) == 32, "format");
-static_assert(offsetof(struct ivshmem_superblock, uuid) == 40, "format");
-static_assert(offsetof(struct ivshmem_superblock, label) == 56, "format");
-static_assert(offsetof(struct ivshmem_superblock, crc) == 120, "format");
+static_assert(offsetof(struct ivshmem_superblock, block_size) == 24, "format");
+static_assert(offsetof(struct ivshmem_superblock, blocks_offset) == 32, "format");
+static_assert(offsetof(struct ivshmem_superblock, blocks) == 40, "format");
+static_assert(offsetof(struct ivshmem_superblock, ring_units) == 44, "format");
+static_assert(offsetof(struct ivshmem_superblock, uuid) == 48, "format");
+static_assert(offsetof(struct ivshmem_superblock, label) == 64, "format");
+static_assert(offsetof(struct ivshmem_superblock, crc) == 128, "format");
 static_assert(offsetof(struct ivshmem_slot, name) == 8, "format");
 static_assert(offsetof(struct ivshmem_slot, ends) == 128, "format");
 static_assert(offsetof(struct ivshmem_slot, mail) == 896, "format");
+static_assert(offsetof(struct ivshmem_slot, facts) == 960, "format");
 static_assert(sizeof(struct ivshmem_slot) == 1024, "format");
 static_assert(offsetof(struct ivshmem_mail, message) == 8, "format");
 static_assert(offsetof(struct ivshmem_mail, taken) == 24, "format");
@@ -226,8 +257,9 @@ static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
  * A record of a ring starts at a multiple of 64 bytes, which positions and sizes
  * keep, with eight bytes, its header: the length of the message in the low half, and
  * in the high half the number of the message, counted from 1 in each session, with
- * the top bit set. The message follows. A ring goes on at its start where it ends,
- * also within a record.
+ * the top bit set. The message follows. No record crosses the ring's end: a header with
+ * the next number and the length RECORD_ELSEWHERE says that this record is at the ring's
+ * start.
  *
  * A receiver knows which number comes next, so the header is also the sign that
  * the record is there. Whatever else may lie in its place must not look like it:
@@ -237,6 +269,7 @@ static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
 #define RECORD_ALIGN	64
 #define RECORD_HEADER	8
 #define RECORD_MARK	0x80000000u
+#define RECORD_ELSEWHERE UINT32_MAX
 #define MAIL_COUNT_SHIFT 8
 #define MAX_REST	(1u << 29)	/* messages, before the ring has to move on */
 
@@ -259,11 +292,96 @@ static inline uint64_t ivshmem_slot_offset(unsigned int slot)
 	return SLOTS_OFFSET + (uint64_t)slot * sizeof(struct ivshmem_slot);
 }
 
-static inline uint64_t ivshmem_ring_offset(const struct ivshmem_superblock *superblock,
-					   unsigned int slot, unsigned int writer)
+/* Behind the slots and the block map. */
+static inline uint64_t ivshmem_directory_end(const struct ivshmem_superblock *superblock)
 {
-	return superblock->rings_offset + (2ull * slot + writer) * superblock->ring_size;
+	return ivshmem_slot_offset(superblock->slots) +
+	       (uint64_t)superblock->blocks * sizeof(uint64_t);
 }
+
+/**
+ * struct ivshmem_directory - A region's slots and block map, mapped.
+ * @shm: The region.
+ * @superblock: As it was when the directory was opened, checked.
+ * @window: Where they are mapped.
+ * @slots: The slots.
+ * @blocks: The block map: a word for each block, with the generation of the slot that has
+ *	it in the high half, and in the low half that slot's index + 1. Of another
+ *	generation than the slot's, or in a free slot, it says nothing: the block is free.
+ */
+struct ivshmem_directory {
+	struct ivshmem *shm;
+	struct ivshmem_superblock superblock;
+	struct ivshmem_window window;
+	struct ivshmem_slot *slots;
+	uint64_t *blocks;
+};
+
+/**
+ * struct ivshmem_object - An object of a directory: it is another one when the slot has
+ * another generation.
+ * @slot: Its slot.
+ * @generation: Of the slot.
+ */
+struct ivshmem_object {
+	unsigned int slot;
+	uint32_t generation;
+};
+
+/**
+ * struct ivshmem_spec - What an object is to be.
+ * @kind: Its kind.
+ * @kept: It stays when nobody uses it.
+ * @size: Bytes of the blocks that it needs, beside its slot.
+ * @facts: From FACT_CREATOR_RING on, as its kind says.
+ */
+struct ivshmem_spec {
+	enum ivshmem_kind kind;
+	bool kept;
+	uint64_t size;
+	uint32_t facts[FACTS - FACT_CREATOR_RING];
+};
+
+/**
+ * struct ivshmem_extent - Where an object's blocks lie: within the region's blocks.
+ * @offset: In the region.
+ * @size: In bytes; may be 0.
+ */
+struct ivshmem_extent {
+	uint64_t offset;
+	uint64_t size;
+};
+
+/* directory.c */
+int ivshmem_directory_open(struct ivshmem_directory *directory, struct ivshmem *shm);
+int ivshmem_directory_has_layout(const struct ivshmem_directory *directory);
+int ivshmem_directory_is_current(const struct ivshmem_directory *directory);
+void ivshmem_directory_close(struct ivshmem_directory *directory);
+int ivshmem_object_find(const struct ivshmem_directory *directory, const char *name,
+			enum ivshmem_kind kind, struct ivshmem_object *object);
+int ivshmem_object_claim(const struct ivshmem_directory *directory, const char *name,
+			 const struct ivshmem_spec *spec, struct ivshmem_object *object);
+int ivshmem_object_keep(const struct ivshmem_directory *directory,
+			const struct ivshmem_object *object);
+bool ivshmem_slot_has_object(const struct ivshmem_directory *directory,
+			     const struct ivshmem_object *object);
+int ivshmem_object_fact(const struct ivshmem_directory *directory,
+			const struct ivshmem_object *object, enum slot_fact fact,
+			uint32_t *value);
+int ivshmem_object_extent(const struct ivshmem_directory *directory,
+			  const struct ivshmem_object *object, struct ivshmem_extent *extent);
+int ivshmem_object_remove(const struct ivshmem_directory *directory, const char *name,
+			  bool force);
+
+/* objects.c */
+void ivshmem_spec_channel(struct ivshmem_spec *spec, const struct ivshmem_superblock *superblock,
+			  uint64_t creator_ring, uint64_t connector_ring);
+
+/* end.c: one end of an object, which a program can have */
+bool ivshmem_end_tell_purpose(struct ivshmem_slot_end *own, uint32_t epoch, uint32_t generation);
+bool ivshmem_end_is_for(const struct ivshmem_slot_end *end, uint32_t epoch, uint32_t generation);
+int ivshmem_end_check(const struct ivshmem_directory *directory,
+		      const struct ivshmem_object *object, unsigned int side, uint32_t epoch);
 
 /* liveness.c */
 bool ivshmem_end_is_local(const struct ivshmem_slot_end *end, const struct ivshmem *shm);
@@ -276,19 +394,7 @@ int ivshmem_end_is_alive(const struct ivshmem_slot_end *end, unsigned int slot,
 			 unsigned int side, const struct ivshmem *shm);
 enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, unsigned int slot,
 					    unsigned int side, const struct ivshmem *shm);
-
-/* directory.c */
-uint32_t ivshmem_name_hash(const char *name);
-bool ivshmem_end_tell_purpose(struct ivshmem_slot_end *own, uint32_t epoch, uint32_t name_hash);
-bool ivshmem_end_is_for(const struct ivshmem_slot_end *end, uint32_t epoch, uint32_t name_hash);
-int ivshmem_end_check(const struct ivshmem_slot *slots, unsigned int slot, unsigned int side,
-		      uint32_t epoch, const char *name, const struct ivshmem *shm);
-bool ivshmem_slot_is_named(const struct ivshmem_slot *slot, const char *name);
-bool ivshmem_slot_name(const struct ivshmem_slot *slot, char name[IVSHMEM_CHANNEL_NAME_SIZE]);
-int ivshmem_slot_find(const struct ivshmem_slot *slots, unsigned int count, const char *name);
-int ivshmem_slot_claim(struct ivshmem_slot *slots, unsigned int count, const char *name,
-		       const struct ivshmem *shm);
-int ivshmem_slot_keep(struct ivshmem_slot *slots, unsigned int count, unsigned int slot,
-		      const char *name);
+bool ivshmem_slot_is_locked(const struct ivshmem *shm, unsigned int slot);
+uint64_t ivshmem_slot_byte(unsigned int slot);
 
 #endif /* FORMAT_H */

@@ -110,3 +110,17 @@ enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, un
 		lives = ivshmem_end_is_alive(end, slot, side, shm) != 0;
 	return lives ? IVSHMEM_END_ATTACHED : IVSHMEM_END_DEAD;
 }
+
+/* Beside the ends' bytes: whoever uses an object without having an end of it shares it. */
+uint64_t ivshmem_slot_byte(unsigned int slot)
+{
+	return ivshmem_slot_offset(slot) + 2;
+}
+
+bool ivshmem_slot_is_locked(const struct ivshmem *shm, unsigned int slot)
+{
+	struct flock lock = lock_on(slot, 0, F_WRLCK);
+
+	lock.l_start = (off_t)ivshmem_slot_byte(slot);
+	return !fcntl(shm->fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
+}

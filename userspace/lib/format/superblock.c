@@ -21,17 +21,18 @@ uint32_t ivshmem_superblock_crc(const struct ivshmem_superblock *superblock)
 
 static bool is_whole(const struct ivshmem_superblock *superblock, uint64_t size)
 {
-	uint64_t rings = superblock->region_size - superblock->rings_offset;
-
 	return superblock->crc == ivshmem_superblock_crc(superblock) &&
 	       superblock->region_size == size &&
-	       superblock->channels >= 1 && superblock->channels <= IVSHMEM_MAX_CHANNELS &&
-	       superblock->rings_offset % RING_UNIT == 0 &&
-	       superblock->rings_offset >= ivshmem_slot_offset(superblock->channels) &&
-	       superblock->rings_offset < size &&
-	       superblock->ring_size % RING_UNIT == 0 &&
-	       superblock->ring_size >= RING_UNIT && superblock->ring_size <= MAX_RING_SIZE &&
-	       rings / superblock->ring_size / 2 >= superblock->channels &&
+	       superblock->slots >= 1 && superblock->slots <= IVSHMEM_MAX_OBJECTS &&
+	       superblock->blocks >= 1 && superblock->blocks <= MAX_BLOCKS &&
+	       superblock->block_size % BLOCK_UNIT == 0 && superblock->block_size &&
+	       superblock->blocks_offset % BLOCK_UNIT == 0 &&
+	       superblock->blocks_offset >= ivshmem_directory_end(superblock) &&
+	       superblock->blocks_offset < size &&
+	       (size - superblock->blocks_offset) / superblock->block_size >=
+	       superblock->blocks &&
+	       superblock->ring_units >= 1 &&
+	       superblock->ring_units <= MAX_RING_SIZE / BLOCK_UNIT &&
 	       ivshmem_is_name(superblock->label, sizeof(superblock->label));
 }
 

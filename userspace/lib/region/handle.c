@@ -36,11 +36,9 @@ static int open_lock(struct ivshmem *shm)
 	shm->whereabouts.device = st.st_dev;
 	shm->whereabouts.inode = st.st_ino;
 	ivshmem_boot_id(shm->whereabouts.boot_id);
-	if (shm->readonly)
-		return 0;
 	/* A child must not get it without knowing of it. */
 	pthread_mutex_lock(&shm->lock);
-	fd = ivshmem_path_reopen(shm->fd, O_RDWR);
+	fd = ivshmem_path_reopen(shm->fd, shm->readonly ? O_RDONLY : O_RDWR);
 	shm->lock_fd = fd < 0 ? -1 : fd;
 	pthread_mutex_unlock(&shm->lock);
 	return fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? fd : 0;

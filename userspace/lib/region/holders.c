@@ -4,6 +4,7 @@
  * let it go, so that they may be closed in any order.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "kinds.h"
 
@@ -46,16 +47,24 @@ void ivshmem_close(struct ivshmem *shm)
 		ivshmem_free(shm);
 }
 
+/* @lock is held. */
+static bool is_held(const struct ivshmem *shm, uint64_t byte)
+{
+	const struct ivshmem_holder *other;
+
+	for (other = shm->holders; other; other = other->next)
+		if (other->byte == byte)
+			return true;
+	return false;
+}
+
 /* -EBUSY: another one of this handle has it, whose lock the kernel would not tell of. */
 int ivshmem_claim(struct ivshmem *shm, struct ivshmem_holder *holder, uint64_t byte)
 {
-	const struct ivshmem_holder *other;
-	int err = 0;
+	int err;
 
 	pthread_mutex_lock(&shm->lock);
-	for (other = shm->holders; other && !err; other = other->next)
-		if (other->byte == byte)
-			err = -EBUSY;
+	err = is_held(shm, byte) ? -EBUSY : 0;
 	if (!err)
 		holder->byte = byte;
 	pthread_mutex_unlock(&shm->lock);
@@ -66,5 +75,39 @@ void ivshmem_unclaim(struct ivshmem *shm, struct ivshmem_holder *holder)
 {
 	pthread_mutex_lock(&shm->lock);
 	holder->byte = 0;
+	pthread_mutex_unlock(&shm->lock);
+}
+
+static void set_lock(const struct ivshmem *shm, uint64_t byte, short type)
+{
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1,
+	};
+
+	fcntl(shm->lock_fd, F_OFD_SETLK, &lock);
+}
+
+/*
+ * Any number of programs share it, and any number of objects of this handle, for which the
+ * kernel counts one lock. Where it can't be had, nobody is told.
+ */
+void ivshmem_share(struct ivshmem *shm, struct ivshmem_holder *holder, uint64_t byte)
+{
+	pthread_mutex_lock(&shm->lock);
+	if (!is_held(shm, byte))
+		set_lock(shm, byte, F_RDLCK);
+	holder->byte = byte;
+	pthread_mutex_unlock(&shm->lock);
+}
+
+/* In a child that fork(2) made the lock is the parent's, too. */
+void ivshmem_unshare(struct ivshmem *shm, struct ivshmem_holder *holder)
+{
+	uint64_t byte = holder->byte;
+
+	pthread_mutex_lock(&shm->lock);
+	holder->byte = 0;
+	if (byte && !shm->inherited && !is_held(shm, byte))
+		set_lock(shm, byte, F_UNLCK);
 	pthread_mutex_unlock(&shm->lock);
 }

@@ -120,6 +120,8 @@ void ivshmem_hold(struct ivshmem *shm, struct ivshmem_holder *holder);
 void ivshmem_drop(struct ivshmem *shm, struct ivshmem_holder *holder);
 int ivshmem_claim(struct ivshmem *shm, struct ivshmem_holder *holder, uint64_t byte);
 void ivshmem_unclaim(struct ivshmem *shm, struct ivshmem_holder *holder);
+void ivshmem_share(struct ivshmem *shm, struct ivshmem_holder *holder, uint64_t byte);
+void ivshmem_unshare(struct ivshmem *shm, struct ivshmem_holder *holder);
 
 /**
  * struct ivshmem_window - A part of a region that is mapped by itself.
@@ -141,8 +143,6 @@ int ivshmem_region_reserve(const struct ivshmem *shm, uint64_t offset, uint64_t 
 uint64_t ivshmem_window_unit(const struct ivshmem *shm);
 int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
 		       uint64_t offset, uint64_t size);
-int ivshmem_window_map_twice(struct ivshmem_window *window, const struct ivshmem *shm,
-			     uint64_t offset, uint64_t size);
 void ivshmem_window_unmap(struct ivshmem_window *window);
 
 #endif /* REGION_H */

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Objects that are made beforehand, and removed: what a user asks for by name.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "format.h"
+
+#define TRIES	1000	/* while other programs make and remove objects */
+
+static int check_arguments(const struct ivshmem *shm, const char *name)
+{
+	if (!shm || !name || !*name || !ivshmem_is_name(name, IVSHMEM_NAME_SIZE))
+		return -EINVAL;
+	if (shm->inherited)
+		return -ECHILD;
+	return shm->readonly ? -EACCES : 0;
+}
+
+/* -EEXIST: it is there, of whatever kind. */
+static int make(const struct ivshmem_directory *directory, const char *name,
+		const struct ivshmem_spec *spec)
+{
+	struct ivshmem_object object;
+	int err = -EAGAIN;
+	unsigned int tries;
+
+	for (tries = 0; tries < TRIES && err == -EAGAIN; tries++) {
+		if (tries)
+			sched_yield();
+		err = ivshmem_object_find(directory, name, spec->kind, &object);
+		if (err != -ENOENT)
+			return -EEXIST;
+		err = ivshmem_object_claim(directory, name, spec, &object);
+	}
+	return err == -EPROTOTYPE ? -EEXIST : err;
+}
+
+/* Memory that is not there is told of now, and not by SIGBUS later. */
+static int reserve(const struct ivshmem_directory *directory, const char *name,
+		   enum ivshmem_kind kind)
+{
+	struct ivshmem_object object;
+	struct ivshmem_extent extent;
+	int err;
+
+	err = ivshmem_object_find(directory, name, kind, &object);
+	if (!err)
+		err = ivshmem_object_extent(directory, &object, &extent);
+	if (!err)
+		err = ivshmem_region_reserve(directory->shm, extent.offset, extent.size);
+	if (err)
+		ivshmem_object_remove(directory, name, false);
+	return err;
+}
+
+static int make_object(struct ivshmem *shm, const char *name, const struct ivshmem_spec *spec)
+{
+	struct ivshmem_directory directory;
+	int err;
+
+	err = ivshmem_directory_open(&directory, shm);
+	if (err)
+		return err;
+	err = make(&directory, name, spec);
+	if (!err)
+		err = reserve(&directory, name, spec->kind);
+	ivshmem_directory_close(&directory);
+	return err;
+}
+
+/* What ivshmem_format() was told, where @ring is 0. */
+void ivshmem_spec_channel(struct ivshmem_spec *spec, const struct ivshmem_superblock *superblock,
+			  uint64_t creator_ring, uint64_t connector_ring)
+{
+	uint32_t units[2] = {
+		(uint32_t)((creator_ring + BLOCK_UNIT - 1) / BLOCK_UNIT),
+		(uint32_t)((connector_ring + BLOCK_UNIT - 1) / BLOCK_UNIT),
+	};
+
+	*spec = (struct ivshmem_spec) { .kind = IVSHMEM_CHANNEL };
+	spec->facts[0] = units[0] ? units[0] : superblock->ring_units;
+	spec->facts[1] = units[1] ? units[1] : superblock->ring_units;
+	spec->size = ((uint64_t)spec->facts[0] + spec->facts[1]) * BLOCK_UNIT;
+}
+
+int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator_ring,
+			 uint64_t connector_ring)
+{
+	struct ivshmem_superblock superblock;
+	struct ivshmem_spec spec;
+	int err;
+
+	err = check_arguments(shm, name);
+	if (err)
+		return err;
+	if (creator_ring > MAX_RING_SIZE || connector_ring > MAX_RING_SIZE)
+		return -EINVAL;
+	err = ivshmem_superblock_read(shm, &superblock);
+	if (err)
+		return err;
+	ivshmem_spec_channel(&spec, &superblock, creator_ring, connector_ring);
+	spec.kept = true;
+	return make_object(shm, name, &spec);
+}
+
+int ivshmem_make_area(struct ivshmem *shm, const char *name, uint64_t size)
+{
+	struct ivshmem_spec spec = { .kind = IVSHMEM_AREA, .kept = true, .size = size };
+	int err;
+
+	err = check_arguments(shm, name);
+	if (err)
+		return err;
+	if (!size || size > shm->size)
+		return size ? -ENOSPC : -EINVAL;
+	return make_object(shm, name, &spec);
+}
+
+int ivshmem_remove(struct ivshmem *shm, const char *name, unsigned int flags)
+{
+	struct ivshmem_directory directory;
+	unsigned int tries;
+	int err;
+
+	err = check_arguments(shm, name);
+	if (err)
+		return err;
+	if (flags & ~IVSHMEM_REMOVE_FORCE)
+		return -EINVAL;
+	err = ivshmem_directory_open(&directory, shm);
+	if (err)
+		return err;
+	err = -EAGAIN;
+	for (tries = 0; tries < TRIES && err == -EAGAIN; tries++) {
+		if (tries)
+			sched_yield();
+		err = ivshmem_object_remove(&directory, name, flags & IVSHMEM_REMOVE_FORCE);
+	}
+	ivshmem_directory_close(&directory);
+	return err;
+}
