@@ -30,6 +30,9 @@ static int start(void **state)
 	memset(&server, 0, sizeof(server));
 	memset(readers, 0, sizeof(readers));
 	server.options = &options;
+	server.vectors = VECTORS;
+	if (book_create(&server.book, PEERS + 1, VECTORS))
+		return -1;
 	news_init(&server);
 	waits_init(&server);
 	TAILQ_INIT(&user.to_tell);
@@ -38,13 +41,18 @@ static int start(void **state)
 
 static void join(unsigned int i, unsigned int id)
 {
-	struct peer *peer = calloc(1, sizeof(*peer) + VECTORS * sizeof(int));
-	int vector;
+	int slot = book_take(&server.book, &(struct credentials){ 0 }), vector;
+	struct peer *peer;
 
+	assert_true(slot >= 0);
+	peer = calloc(1, sizeof(*peer) + VECTORS * sizeof(int));
 	assert_non_null(peer);
 	peer->server = &server;
 	peer->user = &user;
-	peer->id = id;
+	peer->slot = slot;
+	peer->record = book_record(&server.book, slot);
+	peer->record->id = id;
+	leaves_open(&peer->leaves, &peer->record->leaves, book_leaves(&server.book, slot));
 	for (vector = 0; vector < VECTORS; vector++)
 		peer->vectors[vector] = 1000 * id + vector;
 	peers[i] = peer;
@@ -57,6 +65,7 @@ static void leave(unsigned int i)
 {
 	waits_leave(peers[i]);
 	news_left(peers[i]);
+	book_give_back(&server.book, peers[i]->slot);
 	free(peers[i]);
 	peers[i] = NULL;
 }
@@ -68,6 +77,7 @@ static int stop(void **state)
 	for (i = 0; i < PEERS; i++)
 		if (peers[i])
 			leave(i);
+	book_close(&server.book);
 	return TAILQ_EMPTY(&server.peers) && !server.n_peers &&
 	       TAILQ_EMPTY(&server.start.clients) ? 0 : -1;
 }
@@ -109,7 +119,7 @@ static void assert_table_is_true(unsigned int i)
 	take_all(i);
 	for (k = 0; k < PEERS; k++)
 		if (peers[k])
-			there[peers[k]->id] = VECTORS;
+			there[peers[k]->record->id] = VECTORS;
 	for (id = 0; id < IDS; id++)
 		assert_int_equal(readers[i].told[id], there[id]);
 	news_count(&server);
@@ -170,7 +180,7 @@ static void tables_are_true_in_whatever_order(void **state)
 		if (peers[i] && random() % 8) {
 			take_one(i);
 		} else if (peers[i]) {
-			used &= ~(1u << peers[i]->id);
+			used &= ~(1u << peers[i]->record->id);
 			leave(i);
 		} else if (!(used & 1u << id)) {
 			used |= 1u << id;
@@ -202,22 +212,57 @@ static void leave_costs_as_much_as_those_who_know(void **state)
 	assert_int_equal(server.steps - before, 0);
 }
 
-static void set_holds_each_id_and_ends_without_memory(void **state)
+static uint64_t pages_of_book(void)
 {
-	struct leaves leaves = { .count = 0 };
+	struct stat st;
+
+	assert_int_equal(fstat(server.book.fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512 / 4096;
+}
+
+static void set_holds_each_id_and_gives_its_memory_back(void **state)
+{
+	struct kept_leaves kept = { 0 };
+	struct leaves leaves;
+	uint64_t before;
 	int id;
 
+	leaves_open(&leaves, &kept, book_leaves(&server.book, 3));
+	before = pages_of_book();
 	assert_int_equal(leaves_first(&leaves), -1);
 	for (id = 0; id < SERVER_IDS_MAX; id++)
-		assert_int_equal(leaves_add(&leaves, id), 0);
+		leaves_add(&leaves, id);
 	assert_int_equal(leaves.count, SERVER_IDS_MAX);
+	assert_int_equal(pages_of_book() - before, 2);
 	for (id = 0; id < SERVER_IDS_MAX; id++) {
 		assert_int_equal(leaves_first(&leaves), id);
 		leaves_remove(&leaves, id);
 	}
 	assert_int_equal(leaves.count, 0);
-	for (id = 0; id < LEAVES_PIECES; id++)
-		assert_null(leaves.pieces[id]);
+	assert_int_equal(pages_of_book(), before);
+}
+
+/* Who was killed in between does it again. */
+static void leave_that_is_noted_or_told_twice_counts_once(void **state)
+{
+	struct kept_leaves kept = { 0 };
+	struct leaves leaves;
+	int round;
+
+	leaves_open(&leaves, &kept, book_leaves(&server.book, 3));
+	for (round = 0; round < 2; round++) {
+		leaves_add(&leaves, 5);
+		leaves_add(&leaves, 700);
+	}
+	assert_int_equal(leaves.count, 2);
+	leaves_open(&leaves, &kept, book_leaves(&server.book, 3));
+	assert_int_equal(leaves.count, 2);
+	for (round = 0; round < 2; round++)
+		leaves_remove(&leaves, 5);
+	assert_int_equal(leaves.count, 1);
+	assert_int_equal(leaves_first(&leaves), 700);
+	leaves_clear(&leaves);
+	assert_int_equal(leaves_first(&leaves), -1);
 }
 
 #define NEWS_TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -230,7 +275,8 @@ int main(void)
 		NEWS_TEST(leave_of_one_that_is_half_told_is_told),
 		NEWS_TEST(tables_are_true_in_whatever_order),
 		NEWS_TEST(leave_costs_as_much_as_those_who_know),
-		NEWS_TEST(set_holds_each_id_and_ends_without_memory),
+		NEWS_TEST(set_holds_each_id_and_gives_its_memory_back),
+		NEWS_TEST(leave_that_is_noted_or_told_twice_counts_once),
 	};
 
 	return run("news", tests, ARRAY_SIZE(tests));

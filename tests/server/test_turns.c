@@ -19,7 +19,7 @@ static unsigned int n_sockets;
 static int refusal;	/* what the kernel says to each message, 0: as it likes */
 
 /* In place of the one in wire.c. Descriptors do not matter here. */
-int wire_send(int socket, int64_t value, int fd)
+int wire_send(struct mmsghdr *wire, int socket, int64_t value, int fd)
 {
 	if (refusal)
 		return refusal;
@@ -46,6 +46,9 @@ static int start(void **state)
 {
 	memset(&server, 0, sizeof(server));
 	server.options = &options;
+	server.vectors = options.vectors;
+	if (book_create(&server.book, CROWD + 2, 1))
+		return -1;
 	server.peers_at.path = "test_turns";
 	server.journal = -1;
 	n_sockets = 0;
@@ -64,6 +67,7 @@ static int stop(void **state)
 {
 	peers_stop(&server);
 	tell_stop(&server);
+	book_close(&server.book);
 	while (n_sockets)
 		close(sockets[--n_sockets]);
 	sd_event_unref(server.event);
@@ -72,13 +76,14 @@ static int stop(void **state)
 
 static int join(uid_t uid)
 {
+	int slot = book_take(&server.book, &nobody);
 	struct user *user = users_count_in(&server, uid);
 	int pair[2];
 
 	assert_non_null(user);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 				    pair), 0);
-	assert_int_equal(peers_join(&server, pair[0], &nobody, user), 0);
+	assert_int_equal(peers_join(&server, slot, pair[0], user), 0);
 	sockets[n_sockets++] = pair[1];
 	return pair[1];
 }

@@ -157,7 +157,7 @@ static int parse_options(int argc, char **argv, struct server_options *server)
 
 static int check_options(const struct server_options *options)
 {
-	if (!options->socket && sd_listen_fds(false) <= 0) {
+	if (!options->socket && sd_listen_fds(false) <= 0 && !handover_is_on()) {
 		complain("serve", "--socket is missing: say where peers connect, as --socket /run/ivshmem/NAME.sock");
 		return -EINVAL;
 	}
@@ -179,6 +179,33 @@ static int check_options(const struct server_options *options)
 	return 0;
 }
 
+/* To be freed. NULL where there is no memory. */
+static char **whole_command(int argc, char **argv)
+{
+	char **command = calloc((size_t)argc + 2, sizeof(*command));
+
+	if (!command) {
+		complain("serve", "%s", strerror(ENOMEM));
+		return NULL;
+	}
+	command[0] = (char *)"ivshmem";
+	command[1] = (char *)"serve";
+	memcpy(command + 2, argv + 1, (size_t)(argc - 1) * sizeof(*command));
+	return command;
+}
+
+static int serve(struct server_options *options, int argc, char **argv)
+{
+	int status;
+
+	options->argv = whole_command(argc, argv);
+	if (!options->argv)
+		return EXIT_FAILURE;
+	status = server_run(options);
+	free(options->argv);
+	return status;
+}
+
 static int run(int argc, char **argv)
 {
 	struct server_options options = {
@@ -198,7 +225,7 @@ static int run(int argc, char **argv)
 	if (ret == 'h')
 		status = show_help(&cmd_serve);
 	else
-		status = ret ? misuse(&cmd_serve) : server_run(&options);
+		status = ret ? misuse(&cmd_serve) : serve(&options, argc, argv);
 	free(options.access.users);
 	free(options.access.groups);
 	return status;

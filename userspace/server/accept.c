@@ -28,12 +28,12 @@
  * struct connection - Whoever waits for its turn to become a peer.
  * @next: In struct user's waiting, in the order in which they came.
  * @socket: The connection.
- * @credentials: Who it is.
+ * @slot: Of its record.
  */
 struct connection {
 	TAILQ_ENTRY(connection) next;
 	int socket;
-	struct credentials credentials;
+	unsigned int slot;
 };
 
 static void enable(struct server *server, int state)
@@ -76,12 +76,18 @@ int accept_connection(struct server *server, int listener)
 	return -errno;
 }
 
+/*
+ * What is told first makes the difference to a connection that is closed since this
+ * process was killed: who made that one may try again.
+ */
 static void refuse(struct server *server, int socket, const struct credentials *credentials,
 		   const char *why)
 {
 	const struct subject subject = { credentials, -1 };
+	struct mmsghdr wire;
 
 	log_event(server, LOG_WARNING, "refused", &subject, "refused: %s", why);
+	wire_send(&wire, socket, 0, -1);
 	close(socket);
 }
 
@@ -104,27 +110,38 @@ static bool has_objection(struct server *server, int socket,
 	return limits_object(server, credentials->uid, why, length);
 }
 
-/* NULL where there is no memory. */
-static struct connection *new_connection(struct server *server, int socket,
-					 const struct credentials *credentials)
+/* Takes over @socket and the record in @slot where it succeeds. */
+int accept_wait(struct server *server, int socket, unsigned int slot)
 {
+	uid_t uid = book_record(&server->book, slot)->credentials.uid;
 	struct connection *connection = malloc(sizeof(*connection));
-	struct user *user;
+	struct user *user = connection ? users_count_in(server, uid) : NULL;
 
-	if (!connection)
-		return NULL;
-	user = users_count_in(server, credentials->uid);
 	if (!user) {
 		free(connection);
-		return NULL;
+		return -ENOMEM;
 	}
 	connection->socket = socket;
-	connection->credentials = *credentials;
+	connection->slot = slot;
 	if (TAILQ_EMPTY(&user->waiting))
 		TAILQ_INSERT_TAIL(&server->turns, user, turn);
 	TAILQ_INSERT_TAIL(&user->waiting, connection, next);
 	server->n_waiting++;
-	return connection;
+	return 0;
+}
+
+/* Takes over @socket where it succeeds. */
+static int take(struct server *server, int socket, const struct credentials *credentials)
+{
+	int slot = book_take(&server->book, credentials), ret;
+
+	if (slot < 0)
+		return slot;
+	store_socket(server, slot, socket);
+	ret = accept_wait(server, socket, slot);
+	if (ret < 0)
+		store_forget(server, slot);
+	return ret;
 }
 
 /* Takes over @socket. */
@@ -132,14 +149,20 @@ static void receive(struct server *server, int socket)
 {
 	struct credentials credentials;
 	char why[160];
+	int ret;
 
 	server->steps++;
-	if (is_gone(socket) || credentials_get(socket, &credentials) < 0)
+	if (is_gone(socket) || credentials_get(socket, &credentials) < 0) {
 		close(socket);
-	else if (has_objection(server, socket, &credentials, why, sizeof(why)))
+		return;
+	}
+	if (has_objection(server, socket, &credentials, why, sizeof(why))) {
 		refuse(server, socket, &credentials, why);
-	else if (!new_connection(server, socket, &credentials))
-		refuse(server, socket, &credentials, strerror(ENOMEM));
+		return;
+	}
+	ret = take(server, socket, &credentials);
+	if (ret < 0)
+		refuse(server, socket, &credentials, strerror(-ret));
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *data)
@@ -175,7 +198,7 @@ static const char *join(struct server *server, struct user *user,
 
 	if (!region_is_whole(&server->region))
 		return "the region's file was truncated";
-	ret = peers_join(server, connection->socket, &connection->credentials, user);
+	ret = peers_join(server, connection->slot, connection->socket, user);
 	return ret ? strerror(-ret) : NULL;
 }
 
@@ -191,9 +214,12 @@ static bool admit(struct server *server, struct user *user, struct connection *c
 	else
 		why = join(server, user, connection);
 	if (why)
-		refuse(server, connection->socket, &connection->credentials, why);
-	if (gone || why)
+		refuse(server, connection->socket,
+		       &book_record(&server->book, connection->slot)->credentials, why);
+	if (gone || why) {
+		store_forget(server, connection->slot);
 		users_count_out(server, user);
+	}
 	return !gone;
 }
 
@@ -239,6 +265,25 @@ int accept_start(struct server *server, sd_event_io_handler_t on_reader)
 		return ret;
 	return sd_event_add_io(server->event, &server->accept_readers,
 			       server->status_at.fd, EPOLLIN, on_reader, server);
+}
+
+/* Stops where @action fails. */
+int accept_for_all(struct server *server, kept_action *action, void *data)
+{
+	const struct connection *connection;
+	char name[KEPT_NAME_SIZE];
+	const struct user *user;
+	int ret = 0;
+
+	TAILQ_FOREACH(user, &server->turns, turn) {
+		TAILQ_FOREACH(connection, &user->waiting, next) {
+			kept_slot_name(name, connection->slot);
+			ret = action(data, connection->socket, KEPT_PREFIX, name);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
 }
 
 void accept_stop(struct server *server)

@@ -264,6 +264,34 @@ int endpoint_adopt(struct endpoint *endpoint, int fd)
 	return 0;
 }
 
+/*
+ * Takes a socket at @path that another process made, which was killed or has handed over,
+ * and the lock that it held: -1 where that is gone.
+ */
+int endpoint_resume(struct endpoint *endpoint, const char *path, int fd, int lock)
+{
+	struct stat st;
+	int ret;
+
+	ret = name_endpoint(endpoint, path);
+	if (ret < 0)
+		return ret;
+	endpoint->fd = fd;
+	endpoint->lock = lock;
+	if (lock < 0) {
+		ret = take_lock(path, endpoint->lock_path);
+		if (ret < 0)
+			return ret;
+		endpoint->lock = ret;
+	}
+	sign_lock(endpoint->lock);
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode)) {
+		endpoint->dev = st.st_dev;
+		endpoint->ino = st.st_ino;
+	}
+	return 0;
+}
+
 /* The socket first, then its lock: whoever gets the lock finds no socket. */
 void endpoint_close(struct endpoint *endpoint)
 {

@@ -17,7 +17,7 @@
 
 static uint64_t descriptors_of_peer(const struct server *server)
 {
-	return server->options->vectors + 1;
+	return server->vectors + 1;
 }
 
 static uint64_t raise_limit(void)
@@ -67,14 +67,24 @@ static unsigned int max_peers_of_user(const struct server *server, uint64_t desc
 	return half <= descriptors / 8 ? half : descriptors / 8 ?: 1;
 }
 
-/* When all that is not a peer's is open. */
+static int explain_store(const struct server *server)
+{
+	complain(server->peers_at.path,
+		 "the service manager keeps %llu descriptors, which leaves no room for a peer: raise FileDescriptorStoreMax= and FDSTORE=, or set both to 0",
+		 (unsigned long long)server->store.max);
+	return -EMFILE;
+}
+
+/* When all that is not a peer's is open, but for those in @server's kept. */
 int limits_apply(struct server *server)
 {
 	uint64_t limit = raise_limit();
-	uint64_t taken = count_open() + RESERVE;
+	uint64_t taken = count_open() + RESERVE - server->kept.count;
 
 	server->descriptors = limit > taken ? limit - taken : 0;
 	server->max_peers_of_user = max_peers_of_user(server, limit);
+	if (!store_max_peers(server))
+		return explain_store(server);
 	if (limits_max_peers(server))
 		return 0;
 	complain(server->peers_at.path,
@@ -92,7 +102,10 @@ static unsigned int wanted(const struct server *server)
 unsigned int limits_max_peers(const struct server *server)
 {
 	uint64_t fitting = server->descriptors / descriptors_of_peer(server);
+	uint64_t stored = store_max_peers(server);
 
+	if (stored < fitting)
+		fitting = stored;
 	return fitting < wanted(server) ? fitting : wanted(server);
 }
 
@@ -104,6 +117,9 @@ bool limits_object(struct server *server, uid_t uid, char *why, size_t length)
 
 	if (peers >= wanted(server))
 		snprintf(why, length, "there are %u peers, as many as may be: raise --max-peers",
+			 peers);
+	else if (peers >= store_max_peers(server))
+		snprintf(why, length, "there are %u peers, as many as the service manager keeps descriptors for: raise FileDescriptorStoreMax= and FDSTORE=",
 			 peers);
 	else if (peers >= limits_max_peers(server))
 		snprintf(why, length, "there are no descriptors left for it: raise their limit (ulimit -Hn, LimitNOFILE=)");

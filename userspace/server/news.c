@@ -71,6 +71,7 @@ static void step_forward(struct peer *client, struct place *to)
 		TAILQ_INSERT_AFTER(&server->places, client->knows, to, occupied);
 	step_off(client);
 	client->knows = to;
+	client->record->knows = to->number;
 	TAILQ_INSERT_TAIL(&to->clients, client, beside);
 }
 
@@ -83,29 +84,78 @@ static void step_back(struct peer *client, struct place *to)
 		TAILQ_INSERT_BEFORE(client->knows, to, occupied);
 	step_off(client);
 	client->knows = to;
-	client->vectors_told = server->options->vectors;
+	/* In this order, should the process be killed: see book.c. */
+	client->record->vectors_told = server->vectors;
+	book_order();
+	client->record->knows = to->number;
 	TAILQ_INSERT_TAIL(&to->clients, client, beside);
+}
+
+static void stand_in_line(struct peer *peer)
+{
+	peer->place.number = peer->record->number;
+	TAILQ_INIT(&peer->place.clients);
+	TAILQ_INSERT_TAIL(&peer->server->peers, peer, all);
+	peer->server->n_peers++;
 }
 
 /* From now on it is there. It knows nobody yet, not even itself. */
 void news_joined(struct peer *peer)
 {
 	struct server *server = peer->server;
+	struct record *record = peer->record;
 
-	peer->place.number = ++server->joins;
-	TAILQ_INIT(&peer->place.clients);
-	TAILQ_INSERT_TAIL(&server->peers, peer, all);
+	record->number = ++server->book.header->joins;
+	record->vectors_told = server->vectors;
+	record->knows = 0;
+	book_order();
+	record->state = RECORD_PEER;
+	stand_in_line(peer);
 	peer->knows = &server->start;
-	peer->vectors_told = server->options->vectors;
 	TAILQ_INSERT_TAIL(&server->start.clients, peer, beside);
-	server->n_peers++;
+}
+
+/* The place of the last one of @peers that joined before, or with, @number. */
+static struct place *place_up_to(struct server *server, struct peer *const *peers, size_t count,
+				 uint64_t number)
+{
+	size_t low = 0, high = count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (peers[middle]->record->number <= number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? &peers[low - 1]->place : &server->start;
+}
+
+/* All who are there, in the order in which they joined, when a server comes back. */
+void news_resumed(struct server *server, struct peer *const *peers, size_t count)
+{
+	struct record *record;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		stand_in_line(peers[i]);
+	for (i = 0; i < count; i++) {
+		record = peers[i]->record;
+		peers[i]->knows = place_up_to(server, peers, count, record->knows);
+		/* The last one that it was told of left: what it knew of that is moot. */
+		if (peers[i]->knows->number != record->knows)
+			record->vectors_told = server->vectors;
+		TAILQ_INSERT_TAIL(&peers[i]->knows->clients, peers[i], beside);
+	}
+	for (i = 0; i < count; i++)
+		if (!TAILQ_EMPTY(&peers[i]->place.clients))
+			TAILQ_INSERT_TAIL(&server->places, &peers[i]->place, occupied);
 }
 
 static void note_leave(struct peer *client, const struct peer *left)
 {
 	client->server->steps++;
-	if (leaves_add(&client->leaves, left->id) < 0)
-		waits_to_end(client, "there is no memory to note which peers left");
+	leaves_add(&client->leaves, left->record->id);
 	waits_over(client);
 }
 
@@ -116,6 +166,8 @@ void news_left(struct peer *peer)
 	struct place *place, *before = place_before(server, peer);
 	struct peer *client;
 
+	peer->record->state = RECORD_LEAVING;
+	book_order();
 	step_off(peer);
 	leaves_clear(&peer->leaves);
 	TAILQ_FOREACH_REVERSE(place, &server->places, place_list, occupied) {
@@ -132,36 +184,47 @@ void news_left(struct peer *peer)
 
 static struct message introduction(const struct peer *client)
 {
-	switch (client->introduced) {
+	struct message message = { .kind = NEWS_INTRODUCTION, .fd = -1 };
+
+	switch (client->record->introduced) {
 	case 0:
-		return (struct message){ NEWS_INTRODUCTION, 0, -1, NULL };
+		break;		/* the protocol's version, 0 */
 	case 1:
-		return (struct message){ NEWS_INTRODUCTION, client->id, -1, NULL };
+		message.value = client->record->id;
+		break;
 	default:
-		return (struct message){ NEWS_INTRODUCTION, -1, client->server->region.fd, NULL };
+		message.value = -1;
+		message.fd = client->server->region.fd;
 	}
+	return message;
 }
 
 static struct message vector_of(struct peer *peer, unsigned int vector)
 {
-	return (struct message){ NEWS_VECTOR, peer->id, peer->vectors[vector], peer };
+	return (struct message){
+		.kind = NEWS_VECTOR, .value = peer->record->id, .fd = peer->vectors[vector],
+		.peer = peer, .vector = vector,
+	};
 }
 
 /* What @client is to be told next, in @message; false where it knows all. */
 bool news_next(const struct peer *client, struct message *message)
 {
+	const struct record *record = client->record;
 	struct peer *next;
 
-	if (client->introduced < NEWS_INTRODUCTIONS) {
+	if (record->introduced < NEWS_INTRODUCTIONS) {
 		*message = introduction(client);
 		return true;
 	}
-	if (client->vectors_told < client->server->options->vectors) {
-		*message = vector_of(peer_at(client->knows), client->vectors_told);
+	if (record->vectors_told < client->server->vectors) {
+		*message = vector_of(peer_at(client->knows), record->vectors_told);
 		return true;
 	}
 	if (client->leaves.count) {
-		*message = (struct message){ NEWS_LEAVE, leaves_first(&client->leaves), -1, NULL };
+		*message = (struct message){
+			.kind = NEWS_LEAVE, .value = leaves_first(&client->leaves), .fd = -1,
+		};
 		return true;
 	}
 	next = next_peer(client->server, client->knows);
@@ -170,22 +233,20 @@ bool news_next(const struct peer *client, struct message *message)
 	return next;
 }
 
-/* It was told what news_next() said. */
+/* It was told what news_next() said. Each store can be made again: see resume.c. */
 void news_told(struct peer *client, const struct message *message)
 {
 	switch (message->kind) {
 	case NEWS_INTRODUCTION:
-		client->introduced++;
+		client->record->introduced++;
 		break;
 	case NEWS_LEAVE:
 		leaves_remove(&client->leaves, message->value);
 		break;
 	case NEWS_VECTOR:
-		if (client->knows != &message->peer->place) {
+		if (client->knows != &message->peer->place)
 			step_forward(client, &message->peer->place);
-			client->vectors_told = 0;
-		}
-		client->vectors_told++;
+		client->record->vectors_told = message->vector + 1;
 		break;
 	}
 }
@@ -199,6 +260,6 @@ void news_count(struct server *server)
 	TAILQ_FOREACH(peer, &server->peers, all)
 		peer->place.rank = ++rank;
 	TAILQ_FOREACH(peer, &server->peers, all)
-		peer->untold = NEWS_INTRODUCTIONS - peer->introduced + peer->leaves.count +
+		peer->untold = NEWS_INTRODUCTIONS - peer->record->introduced + peer->leaves.count +
 			       rank - peer->knows->rank;
 }

@@ -3,14 +3,9 @@
  * What the service manager is told: ready, how many peers, alive, stopping.
  */
 
-#include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
@@ -22,34 +17,6 @@
 
 /* Until the next try to say that the server is ready. */
 #define RETRY_US	100000
-
-/*
- * sd_notify(3) waits where the service manager does not read, and with it all peers
- * and a signal that is to end the server. The protocol is stable. False where it was
- * not told, and would like to be.
- */
-static bool notify(const char *text)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const char *path = getenv("NOTIFY_SOCKET");
-	size_t length = path ? strlen(path) : 0;
-	ssize_t sent;
-	int fd;
-
-	if (!length || length >= sizeof(address.sun_path) || !strchr("/@", *path))
-		return true;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	memcpy(address.sun_path, path, length);
-	if (*path == '@')
-		address.sun_path[0] = '\0';
-	sent = sendto(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
-		      (struct sockaddr *)&address,
-		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
-	close(fd);
-	return sent >= 0 || errno != EAGAIN;
-}
 
 static void notify_after(struct server *server, uint64_t delay_us)
 {
@@ -64,7 +31,7 @@ static void tell_manager(struct server *server)
 
 	snprintf(text, sizeof(text), "%sSTATUS=%u peer%s", server->told_ready ? "" : "READY=1\n",
 		 server->n_peers, server->n_peers == 1 ? "" : "s");
-	if (notify(text))
+	if (manager_tell(text, NULL, 0))
 		server->told_ready = true;
 	if (!server->told_ready)
 		notify_after(server, RETRY_US);
@@ -80,12 +47,12 @@ static int on_watchdog(sd_event_source *source, uint64_t now, void *data)
 {
 	const struct server *server = data;
 
-	notify("WATCHDOG=1");
+	manager_tell("WATCHDOG=1", NULL, 0);
 	sd_event_source_set_time_relative(source, server->watchdog_us);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* Twice as often as it has to be. Not sd_event_set_watchdog(3): that waits, too. */
+/* Twice as often as it has to be. Not sd_event_set_watchdog(3): see manager.c. */
 static int start_watchdog(struct server *server)
 {
 	const char *period = getenv("WATCHDOG_USEC");
@@ -132,7 +99,7 @@ void notify_peers_changed(struct server *server)
 
 void notify_stop(struct server *server)
 {
-	notify("STOPPING=1");
+	manager_tell("STOPPING=1", NULL, 0);
 	server->notify = sd_event_source_disable_unref(server->notify);
 	server->watchdog = sd_event_source_disable_unref(server->watchdog);
 }

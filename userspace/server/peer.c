@@ -20,8 +20,7 @@ static void free_peer(struct peer *peer)
 	unsigned int i;
 
 	sd_event_source_disable_unref(peer->io);
-	leaves_clear(&peer->leaves);
-	for (i = 0; i < peer->server->options->vectors; i++)
+	for (i = 0; i < peer->server->vectors; i++)
 		if (peer->vectors[i] >= 0)
 			close(peer->vectors[i]);
 	if (peer->socket >= 0)
@@ -31,25 +30,28 @@ static void free_peer(struct peer *peer)
 
 static void log_end(const struct peer *peer)
 {
-	const struct subject subject = { &peer->credentials, peer->id };
+	const struct record *record = peer->record;
+	const struct subject subject = { &record->credentials, record->id };
 
 	if (peer->end)
 		log_event(peer->server, LOG_WARNING, "dropped", &subject,
-			  "peer %u dropped: %s", peer->id, peer->end);
+			  "peer %u dropped: %s", record->id, peer->end);
 	else
-		log_event(peer->server, LOG_INFO, "left", &subject, "peer %u left", peer->id);
+		log_event(peer->server, LOG_INFO, "left", &subject, "peer %u left", record->id);
 }
 
 static void end(struct peer *peer)
 {
 	struct server *server = peer->server;
+	unsigned int slot = peer->slot;
 
 	log_end(peer);
 	waits_leave(peer);
 	news_left(peer);
-	server->n_qemus -= !peer->credentials.is_program;
-	ids_give_back(&server->ids, peer->id);
+	server->n_qemus -= !peer->record->credentials.is_program;
+	ids_give_back(&server->ids, peer->record->id);
 	users_count_out(server, peer->user);
+	store_forget(server, slot);
 	free_peer(peer);
 	notify_peers_changed(server);
 }
@@ -98,18 +100,20 @@ static uint64_t now_us(void)
 	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
 }
 
-static struct peer *new_peer(struct server *server,
-			     const struct credentials *credentials)
+/* For the record in @slot; without vectors. NULL where there is no memory. */
+struct peer *peers_new(struct server *server, unsigned int slot, int socket, struct user *user)
 {
-	unsigned int vectors = server->options->vectors, i;
+	unsigned int vectors = server->vectors, i;
 	struct peer *peer = calloc(1, sizeof(*peer) + vectors * sizeof(int));
 
 	if (!peer)
 		return NULL;
 	peer->server = server;
-	peer->socket = -1;
-	peer->credentials = *credentials;
-	peer->since = now_us();
+	peer->slot = slot;
+	peer->record = book_record(&server->book, slot);
+	peer->socket = socket;
+	peer->user = user;
+	leaves_open(&peer->leaves, &peer->record->leaves, book_leaves(&server->book, slot));
 	for (i = 0; i < vectors; i++)
 		peer->vectors[i] = -1;
 	return peer;
@@ -122,12 +126,16 @@ static struct peer *new_peer(struct server *server,
  */
 static int open_vectors(struct peer *peer)
 {
-	unsigned int vectors = peer->server->options->vectors, i;
+	unsigned int vectors = peer->server->vectors, i;
+	int ret;
 
 	for (i = 0; i < vectors; i++) {
 		peer->vectors[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		if (peer->vectors[i] < 0)
 			return -errno;
+		ret = store_number_of(peer->vectors[i], &peer->record->vectors[i]);
+		if (ret < 0 && peer->server->store.max)
+			return ret;
 	}
 	return fcntl(peer->vectors[vectors - 1], F_SETFL, O_NONBLOCK | O_APPEND) < 0 ? -errno : 0;
 }
@@ -144,17 +152,21 @@ static void limit_in_flight(int socket)
 	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 }
 
-static int prepare(struct peer *peer, int socket)
+int peers_watch(struct peer *peer)
+{
+	int ret = sd_event_add_io(peer->server->event, &peer->io, peer->socket, PEER_EVENTS,
+				  on_socket, peer);
+
+	return ret < 0 ? ret : 0;
+}
+
+static int prepare(struct peer *peer)
 {
 	int ret;
 
-	limit_in_flight(socket);
+	limit_in_flight(peer->socket);
 	ret = open_vectors(peer);
-	if (ret < 0)
-		return ret;
-	ret = sd_event_add_io(peer->server->event, &peer->io, socket, PEER_EVENTS,
-			      on_socket, peer);
-	return ret < 0 ? ret : 0;
+	return ret < 0 ? ret : peers_watch(peer);
 }
 
 /*
@@ -162,9 +174,9 @@ static int prepare(struct peer *peer, int socket)
  * that joins while no other is there. Others don't survive that an ID is given anew: up
  * to QEMU 11.1 they keep what they knew of its old owner after they have freed it.
  */
-static bool may_be_master(const struct server *server, const struct credentials *credentials)
+static bool may_be_master(const struct peer *peer)
 {
-	return !credentials->is_program && !server->n_qemus;
+	return !peer->record->credentials.is_program && !peer->server->n_qemus;
 }
 
 static unsigned int first_qemu(const struct server *server)
@@ -172,22 +184,23 @@ static unsigned int first_qemu(const struct server *server)
 	const struct peer *peer;
 
 	TAILQ_FOREACH(peer, &server->peers, all)
-		if (!peer->credentials.is_program)
-			return peer->id;
+		if (!peer->record->credentials.is_program)
+			return peer->record->id;
 	return SERVER_MASTER_ID;
 }
 
 /* QEMU's own message to one that comes too late does not say who was there. */
 static void log_begin(const struct peer *peer)
 {
-	const struct subject subject = { &peer->credentials, peer->id };
+	const struct record *record = peer->record;
+	const struct subject subject = { &record->credentials, record->id };
 
-	if (peer->credentials.is_program || peer->id == SERVER_MASTER_ID)
-		log_event(peer->server, LOG_INFO, "joined", &subject, "peer %u joined", peer->id);
+	if (record->credentials.is_program || record->id == SERVER_MASTER_ID)
+		log_event(peer->server, LOG_INFO, "joined", &subject, "peer %u joined", record->id);
 	else
 		log_event(peer->server, LOG_INFO, "joined", &subject,
 			  "peer %u joined, too late for a QEMU with master=on: peer %u was there before",
-			  peer->id, first_qemu(peer->server));
+			  record->id, first_qemu(peer->server));
 }
 
 /* All others are told, and it is told of all. */
@@ -196,8 +209,9 @@ static void begin(struct peer *peer)
 	struct server *server = peer->server;
 
 	log_begin(peer);
-	server->n_qemus += !peer->credentials.is_program;
+	server->n_qemus += !peer->record->credentials.is_program;
 	waits_over_for_all(server);
+	store_vectors(peer);
 	news_joined(peer);
 	waits_join(peer);
 	tell_now(peer);
@@ -205,40 +219,39 @@ static void begin(struct peer *peer)
 }
 
 /*
- * Takes over @socket, and @user's account of it, on success only. Returns 0, or a
- * negative errno.
+ * Takes over @socket, the record in @slot, and @user's account of it, on success only.
+ * Returns 0, or a negative errno.
  */
-int peers_join(struct server *server, int socket,
-	       const struct credentials *credentials, struct user *user)
+int peers_join(struct server *server, unsigned int slot, int socket, struct user *user)
 {
-	struct peer *peer = new_peer(server, credentials);
+	struct peer *peer = peers_new(server, slot, socket, user);
 	int id, ret;
 
 	if (!peer)
 		return -ENOMEM;
-	id = may_be_master(server, credentials) ? ids_take_master(&server->ids) :
-						  ids_take(&server->ids);
+	id = may_be_master(peer) ? ids_take_master(&server->ids) : ids_take(&server->ids);
 	if (id < 0) {
 		ret = id;
 		goto err_free_peer;
 	}
-	peer->id = id;
-	ret = prepare(peer, socket);
+	server->book.header->next_id = server->ids.next;
+	peer->record->id = id;
+	peer->record->since = now_us();
+	ret = prepare(peer);
 	if (ret < 0)
 		goto err_give_back_id;
-	peer->socket = socket;
-	peer->user = user;
 	begin(peer);
 	return 0;
 
 err_give_back_id:
 	ids_give_back(&server->ids, id);
 err_free_peer:
+	peer->socket = -1;
 	free_peer(peer);
 	return ret;
 }
 
-/* When the server ends: the peers go on among themselves, told nothing. */
+/* When this process ends: the peers go on among themselves, told nothing. */
 void peers_stop(struct server *server)
 {
 	struct peer *peer;

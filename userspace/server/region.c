@@ -202,6 +202,40 @@ static int open_file(struct region *region, const char *path)
 	return open_existing(region, path);
 }
 
+/* Where the options have the file that the region lies in, if it lies in one. */
+static bool file_of(const struct server_options *options, char path[PATH_MAX])
+{
+	if (options->backing == BACKING_SHM)
+		return snprintf(path, PATH_MAX, "/dev/shm/%s", options->name) < PATH_MAX;
+	return options->backing == BACKING_FILE &&
+	       snprintf(path, PATH_MAX, "%s", options->name) < PATH_MAX;
+}
+
+/*
+ * The one that another process opened, which was killed or has handed over. @created: it
+ * made the file, too. Takes over @fd.
+ */
+int region_resume(struct region *region, const struct server_options *options, int fd,
+		  bool created)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int seals;
+
+	*region = (struct region){ .fd = fd };
+	if (fstat(fd, &st) < 0) {
+		complain("serve", "the region of the process before can't be had: %s",
+			 strerror(errno));
+		return -EINVAL;
+	}
+	region->size = (uint64_t)st.st_size;
+	seals = fcntl(fd, F_GET_SEALS);
+	region->sealed = seals >= 0 && seals & F_SEAL_SHRINK;
+	if (created && file_of(options, path))
+		region->created = absolute_path(path);
+	return 0;
+}
+
 /* After a message where it fails. */
 int region_open(struct region *region, const struct server_options *options)
 {
@@ -210,7 +244,7 @@ int region_open(struct region *region, const struct server_options *options)
 	*region = (struct region){ .fd = -1, .size = options->size };
 	switch (options->backing) {
 	case BACKING_SHM:
-		snprintf(path, sizeof(path), "/dev/shm/%s", options->name);
+		file_of(options, path);
 		return create_file(region, path);
 	case BACKING_FILE:
 		return open_file(region, options->name);

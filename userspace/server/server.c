@@ -26,7 +26,8 @@
 /* Blocked from the start on: one that comes early still finds all tidied up. */
 static int watch_signals(struct server *server)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
+	sd_event_signal_handler_t handler;
 	sd_event_source *source;
 	sigset_t set;
 	size_t i;
@@ -40,7 +41,8 @@ static int watch_signals(struct server *server)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	for (i = 0; i < ARRAY_SIZE(signals); i++) {
-		ret = sd_event_add_signal(server->event, &source, signals[i], NULL, NULL);
+		handler = signals[i] == SIGUSR2 ? handover_on_signal : NULL;
+		ret = sd_event_add_signal(server->event, &source, signals[i], handler, server);
 		if (ret < 0)
 			return ret;
 		/* Before all that peers do. */
@@ -65,6 +67,16 @@ static int take_passed(struct server *server, int fd, const char *name)
 	return endpoint_adopt(endpoint, fd);
 }
 
+/* One that systemd passed, or that the process before has left. Takes over @fd. */
+static int take_descriptor(struct server *server, int fd, const char *name)
+{
+	size_t prefix = strlen(KEPT_PREFIX);
+
+	if (strncmp(name, KEPT_PREFIX, prefix))
+		return take_passed(server, fd, name);
+	return kept_add(&server->kept, name + prefix, fd);
+}
+
 static int take_all_passed(struct server *server)
 {
 	int count, i, ret = 0;
@@ -73,14 +85,28 @@ static int take_all_passed(struct server *server)
 	count = sd_listen_fds_with_names(true, &names);
 	for (i = 0; i < count; i++) {
 		if (!ret)
-			ret = take_passed(server, SD_LISTEN_FDS_START + i, names[i]);
+			ret = take_descriptor(server, SD_LISTEN_FDS_START + i, names[i]);
 		free(names[i]);
 	}
 	free(names);
 	if (count < 0)
 		complain("serve", "the descriptors that were passed (LISTEN_FDS) can't be had: %s",
 			 strerror(-count));
-	return count < 0 ? count : ret;
+	if (count < 0 || ret < 0)
+		return count < 0 ? count : ret;
+	return handover_take(server, take_descriptor);
+}
+
+/* What was kept, else a new one. */
+static int open_endpoint(struct server *server, struct endpoint *endpoint, const char *path,
+			 enum kept_once name)
+{
+	const struct server_options *options = server->options;
+	int fd = kept_take(&server->kept, name);
+
+	if (fd < 0)
+		return endpoint_open(endpoint, path, options->mode, options->group);
+	return endpoint_resume(endpoint, path, fd, kept_take(&server->kept, name + 1));
 }
 
 static int open_peers_endpoint(struct server *server)
@@ -92,8 +118,7 @@ static int open_peers_endpoint(struct server *server)
 		return -EINVAL;
 	}
 	if (server->peers_at.fd < 0)
-		return endpoint_open(&server->peers_at, options->socket,
-				     options->mode, options->group);
+		return open_endpoint(server, &server->peers_at, options->socket, KEPT_PEERS);
 	if (!options->socket || !strcmp(options->socket, server->peers_at.path))
 		return 0;
 	complain(options->socket, "the socket that was passed lies at %s: say the same in --socket and in ListenStream=",
@@ -113,8 +138,8 @@ static int open_status_endpoint(struct server *server)
 		complain(path, "too long for a socket: give a path with --status-socket");
 		return -ENAMETOOLONG;
 	}
-	return endpoint_open(&server->status_at, options->status_socket ?: path,
-			     options->mode, options->group);
+	return open_endpoint(server, &server->status_at, options->status_socket ?: path,
+			     KEPT_STATUS);
 }
 
 static int open_endpoints(struct server *server)
@@ -153,14 +178,37 @@ static int start_sources(struct server *server)
 	return ret;
 }
 
+static int open_book(struct server *server)
+{
+	int ret;
+
+	if (server->book.fd >= 0)
+		return resume_peers(server);
+	ret = book_create(&server->book, SERVER_IDS_MAX, server->vectors);
+	if (ret < 0) {
+		complain(server->peers_at.path, "no memory to note what is to be kept: %s",
+			 ret == -EFBIG ? "raise the file size limit (ulimit -f)" : strerror(-ret));
+		return ret;
+	}
+	server->book.header->created = server->region.created != NULL;
+	return 0;
+}
+
 static int start(struct server *server)
 {
 	int ret;
 
-	ret = limits_apply(server);
+	ret = store_open(server);
+	if (ret >= 0)
+		ret = limits_apply(server);
 	if (ret >= 0)
 		ret = start_sources(server);
-	return ret < 0 ? ret : notify_start(server);
+	if (ret >= 0)
+		ret = open_book(server);
+	if (ret < 0)
+		return ret;
+	store_base(server);
+	return notify_start(server);
 }
 
 /* Most events cost less than to look for them: some at a time, as long as that is so. */
@@ -184,7 +232,7 @@ static int run_events(struct server *server, bool pending)
  */
 static int loop(struct server *server)
 {
-	bool pending = false;
+	bool pending = true;
 	int ret;
 
 	while (sd_event_get_state(server->event) != SD_EVENT_FINISHED) {
@@ -208,11 +256,25 @@ static void log_start(const struct server *server)
 	log_event(server, LOG_INFO, "started", NULL,
 		  "serving a region of %s to up to %u peers with %u vector%s each, %u of one user",
 		  size_text(size, server->region.size), limits_max_peers(server),
-		  server->options->vectors, server->options->vectors == 1 ? "" : "s",
+		  server->vectors, server->vectors == 1 ? "" : "s",
 		  server->max_peers_of_user);
+	if (server->vectors != server->options->vectors ||
+	    (server->options->size && server->region.size != server->options->size))
+		log_event(server, LOG_NOTICE, "unchanged", NULL,
+			  "--size and --vectors are others than those of the process before: they hold once the server was stopped and started");
 	if (!server->region.sealed)
 		log_event(server, LOG_NOTICE, "unsealed", NULL,
 			  "the region is a file, which any peer may truncate: without --shm and --file none can");
+}
+
+static int open_region(struct server *server)
+{
+	int fd = kept_take(&server->kept, KEPT_REGION);
+
+	if (fd < 0)
+		return region_open(&server->region, server->options);
+	return region_resume(&server->region, server->options, fd,
+			     server->book.header->created);
 }
 
 static int serve(struct server *server)
@@ -222,12 +284,15 @@ static int serve(struct server *server)
 	/* First: what was not passed after all would be the next one that is opened. */
 	ret = take_all_passed(server);
 	if (!ret)
+		ret = handover_open(server);
+	resume_book(server);
+	if (!ret)
 		ret = open_loop(server);
 	if (!ret)
 		ret = open_endpoints(server);
 	if (ret < 0)
 		goto err_close_endpoints;
-	ret = region_open(&server->region, server->options);
+	ret = open_region(server);
 	if (ret < 0)
 		goto err_close_endpoints;
 	log_open(server);
@@ -237,6 +302,7 @@ static int serve(struct server *server)
 
 	log_start(server);
 	ret = loop(server);
+	server->book.header->has_ended = true;
 	log_event(server, LOG_INFO, "stopped", NULL, "stopped");
 
 err_stop:
@@ -245,17 +311,23 @@ err_stop:
 	status_stop(server);
 	peers_stop(server);
 	tell_stop(server);
+	store_close(server);
 	region_close(&server->region);
 	log_close(server);
 err_close_endpoints:
 	endpoint_close(&server->status_at);
 	endpoint_close(&server->peers_at);
+	book_close(&server->book);
+	kept_free(&server->kept);
+	free(server->program);
 	return ret;
 }
 
 static void init(struct server *server, const struct server_options *options)
 {
 	server->options = options;
+	server->vectors = options->vectors;
+	server->book.fd = -1;
 	server->region.fd = -1;
 	server->journal = -1;
 	server->peers_at.fd = -1;

@@ -10,17 +10,22 @@
 #ifndef IVSHMEM_SERVER_H
 #define IVSHMEM_SERVER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <systemd/sd-event.h>
 
 #define SERVER_IDS_MAX		65536
 #define SERVER_VECTORS_MAX	256
+
+struct server;
+struct peer;
 
 /* Whoever connects, as the kernel knows them at that time. */
 struct credentials {
@@ -66,6 +71,7 @@ enum backing {
  * @max_peers: How many peers there may be at a time; 0: as many as there are IDs.
  * @max_peers_of_user: How many of them may be one user's; 0: see limits.c.
  * @access: Who may connect.
+ * @argv: The whole command line, for the process that takes over at SIGUSR2.
  */
 struct server_options {
 	const char *socket;
@@ -79,6 +85,7 @@ struct server_options {
 	unsigned int max_peers;
 	unsigned int max_peers_of_user;
 	struct access access;
+	char **argv;
 };
 
 /* region.c */
@@ -90,6 +97,8 @@ struct region {
 };
 
 int region_open(struct region *region, const struct server_options *options);
+int region_resume(struct region *region, const struct server_options *options, int fd,
+		  bool created);
 bool region_is_whole(const struct region *region);
 void region_close(struct region *region);
 
@@ -120,6 +129,7 @@ struct endpoint {
 int endpoint_open(struct endpoint *endpoint, const char *path, mode_t mode,
 		  gid_t group);
 int endpoint_adopt(struct endpoint *endpoint, int fd);
+int endpoint_resume(struct endpoint *endpoint, const char *path, int fd, int lock);
 void endpoint_close(struct endpoint *endpoint);
 
 /* ids.c */
@@ -135,31 +145,156 @@ int ids_take_master(struct ids *ids);
 void ids_give_back(struct ids *ids, unsigned int id);
 
 /* leaves.c */
-#define LEAVES_PIECE	4096	/* IDs that lie together */
-#define LEAVES_PIECES	(SERVER_IDS_MAX / LEAVES_PIECE)
+#define LEAVES_SIZE	(SERVER_IDS_MAX / 8)	/* bytes */
 
 /**
- * struct leaves - A set of IDs.
+ * struct kept_leaves - What the book says of a set of IDs, beside its bits.
+ * @single: The one that was added while the set was empty, plus 1; 0: none.
+ * @has_bits: There may be others.
+ */
+struct kept_leaves {
+	uint32_t single;
+	uint32_t has_bits;
+};
+
+/**
+ * struct leaves - A set of IDs, which lies in the book.
  * @count: How many are in it.
- * @has_single: @single is one of them.
- * @single: The one that was added while the set was empty.
- * @pieces: A bit for each of the others, NULL where none of a piece is in the set.
+ * @kept: In the book.
+ * @bits: In the book, too: one for each of those that are not @kept's single one.
  */
 struct leaves {
 	unsigned int count;
-	bool has_single;
-	unsigned int single;
-	uint64_t *pieces[LEAVES_PIECES];
+	struct kept_leaves *kept;
+	uint64_t *bits;
 };
 
-int leaves_add(struct leaves *leaves, unsigned int id);
+void leaves_open(struct leaves *leaves, struct kept_leaves *kept, uint64_t *bits);
+void leaves_add(struct leaves *leaves, unsigned int id);
 int leaves_first(const struct leaves *leaves);
 void leaves_remove(struct leaves *leaves, unsigned int id);
 void leaves_clear(struct leaves *leaves);
 
+/* book.c */
+enum record_state {
+	RECORD_FREE,
+	RECORD_WAITING,		/* for its turn to become a peer */
+	RECORD_PEER,
+	RECORD_LEAVING,		/* a peer: some of the others may have a note already */
+	RECORD_GONE,		/* the service manager has still to forget it */
+};
+
+/* How much of a connection the service manager keeps. */
+enum stored {
+	STORED_NOTHING,
+	STORED_SOCKET,
+	STORED_ALL,
+};
+
+/**
+ * struct record - What the book says of a connection.
+ * @state: An enum record_state. All else that this state asks for is written before it.
+ * @stored: An enum stored.
+ * @credentials: Who it was when it connected.
+ * @id: Its ID, once it is a peer.
+ * @since: When it became one: microseconds since 1970.
+ * @number: Of its join.
+ * @knows: The number of the last join that it was told of.
+ * @introduced: How much of its introduction it was sent, up to NEWS_INTRODUCTIONS.
+ * @vectors_told: How many vectors of that last one it was told.
+ * @leaves: Who left of those it was told of, and it is to be told.
+ * @vectors: What the kernel calls its eventfds.
+ */
+struct record {
+	uint32_t state;
+	uint32_t stored;
+	struct credentials credentials;
+	uint32_t id;
+	uint64_t since;
+	uint64_t number;
+	uint64_t knows;
+	uint32_t introduced;
+	uint32_t vectors_told;
+	struct kept_leaves leaves;
+	uint32_t vectors[];
+};
+
+/**
+ * struct outbox - The message that is being sent.
+ * @to: The client's slot, plus 1; 0: there is none.
+ * @kind: An enum news.
+ * @value: Of the message.
+ * @step: Which part of the introduction, or which vector, it is.
+ * @number: NEWS_VECTOR: of the join.
+ * @wire: Its msg_len is set by the kernel, in the same call that sends the message. So
+ *	it is known whether that was sent, wherever this process was killed.
+ */
+struct outbox {
+	uint32_t to;
+	uint32_t kind;
+	int64_t value;
+	uint32_t step;
+	uint64_t number;
+	struct mmsghdr wire;
+};
+
+/**
+ * struct book_header - What the book says of the server.
+ * @magic: BOOK_MAGIC, and the format's number.
+ * @slots: How many records there are.
+ * @top: None of them was ever used from here on.
+ * @vectors: Of each peer.
+ * @has_ended: The server ended by itself: whoever finds this starts anew.
+ * @created: The region's file is the server's own, and goes with it.
+ * @next_id: Which ID is given next, if it is free.
+ * @joins: How many there have been.
+ * @outbox: See there.
+ */
+struct book_header {
+	uint64_t magic;
+	uint32_t slots;
+	uint32_t top;
+	uint32_t vectors;
+	uint32_t has_ended;
+	uint32_t created;
+	uint32_t next_id;
+	uint64_t joins;
+	struct outbox outbox;
+};
+
+/**
+ * struct book - What a server writes down that may be killed at any time.
+ * @fd: A memfd, -1 where it is not open.
+ * @header: Its beginning, mapped.
+ * @size: How much is mapped.
+ * @used: Slots that have a record. The first free one is taken.
+ */
+struct book {
+	int fd;
+	struct book_header *header;
+	size_t size;
+	struct ids used;
+};
+
+struct message;
+
+int book_create(struct book *book, unsigned int slots, unsigned int vectors);
+int book_open(struct book *book, int fd);
+void book_close(struct book *book);
+struct record *book_record(const struct book *book, unsigned int slot);
+uint64_t *book_leaves(const struct book *book, unsigned int slot);
+int book_take(struct book *book, const struct credentials *credentials);
+void book_give_back(struct book *book, unsigned int slot);
+void book_send(struct book *book, const struct peer *client, const struct message *message);
+void book_sent(struct book *book);
+
+/* What is written before is in the book before what is written after. */
+static inline void book_order(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* user.c */
-struct server;
-struct peer;
 struct connection;
 TAILQ_HEAD(connection_list, connection);
 TAILQ_HEAD(peer_list, peer);
@@ -245,11 +380,13 @@ struct message {
 	enum news kind;
 	int64_t value;
 	int fd;			/* -1: none */
-	struct peer *peer;	/* NEWS_VECTOR only */
+	struct peer *peer;	/* this and @vector: NEWS_VECTOR only, else NULL */
+	unsigned int vector;
 };
 
 void news_init(struct server *server);
 void news_joined(struct peer *peer);
+void news_resumed(struct server *server, struct peer *const *peers, size_t count);
 void news_left(struct peer *peer);
 bool news_next(const struct peer *client, struct message *message);
 void news_told(struct peer *client, const struct message *message);
@@ -280,14 +417,11 @@ void tell_stop(struct server *server);
  * @place: For those who know it.
  * @server: The server.
  * @user: Whose it is.
- * @id: Its ID.
- * @socket: The connection.
+ * @slot: Of its record.
+ * @record: What the book says of it.
+ * @socket: The connection, -1 where it was gone when the server came back.
  * @io: The event source of @socket.
- * @credentials: Who it was when it connected.
- * @since: When that was: microseconds since 1970.
- * @introduced: How much of its introduction it was sent, up to NEWS_INTRODUCTIONS.
  * @knows: The last one it was told of; all who are there and joined before, too.
- * @vectors_told: How many vectors of that last one it was told.
  * @leaves: Who left of those it was told of, and it is to be told.
  * @untold: Set by news_count(): how much it is still to be told.
  * @wait: What it waits for.
@@ -301,14 +435,11 @@ struct peer {
 	struct place place;
 	struct server *server;
 	struct user *user;
-	unsigned int id;
+	unsigned int slot;
+	struct record *record;
 	int socket;
 	sd_event_source *io;
-	struct credentials credentials;
-	uint64_t since;
-	unsigned int introduced;
 	struct place *knows;
-	unsigned int vectors_told;
 	struct leaves leaves;
 	unsigned int untold;
 	enum wait wait;
@@ -316,13 +447,14 @@ struct peer {
 	int vectors[];
 };
 
-int peers_join(struct server *server, int socket,
-	       const struct credentials *credentials, struct user *user);
+int peers_join(struct server *server, unsigned int slot, int socket, struct user *user);
+struct peer *peers_new(struct server *server, unsigned int slot, int socket, struct user *user);
+int peers_watch(struct peer *peer);
 void peers_turn(struct server *server);
 void peers_stop(struct server *server);
 
 /* wire.c */
-int wire_send(int socket, int64_t value, int fd);
+int wire_send(struct mmsghdr *wire, int socket, int64_t value, int fd);
 
 /* access.c */
 int credentials_get(int socket, struct credentials *credentials);
@@ -350,6 +482,99 @@ void log_event(const struct server *server, int priority, const char *event,
 	       const struct subject *subject, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* manager.c */
+bool manager_tell(const char *text, const int *fds, size_t count);
+
+/* kept.c */
+
+/* What begins the names of descriptors that are kept. */
+#define KEPT_PREFIX	"+"
+
+/* Of those, the names of what there is once; others are slots, in hexadecimal. */
+enum kept_once {
+	KEPT_BOOK,
+	KEPT_REGION,
+	KEPT_PEERS,
+	KEPT_PEERS_LOCK,
+	KEPT_STATUS,
+	KEPT_STATUS_LOCK,
+};
+
+#define KEPT_ONCE	(KEPT_STATUS_LOCK + 1)
+
+#define KEPT_NAME_SIZE	16
+
+/**
+ * struct kept_fd - A descriptor that a process left for the next one.
+ * @name: Its name, without the prefix; NULL once it was taken.
+ * @fd: The descriptor.
+ */
+struct kept_fd {
+	char *name;
+	int fd;
+};
+
+/**
+ * struct kept - All of them.
+ * @fds: Those.
+ * @count: How many @fds there are.
+ */
+struct kept {
+	struct kept_fd *fds;
+	size_t count;
+};
+
+/* What is done for a descriptor that is kept. */
+typedef int kept_action(void *data, int fd, const char *prefix, const char *name);
+
+extern const char *const kept_names[KEPT_ONCE];
+
+void kept_slot_name(char name[KEPT_NAME_SIZE], unsigned int slot);
+
+int kept_add(struct kept *kept, const char *name, int fd);
+int kept_take(struct kept *kept, enum kept_once what);
+int kept_own_fd(const struct server *server, enum kept_once what);
+void kept_close(struct kept *kept);
+void kept_free(struct kept *kept);
+
+/* store.c */
+
+/**
+ * struct store - What the service manager keeps, for the next process.
+ * @max: How many descriptors; 0: none.
+ * @has_base: It has all that is no connection's.
+ * @old: What it is still to forget of a server that has ended: names only.
+ * @retry: Timer for what it could not be given; off while there is nothing.
+ */
+struct store {
+	uint64_t max;
+	bool has_base;
+	struct kept old;
+	sd_event_source *retry;
+};
+
+int store_open(struct server *server);
+void store_base(struct server *server);
+uint64_t store_max_peers(const struct server *server);
+void store_socket(struct server *server, unsigned int slot, int socket);
+void store_vectors(struct peer *peer);
+void store_forget(struct server *server, unsigned int slot);
+void store_forget_all(struct server *server);
+void store_close(struct server *server);
+int store_number_of(int eventfd, uint32_t *number);
+
+/* resume.c */
+void resume_book(struct server *server);
+int resume_peers(struct server *server);
+
+/* handover.c */
+int handover_open(struct server *server);
+bool handover_is_on(void);
+int handover_take(struct server *server,
+		  int (*take)(struct server *server, int fd, const char *name));
+int handover_on_signal(sd_event_source *source, const struct signalfd_siginfo *info,
+		       void *data);
+
 /* limits.c */
 int limits_apply(struct server *server);
 unsigned int limits_max_peers(const struct server *server);
@@ -358,8 +583,10 @@ bool limits_object(struct server *server, uid_t uid, char *why, size_t length);
 /* accept.c */
 int accept_start(struct server *server, sd_event_io_handler_t on_reader);
 int accept_connection(struct server *server, int listener);
+int accept_wait(struct server *server, int socket, unsigned int slot);
 bool accept_pending(const struct server *server);
 void accept_turn(struct server *server);
+int accept_for_all(struct server *server, kept_action *action, void *data);
 void accept_stop(struct server *server);
 
 /* notify.c */
@@ -372,7 +599,12 @@ void notify_stop(struct server *server);
 /**
  * struct server - All of it.
  * @options: From the command line.
+ * @vectors: Of each peer: as in @options, or as the process before this one had it.
+ * @program: What SIGUSR2 lets take over: this program, or what has replaced its file.
  * @event: The loop.
+ * @kept: What a process before this one left.
+ * @book: What a process after this one is to know.
+ * @store: What it is to have.
  * @region: What is shared.
  * @peers_at: Where peers connect.
  * @status_at: Where 'ivshmem peers' connects.
@@ -388,7 +620,6 @@ void notify_stop(struct server *server);
  * @peers: All of them, in the order in which they joined.
  * @n_peers: How many are in @peers.
  * @n_qemus: How many of them may be QEMU.
- * @joins: How many there have been.
  * @start: The place before the first peer.
  * @places: Those that clients stand at, in their order, and @start.
  * @waits: The peers, by what they wait for as clients; but WAIT_TURN is in @tells.
@@ -409,7 +640,12 @@ void notify_stop(struct server *server);
  */
 struct server {
 	const struct server_options *options;
+	unsigned int vectors;
+	char *program;
 	sd_event *event;
+	struct kept kept;
+	struct book book;
+	struct store store;
 	struct region region;
 	struct endpoint peers_at;
 	struct endpoint status_at;
@@ -425,7 +661,6 @@ struct server {
 	struct peer_list peers;
 	unsigned int n_peers;
 	unsigned int n_qemus;
-	uint64_t joins;
 	struct place start;
 	struct place_list places;
 	struct peer_list waits[WAITS];

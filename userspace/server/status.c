@@ -82,10 +82,12 @@ static uint64_t clock_us(void)
 
 static void print_peer(FILE *stream, const struct peer *peer)
 {
+	const struct record *record = peer->record;
+
 	fprintf(stream, "{\"peer\":%u,\"uid\":%u,\"gid\":%u,\"pid\":%d,\"vectors\":%u,\"queue\":%u,\"since\":%llu}\n",
-		peer->id, peer->credentials.uid, peer->credentials.gid,
-		peer->credentials.pid, peer->server->options->vectors,
-		peer->untold, (unsigned long long)peer->since);
+		record->id, record->credentials.uid, record->credentials.gid,
+		record->credentials.pid, peer->server->vectors,
+		peer->untold, (unsigned long long)record->since);
 }
 
 static int print_all(FILE *stream, struct server *server)
@@ -94,7 +96,7 @@ static int print_all(FILE *stream, struct server *server)
 
 	fprintf(stream, "{\"peers\":%u,\"max_peers\":%u,\"max_peers_per_user\":%u,\"vectors\":%u,\"size\":%llu,\"steps\":%llu}\n",
 		server->n_peers, limits_max_peers(server), server->max_peers_of_user,
-		server->options->vectors, (unsigned long long)server->region.size,
+		server->vectors, (unsigned long long)server->region.size,
 		(unsigned long long)server->steps);
 	news_count(server);
 	TAILQ_FOREACH(peer, &server->peers, all)

@@ -64,6 +64,7 @@ static void rest(struct peer *client)
 /* At most so many messages; how many there were, in @sent. -ENODATA: it knows all. */
 static int send_some(struct peer *client, unsigned int most, unsigned int *sent)
 {
+	struct book *book = &client->server->book;
 	struct message message;
 	int ret = 0;
 
@@ -71,9 +72,12 @@ static int send_some(struct peer *client, unsigned int most, unsigned int *sent)
 		if (!news_next(client, &message))
 			return -ENODATA;
 		client->server->steps++;
-		ret = wire_send(client->socket, message.value, message.fd);
+		book_send(book, client, &message);
+		ret = wire_send(&book->header->outbox.wire, client->socket, message.value,
+				message.fd);
 		if (!ret)
 			news_told(client, &message);
+		book_sent(book);
 	}
 	return ret;
 }
