@@ -40,6 +40,7 @@ static struct fake_server {
 	int client;
 	bool runs;
 	bool hangs_up;
+	int losses;	/* connections that are closed before, without a word */
 	pthread_t thread;
 	struct step *steps;
 	size_t step_count;
@@ -144,6 +145,8 @@ static inline void *play(void *unused)
 {
 	size_t i;
 
+	for (; server.losses; server.losses--)
+		close(accept4(server.listener, NULL, NULL, SOCK_CLOEXEC));
 	server.client = accept4(server.listener, NULL, NULL, SOCK_CLOEXEC);
 	for (i = 0; i < server.step_count; i++) {
 		poll(NULL, 0, server.steps[i].pause_ms);
@@ -223,6 +226,23 @@ static inline struct ivshmem *join(unsigned int flags)
 	finish_server();
 	server.step_count = 0;
 	return shm;
+}
+
+/* The same to one that comes again, after hang_up(). Returns what ivshmem_rejoin() does. */
+static inline int rejoin(struct ivshmem *shm)
+{
+	char path[sizeof(server.address.sun_path)];
+	int ret;
+
+	strcpy(path, server.address.sun_path);
+	close(server.listener);
+	unlink(path);
+	listen_at(path);
+	start_server();
+	ret = ivshmem_rejoin(shm);
+	finish_server();
+	server.step_count = 0;
+	return ret;
 }
 
 /* A region, and @vectors of its only peer. */

@@ -561,7 +561,10 @@ static bool is_killed_at(unsigned int nth, struct client *(*happens)(void))
 	} else if (newcomer) {
 		client_meet(newcomer);
 	}
-	world[3] = newcomer;
+	if (happens != one_talks)
+		world[3] = newcomer;
+	else if (is_dropped())
+		leave_world(3);
 	assert_all_know_the_truth();
 	assert_all_ring_all();
 	return reached;
@@ -582,6 +585,27 @@ static struct client *one_leaves_and_one_joins(void)
 {
 	leave_world(3);
 	return client_new(VECTORS, true);
+}
+
+/* The protocol has nothing to send: it is dropped. */
+static struct client *one_talks(void)
+{
+	assert_int_equal(send(world[3]->socket, "x", 1, MSG_NOSIGNAL), 1);
+	return NULL;
+}
+
+/* Whether the last one is dropped: else it is told who comes, as all others are. */
+static bool is_dropped(void)
+{
+	unsigned int again = 0;
+	struct client *probe = persistent_client(&again);
+	int id = probe->id, ret = 1;
+
+	while (ret > 0 && world[3]->told[id] != VECTORS)
+		ret = client_take(world[3], PATIENCE_MS);
+	client_free(probe);
+	assert_true(ret >= 0);
+	return !ret;
 }
 
 /* Returns how many kills there were. */
@@ -635,6 +659,18 @@ static void kill_at_any_system_call_of_a_change_loses_nothing(void **state)
 	stop_world();
 }
 
+/* Killed once it has heard it, the server may forget it; but then nobody was told. */
+static void kill_at_any_system_call_of_a_drop_loses_nothing(void **state)
+{
+	unsigned int kills;
+
+	start_world(&usual, 3, STORE);
+	kills = kill_at_each_point(one_talks, true);
+	print_message("# %u kills\n", kills);
+	assert_true(kills >= 2);
+	stop_world();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -657,6 +693,7 @@ int main(void)
 		TEST(kill_at_any_system_call_of_a_join_loses_nothing),
 		TEST(kill_at_any_system_call_of_a_leave_loses_nothing),
 		TEST(kill_at_any_system_call_of_a_change_loses_nothing),
+		TEST(kill_at_any_system_call_of_a_drop_loses_nothing),
 	};
 
 	raise_descriptor_limit();

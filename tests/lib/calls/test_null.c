@@ -78,6 +78,7 @@ static void numbers_of_null_are_einval_or_zero(void **state)
 		GIVES(-EINVAL, ivshmem_peers(good.served, NULL, 1)),
 		GIVES(-EINVAL, ivshmem_peer_vectors(NULL, 0)),
 		GIVES(-EINVAL, ivshmem_peer_fd(NULL)),
+		GIVES(-EINVAL, ivshmem_rejoin(NULL)),
 		GIVES(-EINVAL, ivshmem_peer_next(NULL, 0, &peer_change, &peer)),
 		GIVES(-EINVAL, ivshmem_peer_next(good.served, 0, NULL, &peer)),
 		GIVES(-EINVAL, ivshmem_peer_next(good.served, 0, &peer_change, NULL)),

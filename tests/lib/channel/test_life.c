@@ -465,6 +465,39 @@ static void child_of_a_servers_peer_is_not_taken_for_it(void **state)
 	ivshmem_close(shm);
 }
 
+/* --- the next server --- */
+
+static void say_hello_again(int region)
+{
+	say_hello(region);
+	say_vectors(ME, 1);
+}
+
+static void channels_outlive_a_rejoin_and_keep_to_their_region(void **state)
+{
+	int region = own(open(make_formatted(REGION_SIZE, 1), O_RDWR | O_CLOEXEC));
+
+	say_hello_again(region);
+	pair.left = join(0);
+	pair.right = open_region(in_shm("region"), 0);
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
+	hang_up();
+	say_hello_again(make_region(REGION_SIZE));
+	assert_int_equal(rejoin(pair.left), -EBUSY);
+	talk(pair.a, pair.b);
+	hang_up();
+	say_hello_again(region);
+	assert_int_equal(rejoin(pair.left), 0);
+	talk(pair.a, pair.b);
+	reconnect_both(pair.a, pair.b);
+	talk(pair.a, pair.b);
+	close_end(&pair.a);
+	close_end(&pair.b);
+	hang_up();
+	say_hello_again(make_region(REGION_SIZE));
+	assert_int_equal(rejoin(pair.left), 1);
+}
+
 /* --- fork(2) while others are in calls --- */
 
 static struct {
@@ -927,6 +960,7 @@ int main(void)
 		LIFE_TEST(child_uses_the_memory_of_its_parents_handle),
 		LIFE_TEST(child_that_opens_the_region_anew_has_channels_of_its_own),
 		LIFE_TEST(child_of_a_servers_peer_is_not_taken_for_it),
+		LIFE_TEST(channels_outlive_a_rejoin_and_keep_to_their_region),
 		LIFE_TEST(forking_while_threads_are_in_calls_disturbs_neither),
 		LIFE_TEST(forking_waits_for_who_changes_a_handle),
 		LIFE_TEST(who_has_changed_its_root_is_told_of_a_crash),

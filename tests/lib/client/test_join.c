@@ -543,10 +543,6 @@ static void say_region_and_peer_only(void)
 	say_vectors(3, 1);
 }
 
-static void say_nothing(void)
-{
-}
-
 static void say_id_with_fd(void)
 {
 	say(0, NO_FD);
@@ -893,10 +889,29 @@ static void join_of_server_with_wrong_region_fails(void **state)
 	assert_refused(refusals, ARRAY_SIZE(refusals), false);
 }
 
+/* As one does that is killed between accepting a connection and noting it. */
+static void connection_that_is_lost_without_a_word_is_made_again(void **state)
+{
+	struct ivshmem *shm;
+
+	server.losses = 2;
+	shm = join_alone(1);
+	assert_int_equal(ivshmem_vectors(shm), 1);
+	ivshmem_close(shm);
+}
+
+static void connection_that_is_lost_again_and_again_fails(void **state)
+{
+	server.losses = 2;
+	server.hangs_up = true;
+	start_server();
+	assert_open_fails(server.where, 0, -ECONNRESET);
+	finish_server();
+}
+
 static void join_of_server_that_goes_too_early_fails(void **state)
 {
 	static const struct refusal refusals[] = {
-		REFUSAL(say_nothing, -ECONNRESET),
 		REFUSAL(say_version_only, -ECONNRESET),
 		REFUSAL(say_id_only, -ECONNRESET),
 		REFUSAL(say_region_only, -ECONNRESET),
@@ -998,6 +1013,8 @@ int main(void)
 		PEER_TEST(join_without_free_descriptor_fails_emfile),
 		PEER_TEST(join_of_broken_server_fails_eproto),
 		PEER_TEST(join_of_server_with_wrong_region_fails),
+		PEER_TEST(connection_that_is_lost_without_a_word_is_made_again),
+		PEER_TEST(connection_that_is_lost_again_and_again_fails),
 		PEER_TEST(join_of_server_that_goes_too_early_fails),
 		PEER_TEST(join_with_256_vectors_succeeds),
 		PEER_TEST(join_of_random_server_leaks_nothing),

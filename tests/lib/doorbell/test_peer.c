@@ -863,6 +863,196 @@ static void end_that_a_wait_has_heard_is_told_after_the_news(void **state)
 	ivshmem_close(shm);
 }
 
+/* --- the next server --- */
+
+/* What the next server says to a peer that comes again as @id. */
+static void say_hello_again(int region, int id)
+{
+	say(0, NO_FD);
+	say(id, NO_FD);
+	say(-1, region);
+}
+
+static void rejoin_while_the_server_is_there_changes_nothing(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+
+	assert_int_equal(ivshmem_rejoin(shm), 0);
+	assert_int_equal(ivshmem_peer_id(shm), ME);
+	assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+	ivshmem_close(shm);
+}
+
+static void rejoin_of_what_is_no_servers_fails_enotsup(void **state)
+{
+	struct ivshmem *shm = open_region(make_file("file", MIB), 0);
+
+	assert_int_equal(ivshmem_rejoin(shm), -ENOTSUP);
+	ivshmem_close(shm);
+}
+
+static void rejoin_of_the_same_region_keeps_memory_and_descriptors(void **state)
+{
+	int region = make_region(MIB), event = make_event(), own = make_event();
+	struct ivshmem *shm;
+	int event_fd, peer_fd;
+	char *data;
+
+	say_hello(region);
+	say(3, make_event());
+	say(ME, make_event());
+	shm = join(0);
+	assert_int_equal(ivshmem_map(shm), 0);
+	data = ivshmem_data(shm);
+	strcpy(data, "kept");
+	event_fd = ivshmem_event_fd(shm, 0);
+	peer_fd = ivshmem_peer_fd(shm);
+	hang_up();
+	assert_int_equal(ivshmem_wait(shm, 0, -1), -ECONNRESET);
+	assert_next_fails(shm, 0, -ECONNRESET);
+
+	say_hello_again(region, 2);
+	say(5, event);
+	say(2, own);
+	assert_int_equal(rejoin(shm), 0);
+	assert_int_equal(ivshmem_check(shm), 0);
+	assert_int_equal(ivshmem_peer_id(shm), 2);
+	assert_ptr_equal(ivshmem_data(shm), data);
+	assert_string_equal(data, "kept");
+	assert_int_equal(ivshmem_event_fd(shm, 0), event_fd);
+	assert_int_equal(ivshmem_peer_fd(shm), peer_fd);
+	assert_peers(shm, (uint16_t[]){ 5 }, 1);
+	assert_int_equal(ivshmem_notify(shm, 3, 0), -ENXIO);
+	assert_int_equal(ivshmem_notify(shm, 5, 0), 0);
+	assert_int_equal(rings_of(event), 1);
+
+	assert_int_equal(ivshmem_wait(shm, 0, 0), 1);	/* one may have been missed */
+	assert_int_equal(ivshmem_wait(shm, 0, 0), -ETIMEDOUT);
+	ring(own, 1);
+	assert_int_equal(ivshmem_wait(shm, 0, 0), 1);
+	assert_false(is_readable(peer_fd));
+	say_vectors(6, 1);
+	tell_all();
+	assert_true(is_readable(peer_fd));
+	assert_next(shm, IVSHMEM_PEER_JOINED, 6);
+	hang_up();
+	assert_int_equal(ivshmem_wait(shm, 0, -1), -ECONNRESET);
+	ivshmem_close(shm);
+}
+
+static void rejoin_of_another_region_maps_it_at_the_same_address(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	int other = make_region(MIB), fd = ivshmem_fd(shm);
+	struct stat st, now;
+	char *data;
+
+	assert_int_equal(ivshmem_map(shm), 0);
+	data = ivshmem_data(shm);
+	strcpy(data, "old");
+	assert_int_equal(pwrite(other, "new", 4, 0), 4);
+	hang_up();
+	say_hello_again(other, 0);
+	say_vectors(0, 1);
+	assert_int_equal(rejoin(shm), 1);
+	assert_ptr_equal(ivshmem_data(shm), data);
+	assert_string_equal(data, "new");
+	assert_int_equal(ivshmem_fd(shm), fd);
+	assert_int_equal(fstat(fd, &now), 0);
+	assert_int_equal(fstat(other, &st), 0);
+	assert_int_equal(now.st_ino, st.st_ino);
+	assert_int_equal(ivshmem_check(shm), 0);
+	ivshmem_close(shm);
+}
+
+static void assert_as_before(struct ivshmem *shm, char *data)
+{
+	assert_int_equal(ivshmem_check(shm), -ECONNRESET);
+	assert_int_equal(ivshmem_peer_id(shm), ME);
+	assert_ptr_equal(ivshmem_data(shm), data);
+	assert_string_equal(data, "old");
+	assert_int_equal(ivshmem_notify(shm, ME, 0), 0);
+	assert_int_equal(ivshmem_wait(shm, 0, -1), 1);
+}
+
+static void rejoin_that_fails_changes_nothing(void **state)
+{
+	struct ivshmem *shm = join_alone(1);
+	char *data;
+
+	assert_int_equal(ivshmem_map(shm), 0);
+	data = ivshmem_data(shm);
+	strcpy(data, "old");
+	hang_up();
+	say_hello_again(make_region(2 * MIB), 0);
+	say_vectors(0, 1);
+	assert_int_equal(rejoin(shm), -EMSGSIZE);
+	assert_as_before(shm, data);
+	hang_up();
+	say_hello_again(make_region(MIB), 0);
+	server.hangs_up = true;
+	assert_int_equal(rejoin(shm), -ECONNRESET);
+	assert_as_before(shm, data);
+	server.hangs_up = false;
+	hang_up();
+	close(server.listener);
+	assert_int_equal(ivshmem_rejoin(shm), -ECONNREFUSED);
+	assert_as_before(shm, data);
+	unlink(server.address.sun_path);
+	assert_int_equal(ivshmem_rejoin(shm), -ENOENT);
+	assert_as_before(shm, data);
+	server.listener = -1;
+	ivshmem_close(shm);
+}
+
+static void rejoin_with_other_vectors_has_those(void **state)
+{
+	int region = make_region(MIB);
+	struct ivshmem *shm;
+
+	say_hello(region);
+	say_vectors(ME, 2);
+	shm = join(0);
+	hang_up();
+	say_hello_again(region, 1);
+	say_vectors(1, 3);
+	assert_int_equal(rejoin(shm), 0);
+	assert_int_equal(ivshmem_vectors(shm), 3);
+	assert_int_equal(ivshmem_wait(shm, 2, 0), 1);
+	hang_up();
+	say_hello_again(region, 0);
+	say_vectors(0, 1);
+	assert_int_equal(rejoin(shm), 0);
+	assert_int_equal(ivshmem_vectors(shm), 1);
+	assert_int_equal(ivshmem_wait(shm, 0, 0), 1);
+	assert_int_equal(ivshmem_event_fd(shm, 1), -EINVAL);
+	ivshmem_close(shm);
+}
+
+static void rejoin_wakes_who_sleeps_on_the_old_descriptor(void **state)
+{
+	int region = make_region(MIB), own = make_event();
+	struct ivshmem *shm;
+	pthread_t thread;
+	void *result;
+
+	say_hello(region);
+	say_vectors(ME, 1);
+	shm = join(0);
+	hang_up();
+	assert_int_equal(ivshmem_wait(shm, 0, -1), -ECONNRESET);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_vector_0, shm), 0);
+	poll(NULL, 0, 20);
+	alarm(10);
+	say_hello_again(region, 1);
+	say(1, own);
+	assert_int_equal(rejoin(shm), 0);
+	pthread_join(thread, &result);
+	alarm(0);
+	assert_int_equal((intptr_t)result, 1);
+	ivshmem_close(shm);
+}
+
 /* --- what comes while nobody asks for it --- */
 
 static void wait_takes_what_the_server_says(void **state)
@@ -1221,6 +1411,13 @@ int main(void)
 		PEER_TEST(end_is_told_to_who_looks_only),
 		PEER_TEST(end_wakes_who_sleeps),
 		PEER_TEST(end_that_a_wait_has_heard_is_told_after_the_news),
+		PEER_TEST(rejoin_while_the_server_is_there_changes_nothing),
+		PEER_TEST(rejoin_of_what_is_no_servers_fails_enotsup),
+		PEER_TEST(rejoin_of_the_same_region_keeps_memory_and_descriptors),
+		PEER_TEST(rejoin_of_another_region_maps_it_at_the_same_address),
+		PEER_TEST(rejoin_that_fails_changes_nothing),
+		PEER_TEST(rejoin_with_other_vectors_has_those),
+		PEER_TEST(rejoin_wakes_who_sleeps_on_the_old_descriptor),
 		PEER_TEST(wait_takes_what_the_server_says),
 		PEER_TEST(busy_poll_takes_what_the_server_says),
 		PEER_TEST(notify_reaches_who_has_just_joined),

@@ -15,6 +15,7 @@ IVSHMEM_BEGIN_DECLS
  * @IVSHMEM_TASK_CREATE: ivshmem_create().
  * @IVSHMEM_TASK_MAP: ivshmem_map(), ivshmem_unmap(), ivshmem_sync(), ivshmem_check().
  * @IVSHMEM_TASK_RING: Ringing, waiting for rings, and asking for peers.
+ * @IVSHMEM_TASK_REJOIN: ivshmem_rejoin().
  * @IVSHMEM_TASK_FORMAT: ivshmem_format().
  * @IVSHMEM_TASK_READ_LAYOUT: ivshmem_layout_read().
  * @IVSHMEM_TASK_MAKE: Making an object, and opening an area.
@@ -29,6 +30,7 @@ enum ivshmem_task {
 	IVSHMEM_TASK_CREATE,
 	IVSHMEM_TASK_MAP,
 	IVSHMEM_TASK_RING,
+	IVSHMEM_TASK_REJOIN,
 	IVSHMEM_TASK_FORMAT,
 	IVSHMEM_TASK_READ_LAYOUT,
 	IVSHMEM_TASK_MAKE,

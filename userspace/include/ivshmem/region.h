@@ -237,7 +237,7 @@ int ivshmem_sync(struct ivshmem *shm);
  * -ESTALE (somebody truncated the backing file: touching the pages beyond
  * its new end raises SIGBUS; or it was deleted, and another one made at its path: open
  * the region again); -ECONNRESET (the region is whole, but the connection to its
- * server has ended, see doorbell.h: open it anew to be a peer of the next one).
+ * server has ended: ivshmem_rejoin() makes this end a peer of the next one).
  * Since: 0.1
  */
 int ivshmem_check(const struct ivshmem *shm);

@@ -56,11 +56,14 @@ static int open_loop(struct ivshmem_loop *loop)
 
 static int add_doorbell(struct ivshmem_loop *loop, const struct ivshmem_link *link)
 {
-	int err = loop->rung ? 0 : ivshmem_watch_doorbell(loop->epoll, link);
+	bool is_watched = loop->rung && loop->joins == link->joins;
+	int err = is_watched ? 0 : ivshmem_watch_doorbell(loop->epoll, link);
 
-	if (!err)
-		loop->rung = true;
-	return err;
+	if (err)
+		return err;
+	loop->rung = true;
+	loop->joins = link->joins;
+	return 0;
 }
 
 /* Where there is none, the timer has to do. */

@@ -15,6 +15,7 @@ struct ivshmem_futex_fd;
  * @futex: Wakes it where the other end wakes by futex; NULL until needed.
  * @no_futex: There is no such thing here.
  * @rung: The doorbell is in it.
+ * @joins: As struct ivshmem_link has it, when that was added.
  * @moved: How many messages had been sent and received when the timer was set.
  * @pause: The next time, where only the timer ends a wait.
  */
@@ -24,6 +25,7 @@ struct ivshmem_loop {
 	struct ivshmem_futex_fd *futex;
 	bool no_futex;
 	bool rung;
+	unsigned int joins;
 	uint64_t moved;
 	int64_t pause;
 };

@@ -26,6 +26,7 @@
  * @fd_folder: /proc/self/fd, which tells what the server's descriptors are, also once
  *	the program has changed its root.
  * @ended: Why nothing more comes, a negative errno; or 0.
+ * @joins: How often this peer has joined; read also without the lock.
  * @told: Where a wait for this vector has told that the connection has ended.
  * @deaf_until: Until when the server is not listened to, since there was no room
  *	for its descriptors.
@@ -40,6 +41,7 @@ struct ivshmem_connection {
 	char *path;
 	int fd_folder;
 	int ended;
+	unsigned int joins;
 	bool told[IVSHMEM_MAX_VECTORS];
 	int64_t deaf_until;
 	struct ivshmem_backlog backlog;
@@ -53,6 +55,17 @@ int ivshmem_connection_open(struct ivshmem_connection **out, const char *path);
 int ivshmem_connection_init(struct ivshmem_connection *connection);
 int ivshmem_connection_take(struct ivshmem_connection *connection, unsigned int *peer);
 int ivshmem_connection_wait(const struct ivshmem_connection *connection, int64_t deadline);
+
+/* rejoin.c */
+int ivshmem_connection_copy(struct ivshmem_connection *connection,
+			    int copies[IVSHMEM_MAX_VECTORS]);
+void ivshmem_connection_renew(struct ivshmem_connection *connection,
+			      struct ivshmem_connection *fresh, const int *copies, int count);
+
+static inline unsigned int ivshmem_connection_joins(const struct ivshmem_connection *connection)
+{
+	return __atomic_load_n(&connection->joins, __ATOMIC_ACQUIRE);
+}
 
 /* connection.c: for all */
 void ivshmem_connection_close(struct ivshmem_connection *connection);

@@ -22,6 +22,7 @@
 #include "client.h"
 
 #define INTRODUCTION_MS	5000
+#define JOIN_TRIES	3
 #define CONNECT_PAUSE_NS	(10 * NS_PER_MS)
 
 /*
@@ -158,12 +159,13 @@ static int connect_to(int fd, const char *path, int64_t deadline, char **resolve
 	return err;
 }
 
-int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
+/* Where it fails, *@lost says whether the server had not said a word. */
+static int join(struct ivshmem_connection **out, const char *path, int64_t deadline, bool *lost)
 {
-	int64_t deadline = ivshmem_deadline(INTRODUCTION_MS);
 	struct ivshmem_connection *connection;
 	int err;
 
+	*lost = false;
 	connection = calloc(1, sizeof(*connection));
 	if (!connection)
 		return -ENOMEM;
@@ -172,10 +174,28 @@ int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
 		err = connect_to(connection->server.socket, path, deadline, &connection->path);
 	if (!err)
 		err = introduce(connection, deadline);
-	if (err) {
-		ivshmem_connection_close(connection);
-		return err;
+	if (!err) {
+		*out = connection;
+		return 0;
 	}
-	*out = connection;
-	return 0;
+	*lost = err == -ECONNRESET && connection->protocol.state == IVSHMEM_AWAIT_VERSION;
+	ivshmem_connection_close(connection);
+	return err;
+}
+
+/*
+ * A server that is killed may lose a connection that it has just accepted, and go on with
+ * all others when it is started again. One that refuses a peer tells the version first; or
+ * if it is of another kind, refuses it again.
+ */
+int ivshmem_connection_open(struct ivshmem_connection **out, const char *path)
+{
+	int64_t deadline = ivshmem_deadline(INTRODUCTION_MS);
+	int tries = JOIN_TRIES, err;
+	bool lost;
+
+	do {
+		err = join(out, path, deadline, &lost);
+	} while (lost && --tries);
+	return err;
 }

@@ -72,6 +72,25 @@ static const char *explain_open(int error)
 	}
 }
 
+static const char *explain_rejoin(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ECONNREFUSED:
+		return "there is no server yet: try again later";
+	case -EBUSY:
+		return "the new server serves another region: close the channels first, and open "
+		       "them anew";
+	case -EMSGSIZE:
+		return "the new server serves a region of another size: close this one, and open "
+		       "it anew";
+	case -ENOTSUP:
+		return "only a region that a server serves can be joined again";
+	default:
+		return explain_open(error);
+	}
+}
+
 static const char *explain_create(int error)
 {
 	switch (error) {
@@ -116,7 +135,7 @@ static const char *explain_map(int error)
 		       "it, and open the region again";
 	case -ECONNRESET:
 		return "the connection to the server has ended: the memory and the peers known so "
-		       "far still work; open the region again for others";
+		       "far still work; ivshmem_rejoin() joins the next server";
 	default:
 		return NOT_SPECIFIC;
 	}
@@ -139,7 +158,7 @@ static const char *explain_ring(int error)
 		return "the device is gone: close the region";
 	case -ECONNRESET:
 		return "the connection to the server has ended: peers known so far still ring "
-		       "each other; open the region again for others";
+		       "each other; ivshmem_rejoin() joins the next server";
 	case -EACCES:
 		return "who has opened the region for reading only can neither ring nor wait for "
 		       "rings: open it without IVSHMEM_RDONLY";
@@ -300,6 +319,8 @@ static const char *explain_task(enum ivshmem_task task, int error)
 	switch (task) {
 	case IVSHMEM_TASK_OPEN:
 		return explain_open(error);
+	case IVSHMEM_TASK_REJOIN:
+		return explain_rejoin(error);
 	case IVSHMEM_TASK_CREATE:
 		return explain_create(error);
 	case IVSHMEM_TASK_MAP:

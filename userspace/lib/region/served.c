@@ -2,8 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <ivshmem/doorbell.h>
 
 #include "client/client.h"
 #include "system/system.h"
@@ -64,6 +67,129 @@ err_close_connection:
 	return err;
 }
 
+/* --- to be a peer again --- */
+
+static bool is_same_file(int a, int b)
+{
+	struct stat one, other;
+
+	return !fstat(a, &one) && !fstat(b, &other) && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
+
+/* The region of the next server is another one: may it take the place of this one? */
+static int check_other(const struct ivshmem *shm, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size != shm->size)
+		return -EMSGSIZE;
+	return shm->holders ? -EBUSY : 0;
+}
+
+/* In one step: whoever touches it meanwhile finds the one or the other. */
+static int map_over(const struct ivshmem *shm, int fd)
+{
+	int prot = shm->readonly ? PROT_READ : PROT_READ | PROT_WRITE;
+	size_t size = (size_t)shm->size;
+	void *there;
+
+	if (!shm->data)
+		return 0;
+	there = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+	if (there == MAP_FAILED)
+		return -errno;
+	if (mremap(there, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, shm->data) != MAP_FAILED)
+		return 0;
+	munmap(there, size);
+	return -ENOMEM;
+}
+
+/* Keeps the numbers of descriptors, too. @fd stays the caller's. */
+static int take_other(struct ivshmem *shm, int fd)
+{
+	struct stat st;
+	int lock_fd = -1, err;
+
+	if (shm->lock_fd >= 0)
+		lock_fd = ivshmem_path_reopen(fd, O_RDWR);
+	if (shm->lock_fd >= 0 && lock_fd < 0)
+		return lock_fd;
+	err = fstat(fd, &st) < 0 ? -errno : map_over(shm, fd);
+	if (!err) {
+		dup3(fd, shm->fd, O_CLOEXEC);
+		if (lock_fd >= 0)
+			dup3(lock_fd, shm->lock_fd, O_CLOEXEC);
+		shm->whereabouts.device = st.st_dev;
+		shm->whereabouts.inode = st.st_ino;
+	}
+	if (lock_fd >= 0)
+		close(lock_fd);
+	return err;
+}
+
+/* 1: it is another region, and took the place of the old one. */
+static int take_region_over(struct ivshmem *shm, int fd)
+{
+	bool other;
+	int err = 0;
+
+	pthread_mutex_lock(&shm->lock);
+	other = !is_same_file(fd, shm->fd);
+	if (other)
+		err = check_other(shm, fd) ?: take_other(shm, fd);
+	pthread_mutex_unlock(&shm->lock);
+	return err ?: other;
+}
+
+/* Closes @fresh where it fails: then nothing has changed. */
+static int take_server(struct ivshmem *shm, struct ivshmem_connection *fresh, int fd)
+{
+	int copies[IVSHMEM_MAX_VECTORS], count, ret;
+
+	count = ivshmem_connection_copy(shm->connection, copies);
+	ret = count < 0 ? count : take_region_over(shm, fd);
+	if (ret >= 0) {
+		ivshmem_connection_renew(shm->connection, fresh, copies, count);
+		return ret;
+	}
+	while (count > 0)
+		close(copies[--count]);
+	ivshmem_connection_close(fresh);
+	return ret;
+}
+
+int ivshmem_rejoin(struct ivshmem *shm)
+{
+	struct ivshmem_connection *fresh = NULL;
+	int err, fd;
+
+	if (!shm)
+		return -EINVAL;
+	if (shm->inherited)
+		return -ECHILD;
+	if (!shm->connection)
+		return -ENOTSUP;
+	ivshmem_connection_hear(shm->connection);
+	if (!ivshmem_connection_has_ended(shm->connection))
+		return 0;
+	err = ivshmem_connection_open(&fresh, shm->path);
+	if (err)
+		return err;
+	fd = take_region(fresh, shm->readonly);
+	if (fd < 0) {
+		ivshmem_connection_close(fresh);
+		return fd;
+	}
+	err = take_server(shm, fresh, fd);
+	close(fd);
+	return err;
+}
+
+/* --- the table of operations --- */
+
 static int served_probe(struct ivshmem *shm)
 {
 	int err;
@@ -81,7 +207,12 @@ static void served_release(struct ivshmem *shm)
 
 static int served_peer_id(const struct ivshmem *shm)
 {
-	return shm->connection->protocol.self.id;
+	int id;
+
+	pthread_mutex_lock(&shm->connection->lock);
+	id = shm->connection->protocol.self.id;
+	pthread_mutex_unlock(&shm->connection->lock);
+	return id;
 }
 
 static int served_vectors(const struct ivshmem *shm)

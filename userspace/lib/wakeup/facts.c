@@ -17,10 +17,13 @@ static bool futex_works(uint32_t *word)
 void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		       unsigned int slot, bool locked)
 {
+	const struct ivshmem_connection *connection = link->shm->connection;
+	unsigned int joins = connection ? ivshmem_connection_joins(connection) : 0;
 	int vectors = ivshmem_vectors(link->shm);
 	int peer = ivshmem_peer_id(link->shm);
 
 	link->own = own;
+	link->joins = joins;	/* read first: where it has changed since, it shows */
 	link->can = locked ? WAKE_LOCKED : 0;
 	ivshmem_end_tell_whereabouts(own, link->shm);
 	if (peer >= 0)

@@ -37,6 +37,14 @@ void ivshmem_waiter_announce(struct ivshmem_waiter *waiter, enum waiting_state s
 	__atomic_store_n(waiter->word, waiter->waits, __ATOMIC_RELEASE);
 }
 
+/* This end is the peer that it was when the two ends told each other where they are rung. */
+static bool is_told(const struct ivshmem_link *link)
+{
+	const struct ivshmem_connection *connection = link->shm->connection;
+
+	return !connection || ivshmem_connection_joins(connection) == link->joins;
+}
+
 /* --- waking --- */
 
 /* Who is about to sleep, and has not yet, sees that the bell has changed. */
@@ -51,6 +59,8 @@ static void ring_by_doorbell(const struct ivshmem_link *link)
 {
 	int peer;
 
+	if (!is_told(link))
+		return;
 	atomic_thread_fence(memory_order_acquire);
 	peer = ivshmem_link_other_peer(link);
 	if (peer >= 0)
@@ -105,17 +115,18 @@ int ivshmem_watch(int epoll, int fd, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.fd = fd };
 
-	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 /*
  * Whether the other end knows how to ring this one. Without a server it may have been
- * told that this peer has left: then it does not.
+ * told that this peer has left: then it does not; nor once this end has joined another
+ * server, and did not tell yet.
  */
 bool ivshmem_link_is_sure(const struct ivshmem_link *link)
 {
 	return link->wakeup != WAKEUP_DOORBELL || !link->shm->connection ||
-	       !ivshmem_connection_has_ended(link->shm->connection);
+	       (is_told(link) && !ivshmem_connection_has_ended(link->shm->connection));
 }
 
 /*
@@ -222,12 +233,15 @@ static int sleep_by_doorbell(struct ivshmem_link *link, struct ivshmem_waiter *w
 	struct pollfd poller = { .events = POLLIN };
 	int err;
 
+	if (waiter->joins != link->joins)
+		ivshmem_waiter_close(waiter);
 	if (waiter->epoll < 0) {
 		int epoll = open_epoll(link);
 
 		if (epoll < 0)
 			return epoll;
 		waiter->epoll = epoll;
+		waiter->joins = link->joins;
 	}
 	poller.fd = waiter->epoll;
 	err = ivshmem_poll_until(&poller, 1, ivshmem_now() + ns);

@@ -61,6 +61,7 @@ enum ivshmem_wakeup {
  * @other: Where the other end does, and so where to ring, for WAKEUP_DOORBELL.
  * @other_vector: The same.
  * @together: Both ends run under one kernel.
+ * @joins: Which time it was that this end joined its server, when it told where it is rung.
  */
 struct ivshmem_link {
 	struct ivshmem *shm;
@@ -74,6 +75,7 @@ struct ivshmem_link {
 	const struct ivshmem_slot_end *other;
 	uint16_t other_vector;
 	bool together;
+	unsigned int joins;
 };
 
 /**
@@ -85,6 +87,7 @@ struct ivshmem_link {
  * @bell: Changed by this end with each ring of the other by futex.
  * @other_bell: The other end's, which this end sleeps on.
  * @epoll: Signalled when this end is rung; -1 until needed.
+ * @joins: As struct ivshmem_link has it, when @epoll was made.
  * @failed: What the calls return from now on, a negative errno; 0 as long as all
  *          is well. What is told only once is here until it is told.
  * @life_seen: When the other end was last looked at for life.
@@ -97,6 +100,7 @@ struct ivshmem_waiter {
 	uint32_t *bell;
 	const uint32_t *other_bell;
 	int epoll;
+	unsigned int joins;
 	int failed;
 	int64_t life_seen;
 };
