@@ -71,7 +71,7 @@ all: userspace modules
 
 LIB_SRC := $(wildcard userspace/lib/*/*.c)
 LIB_OBJ := $(LIB_SRC:userspace/%.c=build/%.o)
-CLI_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/text/*.c userspace/server/*.c userspace/cli/*.c))
+CLI_OBJ := $(patsubst userspace/%.c,build/%.o,$(wildcard userspace/text/*.c userspace/memory/*.c userspace/server/*.c userspace/cli/*.c))
 EXAMPLES := $(patsubst userspace/examples/%.c,build/examples/%,$(wildcard userspace/examples/*.c))
 MAN := $(patsubst userspace/man/%.scd,build/man/%,$(wildcard userspace/man/*.scd))
 # So that man finds a page of section 3 by each of its calls.
@@ -81,7 +81,7 @@ MAN_LINKS := $(foreach c,$(MAN_CALLS),build/man/$(firstword $(subst :, ,$(c))).3
 LIB_LIBS = $(call pkg,--libs libudev liburing)
 CLI_LIBS = $(call pkg,--libs smartcols json-c libkmod libsystemd)
 CLI_CPPFLAGS = -Iuserspace $(call pkg,--cflags smartcols json-c libkmod libsystemd)
-build/text/%.o build/cli/%.o build/server/%.o: IVSHMEM_CPPFLAGS += $(CLI_CPPFLAGS)
+build/text/%.o build/memory/%.o build/cli/%.o build/server/%.o: IVSHMEM_CPPFLAGS += $(CLI_CPPFLAGS)
 SONAME := libivshmem.so.$(SOVERSION)
 SHARED := build/libivshmem.so.$(VERSION)
 
@@ -350,7 +350,7 @@ build/tsan/%: %.c tests/tap.h $(wildcard tests/lib/*.h) $(TSAN_OBJ)
 ASAN_CLI_OBJ := $(CLI_OBJ:build/%=build/asan/%)
 SERVER_TESTS := $(patsubst tests/server/%.c,build/asan/server-tests/%,$(wildcard tests/server/test_*.c))
 
-build/asan/text/%.o build/asan/cli/%.o build/asan/server/%.o: IVSHMEM_CPPFLAGS += $(CLI_CPPFLAGS)
+build/asan/text/%.o build/asan/memory/%.o build/asan/cli/%.o build/asan/server/%.o: IVSHMEM_CPPFLAGS += $(CLI_CPPFLAGS)
 
 build/asan/ivshmem: $(ASAN_CLI_OBJ) $(ASAN_OBJ)
 	$(CC) $(IVSHMEM_CFLAGS) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)

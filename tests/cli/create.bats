@@ -157,6 +157,39 @@ load helper
 	[ "$(stat -c '%b * %B' "$dir/whole")" = "16384 * 512" ]
 }
 
+@test "create --numa-node takes a node that is there, and names one that is not" {
+	ivshmem create "$region" --size 2M --numa-node 0 --preallocate
+	[ "$(stat -c %b "$region")" -eq 4096 ]
+	rm "$region"
+	ivshmem create "$region" --size 2M --numa-node 0
+	[ "$(stat -c %b "$region")" -eq 0 ]
+	rm "$region"
+	run -1 --separate-stderr ivshmem create "$region" --size 2M --numa-node 1023
+	says "there is no NUMA node 1023 with memory"
+	[ ! -e "$region" ]
+	for node in -1 1024 x ""; do
+		run -2 --separate-stderr ivshmem create "$region" --size 2M --numa-node "$node"
+		says "--numa-node '$node' is not a number from 0 to 1023"
+	done
+}
+
+@test "create --numa-node without room on the node fails, and leaves no file" {
+	run -1 --separate-stderr ivshmem create "$region" --size 4T --numa-node 0 --preallocate
+	says "not enough free memory to preallocate it on this NUMA node"
+	[ ! -e "$region" ]
+}
+
+@test "create --numa-node refuses a filesystem that forgets it" {
+	folder=$(mktemp -d "$BATS_TEST_DIRNAME/../../build/numa.XXXXXX")
+	case $(stat -f -c %T "$folder") in
+	tmpfs | hugetlbfs) rmdir "$folder"; skip "the build folder is on such a filesystem" ;;
+	esac
+	run -1 --separate-stderr ivshmem create "$folder/region" --size 2M --numa-node 0
+	[ ! -e "$folder/region" ]
+	rmdir "$folder"
+	stderr_has "the filesystem keeps no memory on a NUMA node: put the file into /dev/shm"
+}
+
 @test "create --preallocate without room fails, and leaves no file" {
 	run -1 --separate-stderr ivshmem create "$region" --size 4T --preallocate
 	says "ivshmem: $region: no room for 4T"

@@ -108,6 +108,18 @@ load helper
 	says "--chassis is for --root-port"
 }
 
+@test "qemu prints the node and the allocation of the memory" {
+	run -0 ivshmem qemu --size 1M "$region" --numa-node 1 --preallocate
+	[ "$output" = "-object memory-backend-file,id=ivshmem,share=on,mem-path=$region,size=1M,host-nodes=1,policy=bind,prealloc=on -device ivshmem-plain,memdev=ivshmem" ]
+	run -0 ivshmem qemu --size 1M "$region" --preallocate
+	stdout_has "size=1M,prealloc=on -device"
+	for option in "--numa-node 0" --preallocate; do
+		# shellcheck disable=SC2086
+		run -2 --separate-stderr ivshmem qemu --doorbell --socket /run/x $option
+		says "with --doorbell the server has the memory"
+	done
+}
+
 @test "qemu refuses a bad ID" {
 	ivshmem create "$region" --size 4K
 	for id in "" 0a -a a,b "a b" "a=b" ä; do

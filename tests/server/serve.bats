@@ -207,6 +207,14 @@ root_only() {
 	fi
 }
 
+@test "a NUMA node that is not there is named" {
+	fails "there is no NUMA node 1023 with memory" --size 64K --numa-node 1023
+	fails "there is no NUMA node 1023 with memory" --size 64K --numa-node 1023 --shm "$name"
+	[ ! -e "/dev/shm/$name" ]
+	misused "--numa-node '1024' is not a number from 0 to 1023" \
+		--socket "$socket" --size 64K --numa-node 1024
+}
+
 @test "a socket that a killed server left is replaced" {
 	start --size 64K
 	kill -KILL "$server"

@@ -6,6 +6,7 @@
 #include "client.h"
 
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 
 static void assert_created_are_removed(void)
@@ -162,6 +163,68 @@ static void every_signal_that_ends_it_tidies_up(void **state)
 		assert_false(exists(in_dir("region")));
 		client_free(client);
 	}
+}
+
+/* What the kernel says of the mapping of @fd. */
+static bool maps_as(int fd, const char *text)
+{
+	void *memory = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char line[512], address[32];
+	bool found = false;
+	FILE *maps;
+
+	assert_true(memory != MAP_FAILED);
+	*(volatile char *)memory = 1;
+	snprintf(address, sizeof(address), "%lx ", (unsigned long)memory);
+	maps = fopen("/proc/self/numa_maps", "r");
+	while (maps && fgets(line, sizeof(line), maps))
+		if (!strncmp(line, address, strlen(address)))
+			found = strstr(line, text);
+	if (maps)
+		fclose(maps);
+	munmap(memory, 65536);
+	return found;
+}
+
+static void region_lies_on_the_node_and_is_allocated_as_asked(void **state)
+{
+	const struct start start = { .args = { "--numa-node", "0", "--preallocate" } };
+	struct client *client;
+	struct stat st;
+
+	if (access("/proc/self/numa_maps", R_OK))
+		skip_because("the kernel knows no NUMA nodes");
+	start_server(&start);
+	client = client_join(1, false);
+	assert_true(maps_as(client->region, "bind:0"));
+	assert_int_equal(fstat(client->region, &st), 0);
+	assert_int_equal(st.st_blocks, 65536 / 512);
+	client_free(client);
+	assert_int_equal(stop_server(SIGTERM), 0);
+
+	start_server(&(struct start){ .size = "64K" });
+	client = client_join(1, false);
+	assert_true(maps_as(client->region, "default"));
+	client_free(client);
+}
+
+static void file_that_was_created_on_a_node_stays_there(void **state)
+{
+	const struct start start = { .args = { "--file", "/dev/shm/ivshmem-test-node" } };
+	char command[2 * PATH_MAX];
+	struct client *client;
+
+	if (access("/proc/self/numa_maps", R_OK))
+		skip_because("the kernel knows no NUMA nodes");
+	unlink("/dev/shm/ivshmem-test-node");
+	snprintf(command, sizeof(command),
+		 "'%s' create --size 64K --numa-node 0 /dev/shm/ivshmem-test-node", fixture.binary);
+	assert_int_equal(system(command), 0);
+	start_server(&start);
+	client = client_join(1, false);
+	unlink("/dev/shm/ivshmem-test-node");
+	assert_true(maps_as(client->region, "bind:0"));
+	client_free(client);
 }
 
 /* As QEMU's: no lock, but it answers. */
@@ -383,6 +446,8 @@ int main(void)
 		TEST(watchdog_that_is_no_number_is_named),
 		TEST(watchdog_is_fed),
 		TEST(every_signal_that_ends_it_tidies_up),
+		TEST(region_lies_on_the_node_and_is_allocated_as_asked),
+		TEST(file_that_was_created_on_a_node_stays_there),
 		TEST(live_server_of_another_kind_is_not_replaced),
 		TEST(stale_socket_of_another_kind_is_replaced),
 		TEST(another_that_took_the_path_meanwhile_is_left),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "memory/memory.h"
 
 struct request {
 	const char *path;
@@ -16,7 +17,7 @@ struct request {
 	bool mode_given;
 	bool size_given;
 	bool exist_ok;
-	bool preallocate;
+	struct memory_options memory;
 	const char *group_name;
 	gid_t group;
 };
@@ -65,9 +66,25 @@ static int give_to_group(const struct request *request, int fd)
 	return -EPERM;
 }
 
+/* On a NUMA node the memory is allocated after the file was made, else with it. */
+static int place(const struct request *request, int fd)
+{
+	int ret;
+
+	if (request->memory.node == MEMORY_ANY_NODE)
+		return 0;
+	ret = memory_place(fd, request->size, &request->memory);
+	if (ret < 0) {
+		memory_explain(request->path, &request->memory, ret);
+		unlink(request->path);
+	}
+	return ret;
+}
+
 static int create_region(const struct request *request)
 {
-	unsigned int flags = request->preallocate ? IVSHMEM_PREALLOCATE : 0;
+	bool at_once = request->memory.preallocate && request->memory.node == MEMORY_ANY_NODE;
+	unsigned int flags = at_once ? IVSHMEM_PREALLOCATE : 0;
 	mode_t mode = request->mode;
 	struct ivshmem *shm;
 	int ret;
@@ -76,7 +93,8 @@ static int create_region(const struct request *request)
 		mode &= 0700;
 	ret = ivshmem_create(&shm, request->path, request->size, mode, flags);
 	if (!ret) {
-		if (request->group_name)
+		ret = place(request, ivshmem_fd(shm));
+		if (!ret && request->group_name)
 			ret = give_to_group(request, ivshmem_fd(shm));
 		ivshmem_close(shm);
 		return ret ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -102,6 +120,7 @@ static int parse_options(int argc, char **argv, struct request *request)
 		{ "group", required_argument, NULL, 'g' },
 		{ "exist-ok", no_argument, NULL, 'e' },
 		{ "preallocate", no_argument, NULL, 'p' },
+		{ "numa-node", required_argument, NULL, 'n' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
@@ -125,7 +144,10 @@ static int parse_options(int argc, char **argv, struct request *request)
 			request->exist_ok = true;
 			break;
 		case 'p':
-			request->preallocate = true;
+			request->memory.preallocate = true;
+			break;
+		case 'n':
+			ret = memory_parse_node("create", optarg, &request->memory);
 			break;
 		case 'h':
 			return 'h';
@@ -138,7 +160,7 @@ static int parse_options(int argc, char **argv, struct request *request)
 
 static int run(int argc, char **argv)
 {
-	struct request request = { .mode = 0600 };
+	struct request request = { .mode = 0600, .memory.node = MEMORY_ANY_NODE };
 	int ret;
 
 	ret = parse_options(argc, argv, &request);
@@ -175,6 +197,7 @@ const struct command cmd_create = {
 		"  -g, --group NAME   the group of the file\n"
 		"      --exist-ok     take an existing file of this size, and leave it as it is\n"
 		"      --preallocate  allocate the memory at once\n"
+		"      --numa-node N  of a new file: its memory lies on this NUMA node\n"
 		"  -h, --help         show this text\n",
 	.run = run,
 };

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "memory/memory.h"
 
 /* The most that QEMU takes for an ACPI index. */
 #define ACPI_INDEX_MAX	16383
@@ -26,6 +27,7 @@
  * @root_port: ID of a root port that the device is to be in, or NULL.
  * @chassis: Of that port.
  * @chassis_given: Was "--chassis" given?
+ * @memory: Where the host's memory lies, of a plain one.
  */
 struct device {
 	struct vm_options vm;
@@ -34,6 +36,7 @@ struct device {
 	const char *root_port;
 	unsigned int chassis;
 	bool chassis_given;
+	struct memory_options memory;
 };
 
 /* Of a huge page of the host. */
@@ -59,19 +62,24 @@ static bool wants_alignment(const char *path, uint64_t size)
 }
 
 /* The -object argument; to be freed. */
-static char *backend_argument(const char *path, const char *id, uint64_t size)
+static char *backend_argument(const struct device *device, const char *path, uint64_t size)
 {
 	const char *align = wants_alignment(path, size) ? ",align=2M" : "";
+	const struct memory_options *memory = &device->memory;
 	char *absolute, *doubled = NULL, *argument = NULL;
-	char text[SIZE_TEXT_MAX];
+	char text[SIZE_TEXT_MAX], policy[64] = "";
+
+	if (memory->node != MEMORY_ANY_NODE)
+		snprintf(policy, sizeof(policy), ",host-nodes=%d,policy=bind", memory->node);
 
 	absolute = absolute_path(path);
 	if (absolute)
 		doubled = double_commas(absolute);
 	if (doubled &&
 	    asprintf(&argument,
-		     "memory-backend-file,id=%s,share=on,mem-path=%s,size=%s%s",
-		     id, doubled, size_text(text, size), align) < 0)
+		     "memory-backend-file,id=%s,share=on,mem-path=%s,size=%s%s%s%s",
+		     device->id, doubled, size_text(text, size), align, policy,
+		     memory->preallocate ? ",prealloc=on" : "") < 0)
 		argument = NULL;
 	free(doubled);
 	free(absolute);
@@ -115,7 +123,7 @@ static int print_plain(const struct device *device, const char *path)
 	if (status)
 		return status;
 
-	backend = backend_argument(path, device->id, size);
+	backend = backend_argument(device, path, size);
 	if (!backend) {
 		complain(path, "%s", strerror(errno));
 		return EXIT_FAILURE;
@@ -217,6 +225,11 @@ static int parse_option(struct device *device, int option, const char *value)
 		device->chassis_given = true;
 		return parse_integer("qemu", "--chassis", value, 0, CHASSIS_MAX,
 				     &device->chassis);
+	case 'n':
+		return memory_parse_node("qemu", value, &device->memory);
+	case 'p':
+		device->memory.preallocate = true;
+		return 0;
 	default:
 		return parse_vm_option("qemu", option, value, &device->vm);
 	}
@@ -229,6 +242,9 @@ static int check_options(const struct device *device)
 		complain("qemu", "--chassis is for --root-port");
 	else if (device->root_port && !strcmp(device->root_port, device->id))
 		complain("qemu", "--root-port and --id are to be two IDs");
+	else if (device->vm.doorbell &&
+		 (device->memory.preallocate || device->memory.node != MEMORY_ANY_NODE))
+		complain("qemu", "with --doorbell the server has the memory: give it --numa-node and --preallocate");
 	else
 		return check_vm_options("qemu", &device->vm);
 	return -EINVAL;
@@ -241,10 +257,14 @@ static int run(int argc, char **argv)
 		{ "acpi-index", required_argument, NULL, 'a' },
 		{ "root-port", required_argument, NULL, 'r' },
 		{ "chassis", required_argument, NULL, 'c' },
+		{ "numa-node", required_argument, NULL, 'n' },
+		{ "preallocate", no_argument, NULL, 'p' },
 		VM_OPTIONS,
 		{ }
 	};
-	struct device device = { .vm.vectors = 1, .id = "ivshmem", .chassis = 1 };
+	struct device device = {
+		.vm.vectors = 1, .id = "ivshmem", .chassis = 1, .memory.node = MEMORY_ANY_NODE,
+	};
 	const char *path = NULL;
 	int c, ret = 0;
 
@@ -275,6 +295,8 @@ const struct command cmd_qemu = {
 		"quoted for the shell.\n"
 		"\n"
 		"  -s, --size SIZE     for a file that is not there yet, and which QEMU creates\n"
+		"      --numa-node N   QEMU puts the memory on this NUMA node of the host\n"
+		"      --preallocate   QEMU allocates all of it at its start\n"
 		"      --id ID         ID of the memory backend or chardev, one for each device of a VM;\n"
 		"                      'ivshmem' where this is not given\n"
 		"      --acpi-index N  1 to 16383: names the device /dev/ivshmem/by-index/N in\n"

@@ -13,7 +13,7 @@
 
 enum {
 	SOCKET = 256, STATUS_SOCKET, VECTORS, SHM, HUGEPAGES, FILE_PATH, MAX_PEERS,
-	MAX_PEERS_PER_USER, ALLOW_USER, ALLOW_GROUP,
+	MAX_PEERS_PER_USER, ALLOW_USER, ALLOW_GROUP, NUMA_NODE, PREALLOCATE,
 };
 
 static int add_id(unsigned int **ids, size_t *count, unsigned int id)
@@ -116,6 +116,11 @@ static int parse_option(struct server_options *options, int option, bool *mode_g
 	case MAX_PEERS_PER_USER:
 		return parse_integer("serve", "--max-peers-per-user", optarg, 1, SERVER_IDS_MAX,
 				     &options->max_peers_of_user);
+	case NUMA_NODE:
+		return memory_parse_node("serve", optarg, &options->memory);
+	case PREALLOCATE:
+		options->memory.preallocate = true;
+		return 0;
 	case ALLOW_USER:
 	case ALLOW_GROUP:
 		return add_allowed(&options->access, option, optarg);
@@ -136,6 +141,8 @@ static int parse_options(int argc, char **argv, struct server_options *server)
 		{ "shm", required_argument, NULL, SHM },
 		{ "hugepages", no_argument, NULL, HUGEPAGES },
 		{ "file", required_argument, NULL, FILE_PATH },
+		{ "numa-node", required_argument, NULL, NUMA_NODE },
+		{ "preallocate", no_argument, NULL, PREALLOCATE },
 		{ "mode", required_argument, NULL, 'm' },
 		{ "group", required_argument, NULL, 'g' },
 		{ "max-peers", required_argument, NULL, MAX_PEERS },
@@ -210,6 +217,7 @@ static int run(int argc, char **argv)
 {
 	struct server_options options = {
 		.vectors = 1,
+		.memory.node = MEMORY_ANY_NODE,
 		.mode = 0600,
 		.group = NO_GROUP,
 	};
@@ -250,6 +258,8 @@ const struct command cmd_serve = {
 		"      --shm NAME            it lies in a new file /dev/shm/NAME\n"
 		"      --file PATH           it lies in this file, which is made where it is not\n"
 		"                            there\n"
+		"      --numa-node N         its memory lies on this NUMA node\n"
+		"      --preallocate         all of its memory is allocated at the start\n"
 		"  -m, --mode MODE           of the sockets, octal; 0600, or 0660 with --group,\n"
 		"                            where this is not given; the umask is not applied\n"
 		"  -g, --group NAME          of the sockets\n"

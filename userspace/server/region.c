@@ -236,12 +236,10 @@ int region_resume(struct region *region, const struct server_options *options, i
 	return 0;
 }
 
-/* After a message where it fails. */
-int region_open(struct region *region, const struct server_options *options)
+static int open_backing(struct region *region, const struct server_options *options)
 {
 	char path[PATH_MAX];
 
-	*region = (struct region){ .fd = -1, .size = options->size };
 	switch (options->backing) {
 	case BACKING_SHM:
 		file_of(options, path);
@@ -254,6 +252,23 @@ int region_open(struct region *region, const struct server_options *options)
 		break;
 	}
 	return open_memfd(region, false);
+}
+
+/* After a message where it fails. */
+int region_open(struct region *region, const struct server_options *options)
+{
+	int ret;
+
+	*region = (struct region){ .fd = -1, .size = options->size };
+	ret = open_backing(region, options);
+	if (ret < 0)
+		return ret;
+	ret = memory_place(region->fd, region->size, &options->memory);
+	if (ret < 0) {
+		memory_explain(options->name ?: "serve", &options->memory, ret);
+		region_close(region);
+	}
+	return ret;
 }
 
 /* Still as large as it was: a peer that mapped less would die of SIGBUS. */

@@ -21,6 +21,8 @@
 
 #include <systemd/sd-event.h>
 
+#include "memory/memory.h"
+
 #define SERVER_IDS_MAX		65536
 #define SERVER_VECTORS_MAX	256
 
@@ -66,6 +68,7 @@ enum backing {
  * @vectors: Vectors of each peer, from 1 to SERVER_VECTORS_MAX.
  * @backing: What the region lies in.
  * @name: The file's name or path, where the backing has one.
+ * @memory: Where the region's memory lies.
  * @mode: Permissions of the sockets.
  * @group: Group of the sockets, or NO_GROUP.
  * @max_peers: How many peers there may be at a time; 0: as many as there are IDs.
@@ -80,6 +83,7 @@ struct server_options {
 	unsigned int vectors;
 	enum backing backing;
 	const char *name;
+	struct memory_options memory;
 	mode_t mode;
 	gid_t group;
 	unsigned int max_peers;

@@ -28,7 +28,7 @@ _ivshmem() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --count | -c | --timeout | -t | --vectors | \
+	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --numa-node | --count | -c | --timeout | -t | --vectors | \
 		--max-peers | --max-peers-per-user | --shm | --label | --objects | --ring | --channel | --area | --name | --time | --spin)
 		return
 		;;
@@ -37,7 +37,7 @@ _ivshmem() {
 	case ${COMP_WORDS[1]} in
 	list) options+=' --json' ;;
 	info) options+=' --json --resource2' ;;
-	create) options+=' --size --mode --group --exist-ok --preallocate' ;;
+	create) options+=' --size --mode --group --exist-ok --preallocate --numa-node' ;;
 	read) options+=' --offset --length --resource2' ;;
 	write) options+=' --offset --resource2' ;;
 	format) options+=' --label --objects --ring --channel --area --force --resource2' ;;
@@ -49,11 +49,11 @@ _ivshmem() {
 	notify) options+=' --count' ;;
 	wait) options+=' --timeout --count' ;;
 	serve)
-		options+=' --socket --status-socket --size --vectors --hugepages --shm --file'
+		options+=' --socket --status-socket --size --vectors --hugepages --shm --file --numa-node --preallocate'
 		options+=' --mode --group --max-peers --max-peers-per-user --allow-user --allow-group'
 		;;
 	peers) options+=' --socket --status-socket --json' ;;
-	qemu) options+=' --size --id --acpi-index --master --root-port --chassis --doorbell --socket --vectors' ;;
+	qemu) options+=' --size --numa-node --preallocate --id --acpi-index --master --root-port --chassis --doorbell --socket --vectors' ;;
 	libvirt) options+=' --size --master --doorbell --socket --vectors' ;;
 	esac
 
