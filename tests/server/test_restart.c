@@ -541,6 +541,27 @@ static unsigned int stride(void)
 	return text ? strtoul(text, NULL, 10) : 13;
 }
 
+/* The protocol has nothing to send: it is dropped. */
+static struct client *one_talks(void)
+{
+	assert_int_equal(send(world[3]->socket, "x", 1, MSG_NOSIGNAL), 1);
+	return NULL;
+}
+
+/* Whether the last one is dropped: else it is told who comes, as all others are. */
+static bool is_dropped(void)
+{
+	unsigned int again = 0;
+	struct client *probe = persistent_client(&again);
+	int id = probe->id, ret = 1;
+
+	while (ret > 0 && world[3]->told[id] != VECTORS)
+		ret = client_take(world[3], PATIENCE_MS);
+	client_free(probe);
+	assert_true(ret >= 0);
+	return !ret;
+}
+
 /* A server that is killed at the nth point of what @happens makes it do. */
 static bool is_killed_at(unsigned int nth, struct client *(*happens)(void))
 {
@@ -585,27 +606,6 @@ static struct client *one_leaves_and_one_joins(void)
 {
 	leave_world(3);
 	return client_new(VECTORS, true);
-}
-
-/* The protocol has nothing to send: it is dropped. */
-static struct client *one_talks(void)
-{
-	assert_int_equal(send(world[3]->socket, "x", 1, MSG_NOSIGNAL), 1);
-	return NULL;
-}
-
-/* Whether the last one is dropped: else it is told who comes, as all others are. */
-static bool is_dropped(void)
-{
-	unsigned int again = 0;
-	struct client *probe = persistent_client(&again);
-	int id = probe->id, ret = 1;
-
-	while (ret > 0 && world[3]->told[id] != VECTORS)
-		ret = client_take(world[3], PATIENCE_MS);
-	client_free(probe);
-	assert_true(ret >= 0);
-	return !ret;
 }
 
 /* Returns how many kills there were. */
