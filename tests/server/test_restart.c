@@ -491,8 +491,12 @@ static char state_of(pid_t pid)
 /* To the next stop of a traced process. False where it sleeps instead. */
 static bool stops(pid_t pid)
 {
-	int status, sleeps = 0;
+	int status, sleeps = 0, looks;
 
+	/* Mostly it takes no time: not worth a sleep. */
+	for (looks = 0; looks < 1000; looks++)
+		if (waitpid(pid, &status, WNOHANG | __WALL) == pid)
+			return WIFSTOPPED(status);
 	while (sleeps < 10) {
 		if (waitpid(pid, &status, WNOHANG | __WALL) == pid) {
 			assert_true(WIFSTOPPED(status));
@@ -514,19 +518,37 @@ static void seize(pid_t pid)
 	assert_true(WIFSTOPPED(status));
 }
 
-/*
- * Kills the server at the nth beginning or end of a system call. False where it has
- * done all before: then it is killed asleep.
- */
-static bool kill_at(pid_t pid, unsigned int nth)
+/* How to go on from one stop to the next, and how often. */
+struct way {
+	enum __ptrace_request request;
+	unsigned int count;
+};
+
+/* False where it has done all before, and sleeps. */
+static bool go(pid_t pid, const struct way *way)
 {
 	bool reached = true;
 	unsigned int i;
 
-	for (i = 0; i < nth && reached; i++) {
-		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
+	for (i = 0; i < way->count && reached; i++) {
+		assert_int_equal(ptrace(way->request, pid, NULL, NULL), 0);
 		reached = stops(pid);
 	}
+	return reached;
+}
+
+/*
+ * Kills the server at the nth beginning or end of a system call, and so many
+ * instructions after it. False where it has done all before: then it is killed asleep.
+ */
+static bool kill_at(pid_t pid, unsigned int nth, unsigned int instructions)
+{
+	const struct way calls = { PTRACE_SYSCALL, nth };
+	const struct way steps = { PTRACE_SINGLESTEP, instructions };
+	bool reached = go(pid, &calls);
+
+	if (reached)
+		go(pid, &steps);
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, __WALL) == pid)
 		;
@@ -563,7 +585,8 @@ static bool is_dropped(void)
 }
 
 /* A server that is killed at the nth point of what @happens makes it do. */
-static bool is_killed_at(unsigned int nth, struct client *(*happens)(void))
+static bool is_killed_at(unsigned int nth, unsigned int instructions,
+			 struct client *(*happens)(void))
 {
 	int ready = manager->ready;
 	pid_t pid = manager->pid;
@@ -573,7 +596,7 @@ static bool is_killed_at(unsigned int nth, struct client *(*happens)(void))
 
 	seize(pid);
 	newcomer = happens();
-	reached = kill_at(pid, nth);
+	reached = kill_at(pid, nth, instructions);
 	await_end(pid);
 	await_count(&manager->ready, ready + 1);
 	if (newcomer && client_take(newcomer, PATIENCE_MS) == 0) {
@@ -608,6 +631,15 @@ static struct client *one_leaves_and_one_joins(void)
 	return client_new(VECTORS, true);
 }
 
+static void prepare_last(bool joined_before)
+{
+	if (joined_before && !world[3])
+		join_world(3);
+	else if (!joined_before && world[3])
+		leave_world(3);
+	assert_all_know_the_truth();
+}
+
 /* Returns how many kills there were. */
 static unsigned int kill_at_each_point(struct client *(*happens)(void), bool joined_before)
 {
@@ -615,12 +647,23 @@ static unsigned int kill_at_each_point(struct client *(*happens)(void), bool joi
 	bool reached = true;
 
 	for (nth = 1; reached; nth += stride()) {
-		if (joined_before && !world[3])
-			join_world(3);
-		else if (!joined_before && world[3])
-			leave_world(3);
-		assert_all_know_the_truth();
-		reached = is_killed_at(nth, happens);
+		prepare_last(joined_before);
+		reached = is_killed_at(nth, 0, happens);
+		kills++;
+	}
+	return kills;
+}
+
+/* The same between system calls, at points that are the same each time. */
+static unsigned int kill_between_points(struct client *(*happens)(void), bool joined_before)
+{
+	unsigned int nth, kills = 0, random = 1;
+	bool reached = true;
+
+	for (nth = 1; reached; nth += 1 + stride() / 4) {
+		prepare_last(joined_before);
+		random = random * 1103515245 + 12345;
+		reached = is_killed_at(nth, random / 65536 % 3000, happens);
 		kills++;
 	}
 	return kills;
@@ -671,6 +714,18 @@ static void kill_at_any_system_call_of_a_drop_loses_nothing(void **state)
 	stop_world();
 }
 
+static void kill_between_system_calls_loses_nothing(void **state)
+{
+	unsigned int kills;
+
+	start_world(&usual, 3, STORE);
+	kills = kill_between_points(one_talks, true);
+	kills += kill_between_points(one_leaves_and_one_joins, true);
+	print_message("# %u kills\n", kills);
+	assert_true(kills >= 10);
+	stop_world();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -694,6 +749,7 @@ int main(void)
 		TEST(kill_at_any_system_call_of_a_leave_loses_nothing),
 		TEST(kill_at_any_system_call_of_a_change_loses_nothing),
 		TEST(kill_at_any_system_call_of_a_drop_loses_nothing),
+		TEST(kill_between_system_calls_loses_nothing),
 	};
 
 	raise_descriptor_limit();

@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -53,35 +54,50 @@ static ssize_t send_to(int socket, struct msghdr *header, const int *fds, size_t
 	return sendmsg(socket, header, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* Whether @socket, which is connected, takes a message within so much time. */
+static bool takes_within(int socket, int patience_ms)
+{
+	struct pollfd room = { .fd = socket, .events = POLLOUT };
+
+	return poll(&room, 1, patience_ms) > 0 && room.revents & POLLOUT;
+}
+
 /* @count: at most MAX_FDS. */
-static bool send_message(const char *text, const int *fds, size_t count)
+static bool send_message(const char *text, const int *fds, size_t count, int patience_ms)
 {
 	struct iovec iov = { (void *)text, strlen(text) };
 	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct sockaddr_un address;
-	ssize_t sent;
+	socklen_t length;
+	ssize_t sent = -1;
 	int fd;
 
-	if (!address_of(&address, &header.msg_namelen))
+	if (!address_of(&address, &length))
 		return true;
-	header.msg_name = &address;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	sent = send_to(fd, &header, fds, count);
+	if (!connect(fd, (struct sockaddr *)&address, length)) {
+		sent = send_to(fd, &header, fds, count);
+		if (sent < 0 && errno == EAGAIN && takes_within(fd, patience_ms))
+			sent = send_to(fd, &header, fds, count);
+	}
 	close(fd);
 	return sent >= 0 || (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS &&
 			     errno != ENOMEM);
 }
 
-/* False where it was not told, and is to be told again. It may get @fds in parts. */
-bool manager_tell(const char *text, const int *fds, size_t count)
+/*
+ * False where it was not told within so much time, and is to be told again. It may get
+ * @fds in parts.
+ */
+bool manager_tell(const char *text, const int *fds, size_t count, int patience_ms)
 {
 	size_t done = 0, part;
 
 	do {
 		part = count - done < MAX_FDS ? count - done : MAX_FDS;
-		if (!send_message(text, part ? fds + done : NULL, part))
+		if (!send_message(text, part ? fds + done : NULL, part, patience_ms))
 			return false;
 		done += part;
 	} while (done < count);

@@ -31,7 +31,7 @@ static void tell_manager(struct server *server)
 
 	snprintf(text, sizeof(text), "%sSTATUS=%u peer%s", server->told_ready ? "" : "READY=1\n",
 		 server->n_peers, server->n_peers == 1 ? "" : "s");
-	if (manager_tell(text, NULL, 0))
+	if (manager_tell(text, NULL, 0, 0))
 		server->told_ready = true;
 	if (!server->told_ready)
 		notify_after(server, RETRY_US);
@@ -47,7 +47,7 @@ static int on_watchdog(sd_event_source *source, uint64_t now, void *data)
 {
 	const struct server *server = data;
 
-	manager_tell("WATCHDOG=1", NULL, 0);
+	manager_tell("WATCHDOG=1", NULL, 0, 0);
 	sd_event_source_set_time_relative(source, server->watchdog_us);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -99,7 +99,7 @@ void notify_peers_changed(struct server *server)
 
 void notify_stop(struct server *server)
 {
-	manager_tell("STOPPING=1", NULL, 0);
+	manager_tell("STOPPING=1", NULL, 0, 0);
 	server->notify = sd_event_source_disable_unref(server->notify);
 	server->watchdog = sd_event_source_disable_unref(server->watchdog);
 }

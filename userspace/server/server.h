@@ -487,7 +487,7 @@ void log_event(const struct server *server, int priority, const char *event,
 	__attribute__((format(printf, 5, 6)));
 
 /* manager.c */
-bool manager_tell(const char *text, const int *fds, size_t count);
+bool manager_tell(const char *text, const int *fds, size_t count, int patience_ms);
 
 /* kept.c */
 
@@ -547,12 +547,14 @@ void kept_free(struct kept *kept);
  * struct store - What the service manager keeps, for the next process.
  * @max: How many descriptors; 0: none.
  * @has_base: It has all that is no connection's.
+ * @is_late: It did not read, and has not got all yet.
  * @old: What it is still to forget of a server that has ended: names only.
  * @retry: Timer for what it could not be given; off while there is nothing.
  */
 struct store {
 	uint64_t max;
 	bool has_base;
+	bool is_late;
 	struct kept old;
 	sd_event_source *retry;
 };

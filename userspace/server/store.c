@@ -9,8 +9,8 @@
  * forgotten together. Which eventfd is which vector's stands in the book, by the number
  * that the kernel has for it.
  *
- * A service manager that does not read is not waited for. What it has not got stands
- * in the book, and is tried again.
+ * A service manager that does not read is waited for by half a second, and then no more
+ * until it has read. What it has not got stands in the book, and is tried again.
  */
 
 #include <errno.h>
@@ -25,6 +25,9 @@
 #include "server.h"
 
 #define RETRY_US	100000
+
+/* Once, when it has not read for a while; then it is left alone until it reads. */
+#define PATIENCE_MS	500
 
 /* systemd gives all names in one variable, which has 128 KiB at most. */
 #define NAMES_MAX	131000
@@ -64,7 +67,7 @@ static bool forget(const char *name)
 	char text[64];
 
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=" KEPT_PREFIX "%s", name);
-	return manager_tell(text, NULL, 0);
+	return manager_tell(text, NULL, 0, 0);
 }
 
 /* Before anything else has such a name. */
@@ -86,7 +89,13 @@ static bool put(struct server *server, const char *name, const int *fds, size_t 
 		return false;
 	/* Not polled: who has left is told by this server, and for a reason. */
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=" KEPT_PREFIX "%s", name);
-	return manager_tell(text, fds, count);
+	if (manager_tell(text, fds, count, server->store.is_late ? 0 : PATIENCE_MS))
+		return true;
+	if (!server->store.is_late)
+		log_event(server, LOG_WARNING, "unkept", NULL,
+			  "the service manager does not read: who joins now is lost if the server is killed now");
+	server->store.is_late = true;
+	return false;
 }
 
 static void try_later(struct server *server)
@@ -220,8 +229,10 @@ static int on_retry(sd_event_source *source, uint64_t now, void *data)
 	struct server *server = data;
 
 	store_base(server);
-	if (!catch_up(server))
+	if (!server->store.has_base || !catch_up(server))
 		try_later(server);
+	else
+		server->store.is_late = false;
 	return 0;
 }
 
