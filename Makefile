@@ -16,7 +16,8 @@
 # make bench      measure
 # make bench-kvm  count KVM's exits, on the KVM that QEMU emulates
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
-# make soak       ten million wake-ups, an hour of random traffic, 20,000 killings
+# make soak       ten million wake-ups, an hour of random traffic, 20,000 killings, and
+#                 100 of a server among guests
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
 # make install-dkms  the module, for DKMS to build; make uninstall-dkms undoes it
 # make dist       the release tarball, in build/dist
@@ -393,11 +394,16 @@ build/fuzz/fuzz_channel: tests/fuzz/fuzz_channel.c $(FUZZ_OBJ)
 fuzz: $(FUZZERS)
 	SECONDS_EACH=$${SECONDS_EACH:-600} tests/fuzz/check
 
-# SOAK_MESSAGES, SOAK_SECONDS, DEATH_ROUNDS and DEATH_STEPS choose other numbers.
-soak: build/asan/test_wakeup build/asan/test_death userspace
+# SOAK_MESSAGES, SOAK_SECONDS, DEATH_ROUNDS, DEATH_STEPS, RESTART_STRIDE, KILLS and GUESTS
+# choose other numbers.
+soak: build/asan/test_wakeup build/asan/test_death build/asan/server-tests/test_restart \
+		build/asan/server-tests/keeper userspace
+	@$(GUEST_MAKE) build/tests/initramfs
+	RESTART_STRIDE=$${RESTART_STRIDE:-1} \
 	SOAK_MESSAGES=$${SOAK_MESSAGES:-10000000} SOAK_SECONDS=$${SOAK_SECONDS:-3600} \
 	DEATH_ROUNDS=$${DEATH_ROUNDS:-20000} DEATH_STEPS=$${DEATH_STEPS:-10000} \
-		tests/run build/asan/test_wakeup build/asan/test_death
+		tests/run build/asan/test_wakeup build/asan/test_death \
+			build/asan/server-tests/test_restart tests/soak/restart.bats
 
 # Other kernels have theirs elsewhere.
 GUEST_INITRAMFS ?= build/tests/initramfs

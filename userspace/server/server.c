@@ -190,7 +190,7 @@ static int open_book(struct server *server)
 			 ret == -EFBIG ? "raise the file size limit (ulimit -f)" : strerror(-ret));
 		return ret;
 	}
-	server->book.header->created = server->region.created != NULL;
+	server->book.header->created = !!server->region.created;
 	return 0;
 }
 

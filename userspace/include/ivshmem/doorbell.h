@@ -213,41 +213,6 @@ IVSHMEM_MUST_CHECK
 int ivshmem_peer_next(struct ivshmem *shm, int timeout_ms,
 		      enum ivshmem_peer_change *change, unsigned int *peer);
 
-/**
- * ivshmem_rejoin() - Join the next server, and keep the handle.
- * @shm: Open handle of a "unix:" region.
- *
- * For when the connection has ended: as long as it has not, nothing happens, and 0 is
- * returned. Connects to the same path as ivshmem_open() did, and has as much time.
- *
- * Where the next server serves the same region, as one does that was started with a file,
- * all pointers into it stay valid. Channels go on looking for messages themselves, until
- * ivshmem_channel_reconnect() lets both ends ring each other again.
- *
- * Where it serves another region of the same size, that one takes the place of the old
- * one: a mapping stays at its address, and shows the new region from then on. What the old
- * one held is gone for this program. A handle with open channels stays with the old region
- * (-EBUSY): close them first. So does one whose region has another size (-EMSGSIZE): close
- * the handle, and open the region anew.
- *
- * The peer ID is another one, and so may be the number of vectors; the peers of the old
- * server are forgotten, and those that are there give no event, as after ivshmem_open().
- * Rings may have been missed, so each vector is signalled once. The descriptors of
- * ivshmem_event_fd(), ivshmem_peer_fd() and ivshmem_fd() keep their numbers; but
- * epoll(7) takes those of ivshmem_event_fd() for new ones: remove them from it before the
- * call, and add them after it. Those of vectors that the new server does not give are
- * closed.
- *
- * Context: Any thread; others may use the handle meanwhile. One that waits for a ring
- * goes on to wait on the new server.
- * Return: 0 (the same region); 1 (another one); -EINVAL (NULL); -ENOTSUP (no region of a
- * server); -EMSGSIZE; -EBUSY; -ENOENT, -ECONNREFUSED (there is no server yet: try again
- * later); the errors of ivshmem_open(). After an error the handle is as before.
- * Since: 0.1
- */
-IVSHMEM_MUST_CHECK
-int ivshmem_rejoin(struct ivshmem *shm);
-
 IVSHMEM_END_DECLS
 
 #endif /* IVSHMEM_DOORBELL_H */

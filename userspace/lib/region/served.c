@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <ivshmem/doorbell.h>
-
 #include "client/client.h"
 #include "system/system.h"
 #include "kinds.h"
