@@ -6,7 +6,7 @@ static const int own[] = {
 	-ENODATA, -ELOOP, -EFBIG, -EEXIST, -EMSGSIZE, -ENOSPC, -ENOMEM, -EBUSY,
 	-ESTALE, -ENOSYS, -ETIMEDOUT, -ENOBUFS, -ENXIO, -ECONNREFUSED, -ECONNRESET,
 	-EPROTO, -EAGAIN, -ENOMEDIUM, -EMEDIUMTYPE, -EPROTONOSUPPORT, -EUCLEAN,
-	-ENOTEMPTY, -EPIPE, -ENOTCONN, -ECANCELED, -ECHILD,
+	-ENOTEMPTY, -EPIPE, -ENOTCONN, -ECANCELED, -ECHILD, -EPROTOTYPE,
 };
 
 static void documented_errors_have_texts_of_their_own(void **state)
@@ -70,6 +70,15 @@ static void errors_of_files_and_channels_tell_of_both(void **state)
 		assert_non_null(strstr(ivshmem_strerror(errors[i]), "channel"));
 	assert_non_null(strstr(ivshmem_strerror(-EEXIST), "IVSHMEM_FORMAT_FORCE"));
 	assert_non_null(strstr(ivshmem_strerror(-EMSGSIZE), "message"));
+}
+
+static void errors_of_objects_say_what_to_do(void **state)
+{
+	assert_non_null(strstr(ivshmem_strerror(-ENOENT), "no object of that name"));
+	assert_non_null(strstr(ivshmem_strerror(-EEXIST), "'ivshmem rm'"));
+	assert_non_null(strstr(ivshmem_strerror(-ENOSPC), "'ivshmem rm'"));
+	assert_non_null(strstr(ivshmem_strerror(-EAGAIN), "objects"));
+	assert_non_null(strstr(ivshmem_explain(IVSHMEM_TASK_SEND, -EMSGSIZE), "'ivshmem make'"));
 }
 
 static void other_errors_have_the_systems_text(void **state)
@@ -175,6 +184,7 @@ int main(void)
 		TEST(no_room_names_filesystem_and_eventfds),
 		TEST(unformatted_region_names_the_remedy),
 		TEST(errors_of_files_and_channels_tell_of_both),
+		TEST(errors_of_objects_say_what_to_do),
 		TEST(other_errors_have_the_systems_text),
 		TEST(any_number_has_a_text),
 		TEST(explanations_are_one_line_without_full_stop),

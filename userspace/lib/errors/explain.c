@@ -15,11 +15,11 @@ static const char *explain_format(int error)
 {
 	switch (error) {
 	case -ENOMEDIUM:
-		return "the region is not formatted: 'ivshmem format' lays it out for channels, "
-		       "once, on either side";
+		return "the region is not formatted: 'ivshmem format' lays it out for channels "
+		       "and areas, once, on either side";
 	case -EMEDIUMTYPE:
 		return "the region is not formatted, and holds something else: if that may go, "
-		       "'ivshmem format --force' lays it out for channels";
+		       "'ivshmem format --force' lays it out for channels and areas";
 	case -EPROTONOSUPPORT:
 		return "the region was formatted by a newer version of libivshmem: update this "
 		       "side";
@@ -287,8 +287,8 @@ static const char *explain_send(int error)
 	case -ETIMEDOUT:
 		return "there was no room in time: the other side does not receive";
 	case -EMSGSIZE:
-		return "the message is too long: at most half a ring less 8 bytes; format the "
-		       "region with fewer channels for longer ones";
+		return "the message is too long: at most half its ring less 8 bytes; for longer "
+		       "ones make the channel with larger rings ('ivshmem make')";
 	case -EBUSY:
 		return "a reserved message is open: commit it first, or drop it "
 		       "(ivshmem_channel_unreserve())";

@@ -15,15 +15,16 @@ static const char *own_text(int error)
 		       "letters, digits and '-_.+', no dot in front";
 	case -ENOENT:
 		return "no such file or device: see 'ivshmem list'; in a guest try "
-		       "'modprobe ivshmem', on the host 'ivshmem create'";
+		       "'modprobe ivshmem', on the host 'ivshmem create'; or no object of "
+		       "that name: see 'ivshmem info'";
 	case -ENODEV:
 		return "the device is gone, or the kernel module does not serve it: "
 		       "see 'ivshmem list', try 'modprobe ivshmem', or without the module, as "
 		       "root, its resource2 (IVSHMEM_RESOURCE2, --resource2)";
 	case -EACCES:
 		return "no permission: in a guest join the group 'ivshmem', "
-		       "on the host see the owner and mode of the file; to format a region "
-		       "or use a channel, open it without IVSHMEM_RDONLY";
+		       "on the host see the owner and mode of the file; to format a region, "
+		       "make objects or use a channel, open it without IVSHMEM_RDONLY";
 	case -EPERM:
 		return "not permitted: a resource2 needs root and no kernel lockdown, "
 		       "a file must not be sealed or immutable";
@@ -35,8 +36,8 @@ static const char *own_text(int error)
 	case -ENOTSUP:
 		return "not supported: a region is a regular file that can be mapped "
 		       "(host), or a device of ivshmem (guest); interrupts need "
-		       "a doorbell device or a server; a channel needs rings of whole pages: "
-		       "format the region with fewer channels";
+		       "a doorbell device or a server; channels and areas need a "
+		       "little-endian machine";
 	case -ENODATA:
 		return "the file is empty: its creator has not given it a size; "
 		       "remove it and use 'ivshmem create'";
@@ -49,7 +50,8 @@ static const char *own_text(int error)
 	case -EEXIST:
 		return "there is a file already: open it, take it with IVSHMEM_EXIST_OK, "
 		       "or remove it once nobody uses it; or a format: use it, or lay the "
-		       "region out anew with IVSHMEM_FORMAT_FORCE once nobody uses it";
+		       "region out anew with IVSHMEM_FORMAT_FORCE once nobody uses it; or an "
+		       "object of that name: 'ivshmem rm' removes it";
 	case -EMSGSIZE:
 		return "the file is there at another size: ask for that size, or remove it "
 		       "once nobody uses it; or the message does not fit: see "
@@ -57,14 +59,14 @@ static const char *own_text(int error)
 	case -ENOSPC:
 		return "no room: on the filesystem free some, make the region smaller, or "
 		       "remount with a larger size=; a vector that has too many eventfds "
-		       "takes no more; all channels of the region are in use, or it is too "
-		       "small for so many";
+		       "takes no more; the region has no room for one more channel or area, "
+		       "or no free piece of that size: 'ivshmem rm' makes room";
 	case -ENOMEM:
 		return "out of memory: for huge pages raise vm.nr_hugepages";
 	case -EBUSY:
 		return "mapped already, or in use by a driver: open the driver's /dev/ivshmemN "
 		       "in place of resource2; or another program has this end of the channel, "
-		       "or a reserved message is open: commit or unreserve it; "
+		       "or uses the object, or a reserved message is open: commit or unreserve it; "
 		       "or ivshmem_channel_read() has begun a message: read its rest";
 	case -ESTALE:
 		return "the file was truncated while in use, or replaced by another: close the region, "
@@ -93,13 +95,14 @@ static const char *own_text(int error)
 	case -ENOBUFS:
 		return "events were lost: list the devices again";
 	case -EAGAIN:
-		return "nothing to receive, no room to send, or no peer ID, at the moment";
+		return "nothing to receive, no room to send, or no peer ID, at the moment; or "
+		       "others make and remove objects all the time: try again";
 	case -ENOMEDIUM:
 		return "the region is not formatted, it holds zeroes: "
-		       "'ivshmem format' lays it out for channels";
+		       "'ivshmem format' lays it out for channels and areas";
 	case -EMEDIUMTYPE:
 		return "the region is not formatted, it holds something else: if that may go, "
-		       "'ivshmem format --force' lays it out for channels";
+		       "'ivshmem format --force' lays it out for channels and areas";
 	case -EPROTONOSUPPORT:
 		return "the region was formatted by a newer version: update this side";
 	case -EUCLEAN:
@@ -108,6 +111,8 @@ static const char *own_text(int error)
 	case -ENOTEMPTY:
 		return "the region holds something already: if that may go, "
 		       "format it with IVSHMEM_FORMAT_FORCE";
+	case -EPROTOTYPE:
+		return "the object of that name is of another kind: 'ivshmem info' shows which";
 	case -EPIPE:
 		return "the other side has closed the channel";
 	case -ECHILD:
