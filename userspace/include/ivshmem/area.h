@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Areas: named, raw parts of a formatted region, for what users lay out themselves.
- * ivshmem_make_area() makes one.
+ * Areas: raw parts of a formatted region. Each has a name, and its users lay it out
+ * themselves. ivshmem_make_area() makes one.
  *
  * Thread-safety: any thread may use an area, as long as none closes it meanwhile.
  *
- * fork(2): a child has the memory, too; its ivshmem_area_close() leaves the parent's alone.
+ * fork(2): a child shares the memory. Its ivshmem_area_close() takes nothing from the parent.
  *
  * Trust: as with a raw region, the other side may write anything there at any time.
  */
@@ -24,12 +24,12 @@ struct ivshmem_area;
 /**
  * ivshmem_area_open() - Map an area.
  * @area: Set to the area, to be freed with ivshmem_area_close().
- * @shm: Open handle of a formatted region. It need not be mapped, and may be closed before
- *       the area, which stays then.
+ * @shm: Open handle of a formatted region. It need not be mapped. It may be closed before
+ *       the area, which can still be used then.
  * @name: Name of the area.
  *
- * As long as it is open, ivshmem_remove() does not remove it unless it is forced to; that
- * can be told only of a program under the same kernel.
+ * As long as it is open, ivshmem_remove() without IVSHMEM_REMOVE_FORCE does not remove it, if
+ * called under the same kernel. A program under another kernel does not see that it is open.
  *
  * Context: Any thread.
  * Return: 0; -ENOENT (there is no object of that name); -EPROTOTYPE (it is no area);
@@ -45,8 +45,8 @@ int ivshmem_area_open(struct ivshmem_area **area, struct ivshmem *shm, const cha
  * ivshmem_area_data() - Where the area is mapped.
  * @area: Area.
  *
- * Return: Its first byte, aligned to 4096 bytes; read-only where the region was opened with
- * IVSHMEM_RDONLY. Valid until ivshmem_area_close(). NULL for NULL.
+ * Return: Its first byte, aligned to 4096 bytes. It can only be read if @shm was opened with
+ * IVSHMEM_RDONLY: a store raises SIGSEGV. Valid until ivshmem_area_close(). NULL for NULL.
  * Since: 0.1
  */
 void *ivshmem_area_data(const struct ivshmem_area *area);
@@ -55,7 +55,7 @@ void *ivshmem_area_data(const struct ivshmem_area *area);
  * ivshmem_area_size() - Size of the area.
  * @area: Area.
  *
- * Return: Bytes, at least what it was made with. 0 for NULL.
+ * Return: Bytes, whole blocks: at least what ivshmem_make_area() was given. 0 for NULL.
  * Since: 0.1
  */
 uint64_t ivshmem_area_size(const struct ivshmem_area *area);

@@ -45,7 +45,10 @@ struct ivshmem_channel;
  * @flags: 0 or IVSHMEM_CHANNEL_TAKE_OVER.
  * @timeout_ms: Milliseconds to wait for the other side; negative waits for ever.
  *
- * One program creates the channel, one other connects to it, in either order.
+ * One program creates the channel, one other connects to it, in either order. Who creates
+ * it makes it if it is not there, with rings of the size that ivshmem_format() was told;
+ * ivshmem_make_channel() makes one with other rings beforehand.
+ *
  * An end whose program has ended without closing it is free. That can be told
  * only of a program under the same kernel: where the end is in the hands of one
  * under another kernel, which may have crashed, IVSHMEM_CHANNEL_TAKE_OVER is
@@ -57,9 +60,10 @@ struct ivshmem_channel;
  * Context: Any thread.
  * Return: 0; -ETIMEDOUT (the other side did not come); -EBUSY (another program
  * has this end); -ENOSPC (the region has no room for one more channel, or there is no memory
- * for its rings on the file's filesystem); -EPROTOTYPE (the object of that name is no channel); -ESTALE (the region's file was truncated or replaced,
- * see ivshmem_check()); -EINVAL (NULL,
- * bad name, unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); -EINTR; -ECANCELED (by ivshmem_cancel()); -ENODEV; -ENOMEM, -EMFILE; the errors of
+ * for its rings on the file's filesystem); -EPROTOTYPE (the object of that name is no
+ * channel); -ESTALE (the region's file was truncated or replaced, see ivshmem_check());
+ * -EINVAL (NULL, bad name, unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); -EINTR;
+ * -ECANCELED (by ivshmem_cancel()); -ENODEV; -ENOMEM, -EMFILE; the errors of
  * ivshmem_layout_read().
  * Since: 0.1
  */
@@ -159,10 +163,15 @@ int ivshmem_channel_uncancel(struct ivshmem_channel *channel);
  * sends or receives fails with -ENOTCONN. After -ETIMEDOUT, call it again, or
  * ivshmem_channel_finish(): both go on where it was.
  *
+ * If the channel was removed meanwhile, the creator makes it again, and the connector finds
+ * that one. ivshmem_channel_max_length() may be another one then.
+ *
  * Return: 0; -ETIMEDOUT (the other side did not come: call again); -EBUSY
  * (another program has taken this end over); -ESTALE (the region was formatted anew, or its
  * file was truncated or replaced: close the channel and the region, and open both again);
- * -EINTR; -ECANCELED; -EINVAL (NULL); the errors of ivshmem_layout_read().
+ * -ENOSPC, -EPROTOTYPE (the channel was removed, and there is no room for it, or another
+ * object has its name); -EINTR; -ECANCELED; -EINVAL (NULL); the errors of
+ * ivshmem_layout_read().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -200,8 +209,8 @@ int ivshmem_channel_alive(struct ivshmem_channel *channel);
  * ivshmem_channel_max_length() - The longest message that this end can send.
  * @channel: Channel.
  *
- * Return: Bytes: half the ring that this end writes, less 8; 0 for NULL, and for a channel
- * whose opening has not found it yet.
+ * Return: Bytes: half the ring that this end writes, less 8. The other direction may have
+ * another limit. 0 for NULL, and as long as a channel that is opened in steps was not found.
  * Since: 0.1
  */
 size_t ivshmem_channel_max_length(const struct ivshmem_channel *channel);
@@ -349,9 +358,10 @@ int ivshmem_channel_unreserve(struct ivshmem_channel *channel);
  * the sender waiting.
  *
  * The end of a session, by an error or by the other side's close, leaves kept messages
- * in place. ivshmem_channel_reconnect() releases them all, even if it fails;
- * ivshmem_channel_close() unmaps them. After a new format, or once another program has
- * taken this end over, their bytes may be overwritten.
+ * in place. ivshmem_channel_reconnect() releases them all, even if it fails, and
+ * ivshmem_channel_close() unmaps them: do not touch them after either. After a new format,
+ * or once another program has taken this end over or the channel was removed, their bytes may
+ * be overwritten.
  *
  * Return: As for ivshmem_channel_recv(), but for -EMSGSIZE.
  * Since: 0.1

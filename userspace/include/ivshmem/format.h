@@ -18,7 +18,7 @@ struct ivshmem_layout;
 
 /** IVSHMEM_FORMAT_FORCE - Format a region that holds something already. */
 #define IVSHMEM_FORMAT_FORCE	(1u << 0)
-/** IVSHMEM_MAX_OBJECTS - More objects than that no region has. */
+/** IVSHMEM_MAX_OBJECTS - The most objects that a region can have. */
 #define IVSHMEM_MAX_OBJECTS	4096
 /** IVSHMEM_LABEL_SIZE - Room for a label and its closing zero byte. */
 #define IVSHMEM_LABEL_SIZE	64
@@ -30,21 +30,22 @@ struct ivshmem_layout;
  * @shm: Open handle, not IVSHMEM_RDONLY.
  * @label: Name for the region: letters, digits, "-", "_", "." and "+", not
  *         starting with a dot, up to 63 of them; may be empty.
- * @objects: Number of objects that have room, 1 to IVSHMEM_MAX_OBJECTS; 0
- *           picks one that suits the size.
- * @ring_size: Size of each of the two rings of a channel that is made without another
- *             size being asked for: bytes, rounded up to a multiple of 4096, up to 4 GiB;
- *             0 picks one that suits the size.
+ * @objects: How many objects the region has room for, 1 to IVSHMEM_MAX_OBJECTS; 0
+ *           picks a number that suits the region's size.
+ * @ring_size: For channels that are made without a size of their own: the size of each of
+ *             the two rings, in bytes, up to 4 GiB, rounded up to a multiple of 4096. 0
+ *             picks one that suits the region's size.
  * @flags: 0 or IVSHMEM_FORMAT_FORCE.
  *
- * Nobody else may use the region meanwhile. With IVSHMEM_FORMAT_FORCE, programs
- * that use its objects lose them: -ECONNRESET.
+ * Nobody else may use the region meanwhile. With IVSHMEM_FORMAT_FORCE, all objects that are
+ * there go. Programs that use a channel get -ECONNRESET. Programs that have an area open are
+ * not told, and can still write to its memory.
  *
  * Return: 0; -EINVAL (NULL, bad label, count, size or flags); -EACCES (the handle is
  * IVSHMEM_RDONLY); -EEXIST (it is formatted already, in whatever version); -ENOTEMPTY
  * (it holds something else than zeroes); -ENOSPC (too small for so many
- * objects or such rings, or no room on the file's filesystem); -ESTALE (the file was
- * truncated); the errors of ivshmem_map() and of read(2).
+ * objects, or for one channel with such rings; or no room on the file's filesystem); -ESTALE
+ * (the file was truncated); the errors of ivshmem_map() and of read(2).
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -54,7 +55,7 @@ int ivshmem_format(struct ivshmem *shm, const char *label, unsigned int objects,
 /**
  * enum ivshmem_kind - What an object is.
  * @IVSHMEM_CHANNEL: A two-way link between two programs.
- * @IVSHMEM_AREA: Raw memory, for what users lay out themselves.
+ * @IVSHMEM_AREA: Raw memory with a name, which its users lay out themselves.
  *
  * Other programs may have made objects of kinds that are not named here.
  */
@@ -67,20 +68,22 @@ enum ivshmem_kind {
  * ivshmem_make_channel() - Make a channel beforehand, with rings of a size.
  * @shm: Open handle of a formatted region, not IVSHMEM_RDONLY.
  * @name: Its name, as for ivshmem_channel_create().
- * @creator_ring: Size of the ring that the creator writes: bytes, rounded up to a multiple
- *                of 4096, up to 4 GiB; 0: as ivshmem_format() was told. The longest message
- *                has half of it, less 8.
- * @connector_ring: The same for the connector's.
+ * @creator_ring: Size of the ring that the creator writes, in bytes, up to 4 GiB, rounded
+ *                up to a multiple of 4096. 0 is the size that ivshmem_format() was told.
+ *                The longest message is half of the ring, less 8 bytes.
+ * @connector_ring: The same of the ring that the connector writes.
  *
- * It stays when nobody uses it, until ivshmem_remove(). ivshmem_channel_create() and
- * ivshmem_channel_connect() find it by its name. Without this call,
- * ivshmem_channel_create() makes the channel, and it goes when nobody uses it and room is
- * needed.
+ * ivshmem_channel_create() and ivshmem_channel_connect() find the channel by its name. It
+ * stays until ivshmem_remove(), also when nobody uses it.
+ *
+ * A channel need not be made by this call: ivshmem_channel_create() makes one that is not
+ * there, with rings of the size that ivshmem_format() was told. That one goes when nobody
+ * uses it and another object needs its room.
  *
  * Context: Any thread.
  * Return: 0; -EEXIST (there is an object of that name); -ENOSPC (the region has no room for
  * one more object, or no free piece of that size, or there is no memory on the file's
- * filesystem); -EAGAIN (other programs make and remove objects without end); -EINVAL (NULL,
+ * filesystem); -EAGAIN (other programs make and remove objects all the time); -EINVAL (NULL,
  * bad name or size); -EACCES (the handle is IVSHMEM_RDONLY); the errors of
  * ivshmem_layout_read().
  * Since: 0.1
@@ -95,8 +98,8 @@ int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator
  * @name: The same.
  * @size: Bytes, at least 1; rounded up to whole blocks of the region.
  *
- * It stays until ivshmem_remove(). What it contains is what was there before: zeroes, or
- * what another object has left. ivshmem_area_open() opens it.
+ * ivshmem_area_open() opens it. It stays until ivshmem_remove(). At first it contains what
+ * was there before: zeroes, or what another object has left.
  *
  * Context: Any thread.
  * Return: As for ivshmem_make_channel().
@@ -114,15 +117,19 @@ int ivshmem_make_area(struct ivshmem *shm, const char *name, uint64_t size);
  * @name: Name of the object, of whatever kind.
  * @flags: 0 or IVSHMEM_REMOVE_FORCE.
  *
- * With IVSHMEM_REMOVE_FORCE, programs that have an end of it get -ECONNRESET. One that has
- * an area open, or runs under another kernel and does not look, can still write to
- * what may be another object's memory by then.
+ * A channel is in use while a program has an end of it, and an area while a program under
+ * the same kernel has it open. Of a program under another kernel it can't be told whether it
+ * lives: if it has an end, the channel counts as used. Areas that it has open can't be seen.
+ *
+ * With IVSHMEM_REMOVE_FORCE, programs that have an end of the channel get -ECONNRESET. A
+ * program that has the area open is not told, and one that is writing a message finds out
+ * only afterwards. Both can still write to the memory, which another object may have by then.
  *
  * Context: Any thread.
- * Return: 0; -ENOENT (there is none of that name); -EBUSY (a program uses it, or may: of one
- * under another kernel it can't be told whether it lives); -EAGAIN (others change it without
- * end); -EINVAL (NULL, bad name, unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); the
- * errors of ivshmem_layout_read().
+ * Return: 0; -ENOENT (there is no object of that name); -EBUSY (a program uses it, or may);
+ * -EAGAIN (other programs make and remove objects all the time); -EINVAL (NULL, bad name,
+ * unknown flag); -EACCES (the handle is IVSHMEM_RDONLY); the errors of
+ * ivshmem_layout_read().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -205,7 +212,7 @@ const char *ivshmem_layout_uuid(const struct ivshmem_layout *layout);
 unsigned int ivshmem_layout_objects(const struct ivshmem_layout *layout);
 
 /**
- * ivshmem_layout_default_ring() - Size of the rings of a channel made without saying.
+ * ivshmem_layout_default_ring() - Size of the rings of a channel made without a size.
  * @layout: Snapshot.
  *
  * Return: Bytes, a multiple of 4096. 0 for NULL.
@@ -214,8 +221,10 @@ unsigned int ivshmem_layout_objects(const struct ivshmem_layout *layout);
 uint64_t ivshmem_layout_default_ring(const struct ivshmem_layout *layout);
 
 /**
- * ivshmem_layout_block() - Size of the blocks that objects are made of.
+ * ivshmem_layout_block() - Size of a block.
  * @layout: Snapshot.
+ *
+ * An object takes whole blocks: what it needs is rounded up to them.
  *
  * Return: Bytes, a multiple of 4096. 0 for NULL.
  * Since: 0.1
@@ -226,7 +235,7 @@ uint64_t ivshmem_layout_block(const struct ivshmem_layout *layout);
  * ivshmem_layout_free_bytes() - How much of the region no object has.
  * @layout: Snapshot.
  *
- * Not always in one piece.
+ * It may be in several pieces, and an object needs one piece.
  *
  * Return: Bytes. 0 for NULL.
  * Since: 0.1
@@ -238,8 +247,8 @@ uint64_t ivshmem_layout_free_bytes(const struct ivshmem_layout *layout);
  * @layout: Snapshot.
  * @index: From 0 to ivshmem_layout_objects() - 1.
  *
- * Return: The name, owned by the snapshot; what the other side wrote and is no
- * proper name reads as "?". NULL where there is no object, or @index is beyond the end.
+ * Return: The name, owned by the snapshot. It is "?" where the other side wrote something
+ * that is no name. NULL where there is no object, or @index is beyond the end.
  * Since: 0.1
  */
 const char *ivshmem_layout_name(const struct ivshmem_layout *layout, unsigned int index);
@@ -270,8 +279,8 @@ int ivshmem_layout_is_kept(const struct ivshmem_layout *layout, unsigned int ind
  * @layout: Snapshot.
  * @index: From 0 to ivshmem_layout_objects() - 1.
  *
- * Return: Bytes, whole blocks; 0 where there is no object, or where what it says is not in
- * the region.
+ * Return: Bytes, whole blocks. 0 where there is no object, or where the place that it names
+ * is not in the region.
  * Since: 0.1
  */
 uint64_t ivshmem_layout_size(const struct ivshmem_layout *layout, unsigned int index);
@@ -282,7 +291,7 @@ uint64_t ivshmem_layout_size(const struct ivshmem_layout *layout, unsigned int i
  * @index: From 0 to ivshmem_layout_objects() - 1.
  * @end: Which end.
  *
- * Return: Bytes, a multiple of 4096; 0 where there is no channel.
+ * Return: Bytes, a multiple of 4096, as the region says. 0 where there is no channel.
  * Since: 0.1
  */
 uint64_t ivshmem_layout_ring_size(const struct ivshmem_layout *layout, unsigned int index,
@@ -294,7 +303,7 @@ uint64_t ivshmem_layout_ring_size(const struct ivshmem_layout *layout, unsigned 
  * @index: From 0 to ivshmem_layout_objects() - 1.
  * @end: Which end.
  *
- * Return: An enum ivshmem_end_state.
+ * Return: An enum ivshmem_end_state; IVSHMEM_END_FREE where there is no channel.
  * Since: 0.1
  */
 enum ivshmem_end_state ivshmem_layout_state(const struct ivshmem_layout *layout,
