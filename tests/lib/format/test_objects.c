@@ -157,6 +157,23 @@ static void read_only_handle_reads_an_area(void **state)
 	ivshmem_close(shm);
 }
 
+/* As cp --sparse makes it: a part of the directory that nobody has used is a hole. */
+static void read_only_handle_reads_an_area_of_a_sparse_copy(void **state)
+{
+	struct ivshmem *shm = formatted(MIB, 16), *reader;
+	struct ivshmem_area *area;
+
+	assert_int_equal(ivshmem_make_area(shm, "table", 4096), 0);
+	assert_int_equal(fallocate(ivshmem_fd(shm), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   4 * 4096, 4096), 0);
+	reader = open_region(in_shm("region"), IVSHMEM_RDONLY);
+	assert_int_equal(ivshmem_area_open(&area, reader, "table"), 0);
+	assert_int_equal(*(char *)ivshmem_area_data(area), 0);
+	ivshmem_area_close(area);
+	ivshmem_close(reader);
+	ivshmem_close(shm);
+}
+
 static void what_is_in_use_is_removed_by_force_only(void **state)
 {
 	struct ivshmem_area *one, *two;
@@ -374,6 +391,7 @@ int main(void)
 		PAIR_TEST(bad_arguments_make_and_remove_nothing),
 		PAIR_TEST(area_is_the_same_memory_for_all_and_stays),
 		PAIR_TEST(read_only_handle_reads_an_area),
+		PAIR_TEST(read_only_handle_reads_an_area_of_a_sparse_copy),
 		PAIR_TEST(what_is_in_use_is_removed_by_force_only),
 		PAIR_TEST(room_comes_back_when_objects_go),
 		PAIR_TEST(channels_that_nobody_uses_make_room_for_others),

@@ -29,8 +29,7 @@ static int map(struct ivshmem_area *area, const struct ivshmem_directory *direct
 	err = ivshmem_object_extent(directory, object, &extent);
 	if (!err && !extent.size)
 		err = -EUCLEAN;
-	/* Who only reads can't; whoever has made it has. */
-	if (!err && !area->shm->readonly)
+	if (!err)
 		err = ivshmem_region_reserve(area->shm, extent.offset, extent.size);
 	if (!err)
 		err = ivshmem_window_map(&area->window, area->shm, extent.offset, extent.size);

@@ -60,7 +60,8 @@ static bool has_holes(int fd, uint64_t offset, uint64_t size)
 
 /*
  * What is about to be mapped and touched is there, and has its memory: -ESTALE, -ENOSPC. A
- * filesystem that can't promise memory is taken as it is.
+ * filesystem that can't promise memory is taken as it is, and so are the holes of a file that
+ * this program may only read.
  */
 int ivshmem_region_reserve(const struct ivshmem *shm, uint64_t offset, uint64_t size)
 {
@@ -74,7 +75,7 @@ int ivshmem_region_reserve(const struct ivshmem *shm, uint64_t offset, uint64_t 
 		return -errno;
 	if ((uint64_t)st.st_size < offset + size)
 		return -ESTALE;
-	if ((uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size ||
+	if (shm->readonly || (uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size ||
 	    !has_holes(shm->fd, offset, size))
 		return 0;
 	do {
