@@ -19,6 +19,7 @@
 #define ivshmem_end_is_for	stepped_end_is_for
 #define ivshmem_end_check	stepped_end_check
 #define ivshmem_directory_open	stepped_directory_open
+#define ivshmem_directory_has_layout	stepped_directory_has_layout
 #define ivshmem_directory_is_current	stepped_directory_is_current
 #define ivshmem_directory_close	stepped_directory_close
 #define ivshmem_object_find	stepped_object_find
