@@ -157,6 +157,37 @@ static void read_only_handle_reads_an_area(void **state)
 	ivshmem_close(shm);
 }
 
+/* 0: all is as it should be. */
+static int use_the_parents_area(void *data)
+{
+	struct ivshmem_area *area = data, *other;
+
+	strcpy(ivshmem_area_data(area), "child");
+	ivshmem_area_close(area);
+	if (ivshmem_area_open(&other, pair.left, "table") != -ECHILD ||
+	    ivshmem_make_area(pair.left, "new", 1) != -ECHILD ||
+	    ivshmem_make_channel(pair.left, "new", 0, 0) != -ECHILD ||
+	    ivshmem_remove(pair.left, "table", 0) != -ECHILD)
+		return 1;
+	ivshmem_close(pair.left);
+	return 0;
+}
+
+static void child_shares_the_memory_of_an_area_and_takes_nothing_from_the_parent(void **state)
+{
+	struct ivshmem_area *area;
+
+	pair.left = formatted(MIB, 4);
+	pair.right = open_region(in_shm("region"), 0);
+	assert_int_equal(ivshmem_make_area(pair.left, "table", 4096), 0);
+	assert_int_equal(ivshmem_area_open(&area, pair.left, "table"), 0);
+	assert_int_equal(in_child(use_the_parents_area, area), 0);
+	assert_string_equal(ivshmem_area_data(area), "child");
+	assert_int_equal(ivshmem_remove(pair.right, "table", 0), -EBUSY);
+	ivshmem_area_close(area);
+	assert_int_equal(ivshmem_remove(pair.right, "table", 0), 0);
+}
+
 /* As cp --sparse makes it: a part of the directory that nobody has used is a hole. */
 static void read_only_handle_reads_an_area_of_a_sparse_copy(void **state)
 {
@@ -391,6 +422,7 @@ int main(void)
 		PAIR_TEST(bad_arguments_make_and_remove_nothing),
 		PAIR_TEST(area_is_the_same_memory_for_all_and_stays),
 		PAIR_TEST(read_only_handle_reads_an_area),
+		PAIR_TEST(child_shares_the_memory_of_an_area_and_takes_nothing_from_the_parent),
 		PAIR_TEST(read_only_handle_reads_an_area_of_a_sparse_copy),
 		PAIR_TEST(what_is_in_use_is_removed_by_force_only),
 		PAIR_TEST(room_comes_back_when_objects_go),

@@ -55,7 +55,8 @@ static void disown(struct ivshmem_heir *heir)
 		close(shm->lock_fd);
 	shm->lock_fd = -1;
 	for (holder = shm->holders; holder; holder = holder->next)
-		holder->disown(holder);
+		if (holder->disown)
+			holder->disown(holder);
 }
 
 /* Takes @fd over where it succeeds. */

@@ -59,7 +59,7 @@ struct ivshmem_backend {
  * @next: The next one of the handle.
  * @byte: Where in the region's file the lock lies of what it has claimed; 0: of nothing.
  * @disown: Called in a child that fork(2) made: the object is the parent's. No other
- *	thread runs then, and no lock may be taken.
+ *	thread runs then, and no lock may be taken. NULL where nothing is to be done.
  */
 struct ivshmem_holder {
 	struct ivshmem_holder *next;
