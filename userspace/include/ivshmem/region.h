@@ -135,8 +135,8 @@ int ivshmem_create(struct ivshmem **shm, const char *path, uint64_t size,
  * ivshmem_close() - Unmap and close.
  * @shm: Handle, or NULL.
  *
- * Frees the handle and all that it gave out: ivshmem_data(), the strings. Its channels
- * go on until they are closed themselves, and for as long a peer stays with its server.
+ * Frees the handle and all that it gave out: ivshmem_data(), the strings. Its channels and
+ * areas go on until they are closed themselves, and for as long a peer stays with its server.
  *
  * Context: Any thread; no other call may use the handle meanwhile, but calls on its
  * channels may.
@@ -255,8 +255,8 @@ int ivshmem_check(const struct ivshmem *shm);
  *
  * Where it serves another region of the same size, that one takes the place of the old
  * one: a mapping stays at its address, and shows the new region from then on. What the old
- * one held is gone for this program. A handle with open channels stays with the old region
- * (-EBUSY): close them first. So does one whose region has another size (-EMSGSIZE): close
+ * one held is gone for this program. A handle with open channels or areas stays with the
+ * old region (-EBUSY): close them first. So does one whose region has another size (-EMSGSIZE): close
  * the handle, and open the region anew.
  *
  * The peer ID is another one, and so may be the number of vectors; the peers of the old
