@@ -156,6 +156,50 @@ exchange() {
 	echo "# $MIGRATIONS migrations, $((i * 4 * ROUNDS)) messages answered, $MIGRATIONS rings taken" >&3
 }
 
+path_of() {
+	case $2 in
+	plain) echo "$REGIONS/$1.plain" ;;
+	doorbell) echo "unix:$REGIONS/$1.socket" ;;
+	esac
+}
+
+# are_asked PATH: both ends of its channel "left" are at work
+are_asked() {
+	build/ivshmem info --json "$1" | jq -e '.objects[] | select(.name == "left") | .creator.sent > 5' >/dev/null
+}
+
+# leave_behind KIND NODE: a program here that asks one in the guest; stopped, so that what it
+# has written goes along as a whole
+leave_behind() {
+	guest "/tests/messages $2 left connect echo >/run/left.$1 2>&1 & echo \$! >/run/left.$1.pid"
+	build/tests/messages "$(path_of "$where" "$1")" left create 2000000000 >"$REGIONS/left.$1" 2>&1 3>&- &
+	echo $! | tee -a "$REGIONS/pids" >"$REGIONS/left.$1.pid"
+	within 60 are_asked "$(path_of "$where" "$1")" || return
+	kill -STOP "$(<"$REGIONS/left.$1.pid")"
+}
+
+@test "a channel whose other end was left behind is told so by the next program there, and goes on with it" {
+	leave_behind plain $plain
+	leave_behind doorbell $doorbell
+	migrate
+	for kind in plain doorbell; do
+		kill -CONT "$(<"$REGIONS/left.$kind.pid")"
+		[ -z "$(guest "cat /run/left.$kind")" ]
+		TAKE_OVER=no on_host "$(path_of "$where" $kind)" left create $ROUNDS
+		[ "$(guest_within 60 "while kill -0 \$(cat /run/left.$kind.pid) 2>/dev/null; do sleep 0.02; done; cat /run/left.$kind")" = reconnected ]
+	done
+}
+
+@test "a program that was left behind is told that the guest has left the server, and on a plain region nothing" {
+	within 30 grep -qx left "$REGIONS/left.doorbell"
+	for kind in plain doorbell; do
+		kill -0 "$(<"$REGIONS/left.$kind.pid")"
+		kill "$(<"$REGIONS/left.$kind.pid")"
+	done
+	[ "$(sort -u "$REGIONS/left.doorbell")" = left ]
+	[ -z "$(<"$REGIONS/left.plain")" ]
+}
+
 # start_paused PATH [QEMU-OPTION...]: a VM with this region, which does not run
 start_paused() {
 	local path=$1

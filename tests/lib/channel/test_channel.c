@@ -474,6 +474,7 @@ static void lock_on_another_node_is_no_sign_of_death(void **state)
 	raw = map_raw(pair.left);
 	child = start_other(in_shm("region"), true, "a", 0, wait_for_ever);
 	assert_int_equal(ivshmem_channel_connect(&pair.b, pair.right, "a", 0, PATIENCE_MS), 0);
+	slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].wake &= ~WAKE_FILE;
 	slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR].lock_inode++;
 	kill_other(child);
 	assert_state(pair.left, 0, IVSHMEM_END_CREATOR, IVSHMEM_END_ATTACHED);
@@ -561,6 +562,7 @@ static void pretend_other_kernel(struct ivshmem *shm, enum ivshmem_end end)
 	char *raw = map_raw(shm);
 
 	slot_of(raw, 0)->ends[end].boot_id[3] ^= 0x55;
+	slot_of(raw, 0)->ends[end].wake &= ~WAKE_FILE;
 	munmap(raw, ivshmem_size(shm));
 }
 

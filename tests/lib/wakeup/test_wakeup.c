@@ -4,9 +4,8 @@
  * loops. SOAK_MESSAGES= chooses how many messages have to wake their receiver (20000),
  * and SOAK_SECONDS how long random traffic goes on (2).
  */
-#include "channels.h"
+#include "served_pair.h"
 
-#include "client/client.h"
 #include "format/superblock.h"
 #include "system/system.h"
 
@@ -14,72 +13,15 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #define LATE_NS		900000000ll	/* a sleep that nobody ended takes a second */
-#define DOORBELL_SIZE	"256K"
 
 static int64_t number_of(const char *name, int64_t otherwise)
 {
 	const char *value = getenv(name);
 
 	return value ? atoll(value) : otherwise;
-}
-
-/* --- a server, and two of its peers --- */
-
-static pid_t server;
-
-/* Beside this program, or in the folder above. */
-static void find_command(char path[PATH_MAX])
-{
-	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 32);
-	int up;
-
-	assert_true(length > 0);
-	path[length] = '\0';
-	for (up = 0; up < 2; up++) {
-		*strrchr(path, '/') = '\0';
-		strcat(path, "/ivshmem");
-		if (!access(path, X_OK))
-			return;
-		*strrchr(path, '/') = '\0';
-	}
-	path[0] = '\0';
-}
-
-static bool start_server(void)
-{
-	char command[PATH_MAX], where[PATH_MAX + 8];
-	int64_t end = now_ms() + PATIENCE_MS;
-
-	find_command(command);
-	if (!command[0])
-		return false;
-	server = fork();
-	if (!server) {
-		execl(command, "ivshmem", "serve", "--socket", in_shm("socket"), "--size",
-		      DOORBELL_SIZE, "--vectors", "2", NULL);
-		_exit(127);
-	}
-	snprintf(where, sizeof(where), "unix:%s", in_shm("socket"));
-	while (ivshmem_open(&pair.left, where, 0) && now_ms() < end)
-		usleep(5000);
-	pair.right = open_region(where, 0);
-	assert_int_equal(format_for(pair.left, "", 1, 0), 0);
-	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
-	return true;
-}
-
-static int wakeup_teardown(void **state)
-{
-	if (server > 0) {
-		kill(server, SIGTERM);
-		waitpid(server, NULL, 0);
-	}
-	server = 0;
-	return pair_teardown(state);
 }
 
 /* --- wake-ups --- */
@@ -169,14 +111,6 @@ static void sleepers_on_doorbells_are_woken_by_each_message(void **state)
 	assert_wakes(number_of("SOAK_MESSAGES", 20000) / 4);
 }
 
-/* As the server does with one that breaks its rules: the others are told that it has left. */
-static void drop_right(void)
-{
-	assert_int_equal(shutdown(pair.right->connection->server.socket, SHUT_RDWR), 0);
-	while (ivshmem_peer_vectors(pair.left, (unsigned int)ivshmem_peer_id(pair.right)) > 0)
-		assert_int_equal(ivshmem_check(pair.left), 0);
-}
-
 #define DROPPED_MESSAGES	20
 
 /* Each once the one before was answered. */
@@ -219,9 +153,9 @@ static void server_that_is_killed_takes_no_wake_up_along(void **state)
 {
 	if (!start_server())
 		skip_because("no command to serve");
-	kill(server, SIGKILL);
-	waitpid(server, NULL, 0);
-	server = 0;
+	kill(server_pid, SIGKILL);
+	waitpid(server_pid, NULL, 0);
+	server_pid = 0;
 	assert_wakes(500);
 	assert_int_equal(ivshmem_check(pair.left), -ECONNRESET);
 	assert_int_equal(ivshmem_check(pair.right), -ECONNRESET);
@@ -996,46 +930,44 @@ static void random_traffic_between_programs_arrives_whole_and_in_order(void **st
 	assert_other_succeeds(child);
 }
 
-#define WAKEUP_TEST(name) cmocka_unit_test_setup_teardown(name, pair_setup, wakeup_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WAKEUP_TEST(sleepers_on_futexes_are_woken_by_each_message),
-		WAKEUP_TEST(sleepers_on_doorbells_are_woken_by_each_message),
-		WAKEUP_TEST(receiver_that_was_dropped_looks_again_in_time),
-		WAKEUP_TEST(server_that_is_killed_takes_no_wake_up_along),
-		WAKEUP_TEST(sleeping_receiver_takes_what_the_server_says),
-		WAKEUP_TEST(who_slept_for_long_is_woken_at_once),
-		WAKEUP_TEST(who_waits_for_room_is_woken),
-		WAKEUP_TEST(idle_receiver_takes_less_than_a_hundredth_of_a_processor),
-		WAKEUP_TEST(signal_ends_a_sleep_with_eintr),
-		WAKEUP_TEST(who_nobody_can_wake_looks_again_in_time),
-		WAKEUP_TEST(rings_that_another_takes_wake_a_channel),
-		WAKEUP_TEST(cancel_ends_all_that_wait_by_doorbell),
-		WAKEUP_TEST(arm_checks_its_arguments),
-		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_doorbell),
-		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_futex),
-		WAKEUP_TEST(armed_loop_is_woken_by_a_message_by_timer),
-		WAKEUP_TEST(wake_up_of_a_loop_interrupts_nothing),
-		WAKEUP_TEST(sleep_by_doorbell_after_a_loop_was_closed_is_not_interrupted),
-		WAKEUP_TEST(loop_that_changes_threads_is_woken),
-		WAKEUP_TEST(loop_that_was_dropped_looks_again_in_time),
-		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_doorbell),
-		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_futex),
-		WAKEUP_TEST(armed_loop_is_woken_by_room_and_by_close_by_timer),
-		WAKEUP_TEST(arming_tells_what_was_released_by_doorbell),
-		WAKEUP_TEST(arming_tells_what_was_released_by_futex),
-		WAKEUP_TEST(arming_tells_what_was_released_by_timer),
-		WAKEUP_TEST(rest_of_a_message_is_there_when_armed),
-		WAKEUP_TEST(device_that_is_gone_when_armed_is_told_by_the_next_call),
-		WAKEUP_TEST(armed_loop_is_told_of_a_crash),
-		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_doorbell),
-		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_futex),
-		WAKEUP_TEST(loops_at_both_ends_pass_messages_both_ways_by_timer),
-		WAKEUP_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor_by_doorbell),
-		WAKEUP_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor_by_futex),
-		WAKEUP_TEST(random_traffic_between_programs_arrives_whole_and_in_order),
+		SERVED_TEST(sleepers_on_futexes_are_woken_by_each_message),
+		SERVED_TEST(sleepers_on_doorbells_are_woken_by_each_message),
+		SERVED_TEST(receiver_that_was_dropped_looks_again_in_time),
+		SERVED_TEST(server_that_is_killed_takes_no_wake_up_along),
+		SERVED_TEST(sleeping_receiver_takes_what_the_server_says),
+		SERVED_TEST(who_slept_for_long_is_woken_at_once),
+		SERVED_TEST(who_waits_for_room_is_woken),
+		SERVED_TEST(idle_receiver_takes_less_than_a_hundredth_of_a_processor),
+		SERVED_TEST(signal_ends_a_sleep_with_eintr),
+		SERVED_TEST(who_nobody_can_wake_looks_again_in_time),
+		SERVED_TEST(rings_that_another_takes_wake_a_channel),
+		SERVED_TEST(cancel_ends_all_that_wait_by_doorbell),
+		SERVED_TEST(arm_checks_its_arguments),
+		SERVED_TEST(armed_loop_is_woken_by_a_message_by_doorbell),
+		SERVED_TEST(armed_loop_is_woken_by_a_message_by_futex),
+		SERVED_TEST(armed_loop_is_woken_by_a_message_by_timer),
+		SERVED_TEST(wake_up_of_a_loop_interrupts_nothing),
+		SERVED_TEST(sleep_by_doorbell_after_a_loop_was_closed_is_not_interrupted),
+		SERVED_TEST(loop_that_changes_threads_is_woken),
+		SERVED_TEST(loop_that_was_dropped_looks_again_in_time),
+		SERVED_TEST(armed_loop_is_woken_by_room_and_by_close_by_doorbell),
+		SERVED_TEST(armed_loop_is_woken_by_room_and_by_close_by_futex),
+		SERVED_TEST(armed_loop_is_woken_by_room_and_by_close_by_timer),
+		SERVED_TEST(arming_tells_what_was_released_by_doorbell),
+		SERVED_TEST(arming_tells_what_was_released_by_futex),
+		SERVED_TEST(arming_tells_what_was_released_by_timer),
+		SERVED_TEST(rest_of_a_message_is_there_when_armed),
+		SERVED_TEST(device_that_is_gone_when_armed_is_told_by_the_next_call),
+		SERVED_TEST(armed_loop_is_told_of_a_crash),
+		SERVED_TEST(loops_at_both_ends_pass_messages_both_ways_by_doorbell),
+		SERVED_TEST(loops_at_both_ends_pass_messages_both_ways_by_futex),
+		SERVED_TEST(loops_at_both_ends_pass_messages_both_ways_by_timer),
+		SERVED_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor_by_doorbell),
+		SERVED_TEST(idle_loop_takes_less_than_a_hundredth_of_a_processor_by_futex),
+		SERVED_TEST(random_traffic_between_programs_arrives_whole_and_in_order),
 	};
 
 	return run("wakeup", tests, ARRAY_SIZE(tests));

@@ -7,11 +7,13 @@
  *                                                  next one where it was replaced
  *      messages WHERE NAME create|connect ROUNDS   sends, and compares what comes back
  *
- * An end that asks prints how it is woken, and takes over what a program that has died
- * under another kernel has left.
+ * An end that asks prints how it is woken. Each takes over what a program that has died
+ * under another kernel has left, unless TAKE_OVER=no is in the environment; and prints that
+ * the VM of the other end has left the server, and waits for it.
  */
 #include <err.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,17 +33,52 @@ static void check(long result, const char *what)
 		errx(1, "%s: %s", what, ivshmem_strerror((int)result));
 }
 
+static unsigned int flags(void)
+{
+	const char *value = getenv("TAKE_OVER");
+
+	return value && !strcmp(value, "no") ? 0 : IVSHMEM_CHANNEL_TAKE_OVER;
+}
+
 static struct ivshmem_channel *attach(struct ivshmem *shm, const char *name, const char *side)
 {
 	struct ivshmem_channel *channel;
 
 	check(!strcmp(side, "create") ?
-		      ivshmem_channel_create(&channel, shm, name, IVSHMEM_CHANNEL_TAKE_OVER,
-					     TIMEOUT_MS) :
-		      ivshmem_channel_connect(&channel, shm, name, IVSHMEM_CHANNEL_TAKE_OVER,
-					      TIMEOUT_MS),
+		      ivshmem_channel_create(&channel, shm, name, flags(), TIMEOUT_MS) :
+		      ivshmem_channel_connect(&channel, shm, name, flags(), TIMEOUT_MS),
 	      side);
 	return channel;
+}
+
+/* Did a call fail because the VM of the other end has left? Then it is repeated. */
+static bool has_left(long result)
+{
+	if (result != -EHOSTDOWN)
+		return false;
+	printf("left\n");
+	fflush(stdout);
+	return true;
+}
+
+static int send_message(struct ivshmem_channel *channel, const void *message, size_t length)
+{
+	int err;
+
+	do {
+		err = ivshmem_channel_send(channel, message, length, TIMEOUT_MS);
+	} while (has_left(err));
+	return err;
+}
+
+static ssize_t recv_message(struct ivshmem_channel *channel)
+{
+	ssize_t length;
+
+	do {
+		length = ivshmem_channel_recv(channel, in, sizeof(in), TIMEOUT_MS);
+	} while (has_left(length));
+	return length;
 }
 
 static void echo(struct ivshmem_channel *channel)
@@ -50,11 +87,10 @@ static void echo(struct ivshmem_channel *channel)
 	int result;
 
 	for (;;) {
-		length = ivshmem_channel_recv(channel, in, sizeof(in), TIMEOUT_MS);
+		length = recv_message(channel);
 		if (length == -EPIPE)
 			return;
-		result = length < 0 ? (int)length :
-			 ivshmem_channel_send(channel, in, (size_t)length, TIMEOUT_MS);
+		result = length < 0 ? (int)length : send_message(channel, in, (size_t)length);
 		if (result == -ECONNRESET) {
 			result = ivshmem_channel_reconnect(channel, TIMEOUT_MS);
 			printf("reconnected\n");
@@ -84,8 +120,8 @@ static void ask(struct ivshmem_channel *channel, unsigned int rounds)
 		if (round % SLEEP_EACH == 0)
 			usleep(20000);
 		sent = make_message(round);
-		check(ivshmem_channel_send(channel, out, sent, TIMEOUT_MS), "send");
-		length = ivshmem_channel_recv(channel, in, sizeof(in), TIMEOUT_MS);
+		check(send_message(channel, out, sent), "send");
+		length = recv_message(channel);
 		check(length, "recv");
 		if ((size_t)length != sent || memcmp(in, out, sent))
 			errx(1, "round %u: %zu bytes were sent, %zd others came back", round,

@@ -12,7 +12,7 @@
  * ivshmem_channel_fd_wakeup() NULL. A child opens the region anew.
  *
  * Trust: nothing that the other side writes into the region can do more to this
- * side than to make a call fail with -EPROTO, -ESTALE or -ECONNRESET, to make it wait
+ * side than to make a call fail with -EPROTO, -ESTALE, -EHOSTDOWN or -ECONNRESET, to make it wait
  * until its timeout, or to deliver wrong bytes.
  */
 #ifndef IVSHMEM_CHANNEL_H
@@ -200,7 +200,8 @@ void ivshmem_channel_close(struct ivshmem_channel *channel);
  * Return: 1 (its program lives); 0 (it has closed, was replaced, or its program has ended;
  * this end was taken over; or there is no session: reconnect); -ENOTSUP (that can't be
  * told: it runs under another kernel, or could not lock the region's file, or locked
- * another node of the device); -ECHILD (a child's copy, after fork(2)); -EINVAL (NULL).
+ * another node of the device); -EHOSTDOWN (that can't be told, either, but its VM has left
+ * the server: see ivshmem-channel(7)); -ECHILD (a child's copy, after fork(2)); -EINVAL (NULL).
  * Since: 0.1
  */
 int ivshmem_channel_alive(struct ivshmem_channel *channel);
@@ -265,7 +266,9 @@ const char *ivshmem_channel_wakeup(const struct ivshmem_channel *channel);
  * other side has closed); -ECONNRESET (the other side was replaced, or is dead, or
  * this end was taken over: told once to who sends, and once to who receives; see
  * ivshmem-channel(7)); -ESTALE (the memory went back in time, or was moved: told likewise;
- * ivshmem_channel_reconnect()); -ENOTCONN (told before: ivshmem_channel_reconnect());
+ * ivshmem_channel_reconnect()); -EHOSTDOWN (the VM of the other side has left the server: told
+ * once to who sends, and once to who receives; nothing was sent, and the session goes on: see
+ * ivshmem-channel(7)); -ENOTCONN (told before: ivshmem_channel_reconnect());
  * -EPROTO (the other side wrote what can't be; told until reconnected); -ECANCELED (by
  * ivshmem_cancel() or ivshmem_channel_cancel(); nothing was sent); -ENODEV
  * (the device is gone); -EBUSY (a reserved message is open: ivshmem_channel_commit()
@@ -289,7 +292,7 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer,
  * 0); -ETIMEDOUT; -EINTR; -EMSGSIZE (@length is too small; the message stays);
  * -EBUSY (ivshmem_channel_read() has begun a message: call it until that message has
  * ended); -EPIPE (the other side has closed, and all that it sent was taken);
- * -ECONNRESET, -ESTALE, -ENOTCONN, -EPROTO, -ECANCELED, -ENODEV, -EINVAL as for
+ * -ECONNRESET, -ESTALE, -EHOSTDOWN, -ENOTCONN, -EPROTO, -ECANCELED, -ENODEV, -EINVAL as for
  * ivshmem_channel_send().
  * Since: 0.1
  */

@@ -53,6 +53,7 @@ enum channel_stage {
  * @other_epoch: Of the other end in this session.
  * @reset_for: The epoch of the other end that this end is ready for.
  * @other_died: Its program ended without closing it.
+ * @other_left: Its VM has left the server, as far as was heard.
  * @lost: The region is no longer what it was: this end has given the session up. Set by the
  *        thread that finds it.
  * @lost_epoch: The end was announced by it then, so that the other end gives up, too; or 0.
@@ -90,6 +91,7 @@ struct ivshmem_channel {
 	uint32_t other_epoch;
 	uint32_t reset_for;
 	bool other_died;
+	bool other_left;
 	bool lost;
 	uint32_t lost_epoch;
 	struct ivshmem_link link;

@@ -108,7 +108,7 @@ static int wait_for_room(struct ivshmem_channel *channel, uint64_t record, int t
 	return ivshmem_waiter_fail(&channel->room, err);
 }
 
-/* -ECONNRESET: the other end's program has died. */
+/* -ECONNRESET: the other end's program has died. -EHOSTDOWN: its VM has left. */
 static int begin_run(struct ivshmem_channel *channel)
 {
 	int64_t now = ivshmem_now();
@@ -120,7 +120,8 @@ static int begin_run(struct ivshmem_channel *channel)
 	channel->run_began = now;
 	ivshmem_look_for_life(channel, &channel->room, now);
 	if (likely(!__atomic_load_n(&channel->other_died, __ATOMIC_RELAXED)))
-		return 0;
+		return ivshmem_waiter_fail(&channel->room,
+					   ivshmem_look_at_server(channel, &channel->room));
 	return ivshmem_waiter_fail(&channel->room, ivshmem_session_check(channel));
 }
 

@@ -105,6 +105,7 @@ static void begin(struct ivshmem_channel *channel, uint32_t epoch)
 	channel->free_run = 0;
 	channel->run_messages = 0;
 	__atomic_store_n(&channel->other_died, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&channel->other_left, false, __ATOMIC_RELAXED);
 	ivshmem_link_learn(&channel->link, other);
 	ivshmem_waiter_init(&channel->room, &own->sender, &other->receiver,
 			    &own->receiver_bell, &other->sender_bell);

@@ -14,13 +14,18 @@
 #define noinline	__attribute__((noinline))
 #define always_inline	inline __attribute__((always_inline))
 
-/* What is told once is told by another name from then on. */
+/*
+ * What is told once is told by another name from then on. That the VM has left is told
+ * once, and ends nothing.
+ */
 static inline int ivshmem_waiter_fail(struct ivshmem_waiter *waiter, int err)
 {
 	if (err == -ECONNRESET || err == -ESTALE)
 		waiter->failed = -ENOTCONN;
 	else if (err == -EPIPE || err == -EPROTO || err == -ENODEV)
 		waiter->failed = err;
+	else if (err == -EHOSTDOWN)
+		waiter->told_left = true;
 	return err;
 }
 
@@ -35,6 +40,8 @@ static inline void ivshmem_waiter_tell_later(struct ivshmem_waiter *waiter, int 
 {
 	if (err == -ECONNRESET || err == -ESTALE)
 		waiter->failed = err;
+	else if (err == -EHOSTDOWN)
+		waiter->told_left = false;
 }
 
 /* For a call that has nothing to work on; a child's copy never has. */

@@ -31,6 +31,16 @@ static inline void relax(void)
 #endif
 }
 
+/* -EHOSTDOWN: the other end's VM has left the server, which this direction was not told yet. */
+int ivshmem_look_at_server(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter)
+{
+	bool has_left = __atomic_load_n(&channel->other_left, __ATOMIC_RELAXED);
+
+	if (!has_left && waiter->told_left)
+		waiter->told_left = false;
+	return has_left && !waiter->told_left ? -EHOSTDOWN : 0;
+}
+
 /* For the thread that uses this direction: of a message if @need is 0, else of room. */
 static int check(struct ivshmem_channel *channel, uint64_t need)
 {
@@ -38,7 +48,10 @@ static int check(struct ivshmem_channel *channel, uint64_t need)
 	bool right = need ? sender_is_right(sender) || sender_holds_right(sender)
 			  : receiver_is_right(&channel->receiver);
 
-	return right ? ivshmem_session_check(channel) : ivshmem_session_lose(channel);
+	if (!right)
+		return ivshmem_session_lose(channel);
+	return ivshmem_session_check(channel) ?:
+	       ivshmem_look_at_server(channel, need ? &channel->room : &channel->news);
 }
 
 /* What has come is taken before it is told that no more will. */
@@ -56,15 +69,20 @@ int ivshmem_look(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready, uin
 	return ready ? ready : err;
 }
 
-/* 1, 0: then both directions are told; -ENOTSUP: it can't be told. */
+/*
+ * 1, 0: then both directions are told; -ENOTSUP: it can't be told; -EHOSTDOWN: nor that,
+ * but the VM has left the server, and both directions are told of that.
+ */
 int ivshmem_look_at_life(struct ivshmem_channel *channel)
 {
 	int lives = ivshmem_end_is_alive(channel->other, channel->object.slot, !channel->side,
 					 channel->shm);
+	bool has_left = lives == -ENOTSUP && ivshmem_link_other_has_left(&channel->link);
 
 	if (!lives)
 		__atomic_store_n(&channel->other_died, true, __ATOMIC_RELAXED);
-	return lives;
+	__atomic_store_n(&channel->other_left, has_left, __ATOMIC_RELAXED);
+	return has_left ? -EHOSTDOWN : lives;
 }
 
 /*

@@ -8,6 +8,7 @@
 typedef int (*ivshmem_ready_fn)(struct ivshmem_channel *channel, uint64_t need);
 
 int ivshmem_look(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready, uint64_t need);
+int ivshmem_look_at_server(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter);
 int ivshmem_look_at_life(struct ivshmem_channel *channel);
 void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 			   int64_t now);

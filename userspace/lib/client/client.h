@@ -74,6 +74,7 @@ int ivshmem_connection_next(struct ivshmem_connection *connection, int64_t deadl
 int ivshmem_connection_news_fd(struct ivshmem_connection *connection);
 void ivshmem_connection_hear(struct ivshmem_connection *connection);
 bool ivshmem_connection_has_ended(struct ivshmem_connection *connection);
+bool ivshmem_connection_lacks(struct ivshmem_connection *connection, unsigned int peer);
 int ivshmem_connection_listen(struct ivshmem_connection *connection, unsigned int vector,
 			      int64_t *until);
 int ivshmem_connection_tell_end(struct ivshmem_connection *connection, unsigned int vector);

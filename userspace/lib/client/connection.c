@@ -254,6 +254,19 @@ bool ivshmem_connection_has_ended(struct ivshmem_connection *connection)
 	return has_ended;
 }
 
+/* Is it sure, as far as was heard, that the server has no such peer? */
+bool ivshmem_connection_lacks(struct ivshmem_connection *connection, unsigned int peer)
+{
+	const struct ivshmem_protocol *protocol = &connection->protocol;
+	bool lacks;
+
+	pthread_mutex_lock(&connection->lock);
+	lacks = !connection->ended && ivshmem_deadline_passed(connection->deaf_until) &&
+		peer != protocol->self.id && !ivshmem_protocol_find(protocol, peer);
+	pthread_mutex_unlock(&connection->lock);
+	return lacks;
+}
+
 /* --- for who asks --- */
 
 /* All vectors of a peer come in one go: once there is other news, these were all. */

@@ -269,6 +269,9 @@ static const char *explain_transfer(int error)
 	case -ESTALE:
 		return "the memory went back in time, by a snapshot or an older copy, or was moved "
 		       "away from the other side: reconnect";
+	case -EHOSTDOWN:
+		return "the VM of the other side has left the server: it has ended, was moved away, "
+		       "or is hibernated and comes back: wait for it again, or reconnect";
 	case -ENOTCONN:
 		return "the other side was lost before, or is not there yet: reconnect";
 	case -EPROTO:

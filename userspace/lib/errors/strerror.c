@@ -118,6 +118,9 @@ static const char *own_text(int error)
 	case -ECHILD:
 		return "this was opened before fork(), and belongs to the parent: open the "
 		       "region anew in the child";
+	case -EHOSTDOWN:
+		return "the VM of the channel's other side has left the server: it has ended, was "
+		       "moved away, or is hibernated: wait for it again, or connect again";
 	case -ENOTCONN:
 		return "the channel has lost the other side: connect again";
 	default:

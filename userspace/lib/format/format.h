@@ -106,6 +106,7 @@ enum waiting_state {
 #define WAKE_RINGABLE	(1u << 1)	/* others can ring it, by peer_id and vector */
 #define WAKE_FUTEX	(1u << 2)	/* futexes work in its mapping */
 #define WAKE_LOCKED	(1u << 3)	/* it holds the lock of this end on the region's file */
+#define WAKE_FILE	(1u << 4)	/* to it the region is a file in memory */
 
 /**
  * struct ivshmem_slot_end - One end of a channel, written by that end alone.

@@ -87,11 +87,27 @@ bool ivshmem_end_lock_is_here(const struct ivshmem_slot_end *end, const struct i
 	       ivshmem_end_is_local(end, shm) && is_lock_on(end, shm);
 }
 
-/* Of an end that is attached: does its program live? -ENOTSUP: that can't be told. */
+/*
+ * Both are on a host, where the region is a file in memory. All programs that have these
+ * bytes have them by this file, in whatever container, whatever boot ID that shows. So one
+ * that has no lock on it has ended; or it has the bytes of another file, of which these are
+ * a copy, end and all: a guest that migrated has brought them along.
+ */
+static bool is_of_a_file(const struct ivshmem_slot_end *end, const struct ivshmem *shm)
+{
+	uint32_t wake = __atomic_load_n(&end->wake, __ATOMIC_RELAXED);
+
+	return shm->is_file && wake & WAKE_FILE && wake & WAKE_LOCKED;
+}
+
+/*
+ * Of an end that is attached: is its program here, and alive? -ENOTSUP: that can't be told.
+ */
 int ivshmem_end_is_alive(const struct ivshmem_slot_end *end, unsigned int slot,
 			 unsigned int side, const struct ivshmem *shm)
 {
-	return ivshmem_end_lock_is_here(end, shm) ? is_locked(shm, slot, side) : -ENOTSUP;
+	return is_of_a_file(end, shm) || ivshmem_end_lock_is_here(end, shm) ?
+	       is_locked(shm, slot, side) : -ENOTSUP;
 }
 
 enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, unsigned int slot,

@@ -18,6 +18,7 @@ int ivshmem_file_probe(struct ivshmem *shm)
 	shm->kind = IVSHMEM_PLAIN;
 	shm->mapping = "file";
 	shm->cache = "write-back";
+	shm->is_file = fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC;
 	shm->page_size = fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize :
 			 (uint64_t)sysconf(_SC_PAGESIZE);
 	return 0;

@@ -113,6 +113,7 @@ struct ivshmem {
 	 */
 	int lock_fd;
 	struct ivshmem_whereabouts whereabouts;
+	bool is_file;			/* in memory: there is no other file of these bytes */
 };
 
 /* holders.c: what hangs on a handle */

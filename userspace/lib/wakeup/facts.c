@@ -25,6 +25,8 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 	link->own = own;
 	link->joins = joins;	/* read first: where it has changed since, it shows */
 	link->can = locked ? WAKE_LOCKED : 0;
+	if (link->shm->is_file)
+		link->can |= WAKE_FILE;
 	ivshmem_end_tell_whereabouts(own, link->shm);
 	if (peer >= 0)
 		link->can |= WAKE_CAN_RING;
@@ -73,6 +75,21 @@ int ivshmem_link_other_peer(const struct ivshmem_link *link)
 	uint32_t peer = __atomic_load_n(&link->other->peer_id, __ATOMIC_RELAXED);
 
 	return peer > IVSHMEM_MAX_PEER ? -EPROTO : (int)peer;
+}
+
+/*
+ * The server, which is asked, has no peer of its ID: the VM has left. It comes back with
+ * another ID if it was hibernated; so this is not the end of a session.
+ */
+bool ivshmem_link_other_has_left(const struct ivshmem_link *link)
+{
+	struct ivshmem_connection *connection = link->shm->connection;
+	int peer = ivshmem_link_other_peer(link);
+
+	if (!connection || link->wakes_other != WAKEUP_DOORBELL || peer < 0)
+		return false;
+	ivshmem_connection_hear(connection);
+	return ivshmem_connection_lacks(connection, (unsigned int)peer);
 }
 
 static enum ivshmem_wakeup choose(uint32_t sleeper, uint32_t waker, bool together)

@@ -19,6 +19,7 @@ void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
 	waiter->waits = __atomic_load_n(word, __ATOMIC_RELAXED);
 	waiter->handled = 0;
 	waiter->failed = 0;
+	waiter->told_left = false;
 	waiter->life_seen = ivshmem_now();
 }
 

@@ -91,6 +91,7 @@ struct ivshmem_link {
  * @failed: What the calls return from now on, a negative errno; 0 as long as all
  *          is well. What is told only once is here until it is told.
  * @life_seen: When the other end was last looked at for life.
+ * @told_left: The user was told that the other end's VM has left, and it still has.
  */
 struct ivshmem_waiter {
 	uint32_t *word;
@@ -103,6 +104,7 @@ struct ivshmem_waiter {
 	unsigned int joins;
 	int failed;
 	int64_t life_seen;
+	bool told_left;
 };
 
 /* facts.c: what each end tells of itself */
@@ -110,6 +112,7 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		       unsigned int slot, bool locked);
 void ivshmem_link_tell_peer(struct ivshmem_link *link, bool changed);
 int ivshmem_link_other_peer(const struct ivshmem_link *link);
+bool ivshmem_link_other_has_left(const struct ivshmem_link *link);
 void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end *other);
 
 /* wakeup.c */
