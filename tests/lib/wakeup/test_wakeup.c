@@ -6,6 +6,7 @@
  */
 #include "served_pair.h"
 
+#include "doorbell/doorbell.h"
 #include "format/superblock.h"
 #include "system/system.h"
 
@@ -13,6 +14,8 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 
 #define LATE_NS		900000000ll	/* a sleep that nobody ended takes a second */
@@ -22,6 +25,20 @@ static int64_t number_of(const char *name, int64_t otherwise)
 	const char *value = getenv(name);
 
 	return value ? atoll(value) : otherwise;
+}
+
+static struct {
+	int fd;		/* -1: none */
+	int error;
+} unwatchable = { .fd = -1 };
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+	if (operation == EPOLL_CTL_ADD && fd == unwatchable.fd && fd >= 0) {
+		errno = unwatchable.error;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
 }
 
 /* --- wake-ups --- */
@@ -149,16 +166,43 @@ static void receiver_that_was_dropped_looks_again_in_time(void **state)
 	assert_true(now_ms() - start < DROPPED_MESSAGES * 500);
 }
 
+static void kill_server(void)
+{
+	kill(server_pid, SIGKILL);
+	waitpid(server_pid, NULL, 0);
+	server_pid = 0;
+	while (ivshmem_check(pair.right) != -ECONNRESET)
+		usleep(1000);
+}
+
 static void server_that_is_killed_takes_no_wake_up_along(void **state)
 {
 	if (!start_server())
 		skip_because("no command to serve");
-	kill(server_pid, SIGKILL);
-	waitpid(server_pid, NULL, 0);
-	server_pid = 0;
+	kill_server();
 	assert_wakes(500);
 	assert_int_equal(ivshmem_check(pair.left), -ECONNRESET);
-	assert_int_equal(ivshmem_check(pair.right), -ECONNRESET);
+}
+
+static long sleeps_of_this_thread(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+static void receiver_without_a_server_looks_less_often_while_nothing_comes(void **state)
+{
+	long sleeps;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	kill_server();
+	assert_recv_fails(pair.b, SHORT_MS, -ETIMEDOUT);
+	sleeps = sleeps_of_this_thread();
+	assert_recv_fails(pair.b, 1000, -ETIMEDOUT);
+	assert_in_range(sleeps_of_this_thread() - sleeps, 1, 120);
 }
 
 static void sleeping_receiver_takes_what_the_server_says(void **state)
@@ -630,6 +674,77 @@ static void loop_that_was_dropped_looks_again_in_time(void **state)
 	assert_true(now_ms() - start < DROPPED_MESSAGES * 500);
 }
 
+static void loop_without_a_server_looks_less_often_while_nothing_comes(void **state)
+{
+	unsigned int count = 0;
+	int64_t end;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	kill_server();
+	for (end = now_ms() + 1000; now_ms() < end; count++) {
+		assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+		becomes_readable(pair.b, PATIENCE_MS);
+	}
+	assert_in_range(count, 1, 120);
+}
+
+/* Each of the descriptors of its doorbell in turn is one too many. */
+static void loop_that_could_not_watch_all_does_the_next_time(void **state)
+{
+	int fds[3], i;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	fds[0] = ivshmem_event_fd(pair.b->shm, pair.b->link.vector);
+	fds[1] = ivshmem_relay_fd(pair.b->shm);
+	fds[2] = pair.b->shm->connection->server.socket;
+	unwatchable.error = ENOMEM;
+	for (i = 0; i < 3; i++) {
+		unwatchable.fd = fds[i];
+		assert_int_equal(ivshmem_channel_fd(pair.b), -ENOMEM);
+		assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), -ENOMEM);
+	}
+	unwatchable.fd = -1;
+	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+	stop_timer(pair.b);
+	send_text(pair.a, "x");
+	assert_true(becomes_readable(pair.b, PATIENCE_MS));
+	recv_text(pair.b, "x");
+}
+
+/* The lowest descriptor that is free, and how many may be open from there on. */
+static void limit_descriptors(rlim_t more, struct rlimit *old)
+{
+	int lowest = dup(0);
+	struct rlimit limit;
+
+	assert_true(lowest >= 0);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, old), 0);
+	limit = *old;
+	limit.rlim_cur = (rlim_t)lowest + more;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void loop_that_lacked_descriptors_is_woken_by_futex_later(void **state)
+{
+	struct rlimit old;
+
+	open_pair_or_skip(BY_FUTEX);
+	ivshmem_loop_close(&pair.b->loop);
+	pair.b->loop = (struct ivshmem_loop) { .epoll = -1 };
+	limit_descriptors(2, &old);
+	assert_string_equal(ivshmem_channel_fd_wakeup(pair.b), "timer");
+	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_string_equal(ivshmem_channel_fd_wakeup(pair.b), "futex");
+	assert_int_equal(ivshmem_channel_arm(pair.b, IVSHMEM_CAN_RECV, 0), 0);
+	stop_timer(pair.b);
+	send_text(pair.a, "x");
+	assert_true(becomes_readable(pair.b, PATIENCE_MS));
+}
+
 static void *receive_soon(void *channel)
 {
 	usleep(200000);
@@ -937,6 +1052,7 @@ int main(void)
 		SERVED_TEST(sleepers_on_doorbells_are_woken_by_each_message),
 		SERVED_TEST(receiver_that_was_dropped_looks_again_in_time),
 		SERVED_TEST(server_that_is_killed_takes_no_wake_up_along),
+		SERVED_TEST(receiver_without_a_server_looks_less_often_while_nothing_comes),
 		SERVED_TEST(sleeping_receiver_takes_what_the_server_says),
 		SERVED_TEST(who_slept_for_long_is_woken_at_once),
 		SERVED_TEST(who_waits_for_room_is_woken),
@@ -953,6 +1069,9 @@ int main(void)
 		SERVED_TEST(sleep_by_doorbell_after_a_loop_was_closed_is_not_interrupted),
 		SERVED_TEST(loop_that_changes_threads_is_woken),
 		SERVED_TEST(loop_that_was_dropped_looks_again_in_time),
+		SERVED_TEST(loop_without_a_server_looks_less_often_while_nothing_comes),
+		SERVED_TEST(loop_that_could_not_watch_all_does_the_next_time),
+		SERVED_TEST(loop_that_lacked_descriptors_is_woken_by_futex_later),
 		SERVED_TEST(armed_loop_is_woken_by_room_and_by_close_by_doorbell),
 		SERVED_TEST(armed_loop_is_woken_by_room_and_by_close_by_futex),
 		SERVED_TEST(armed_loop_is_woken_by_room_and_by_close_by_timer),

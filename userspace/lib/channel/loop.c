@@ -66,19 +66,30 @@ static int add_doorbell(struct ivshmem_loop *loop, const struct ivshmem_link *li
 	return 0;
 }
 
-/* Where there is none, the timer has to do. */
+static bool is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC ||
+	       err == -EAGAIN;
+}
+
+/* Where there is none, the timer has to do; after a shortage the next call tries again. */
 static void add_futex(struct ivshmem_loop *loop)
 {
+	struct ivshmem_futex_fd *futex;
+	int err;
+
 	if (loop->futex || loop->no_futex)
 		return;
-	if (ivshmem_futex_fd_open(&loop->futex)) {
-		loop->no_futex = true;
-	} else if (ivshmem_watch(loop->epoll, ivshmem_futex_fd_poll_fd(loop->futex),
-				 EPOLLIN | EPOLLET)) {
-		ivshmem_futex_fd_close(loop->futex);
-		loop->futex = NULL;
-		loop->no_futex = true;
+	err = ivshmem_futex_fd_open(&futex);
+	if (err) {
+		loop->no_futex = !is_shortage(err);
+		return;
 	}
+	err = ivshmem_watch(loop->epoll, ivshmem_futex_fd_poll_fd(futex), EPOLLIN | EPOLLET);
+	if (err)
+		ivshmem_futex_fd_close(futex);
+	else
+		loop->futex = futex;
 }
 
 /* The other end may be another one, and wake in another way, than the last time. */
@@ -261,7 +272,7 @@ static unsigned int arm(struct ivshmem_channel *channel, unsigned int events, ui
 	if (woken)
 		limit_sleep(channel);
 	else
-		ivshmem_loop_pace(channel, channel->backoff_us * NS_PER_US);
+		ivshmem_loop_pace(channel, ivshmem_longest_pause(channel));
 	return 0;
 }
 

@@ -178,13 +178,24 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	return ready;
 }
 
-/* Who may not be rung looks as often as who can't be. */
-static int64_t later_sleep(const struct ivshmem_channel *channel)
+/* At the most, where it is not sure that somebody wakes this end. */
+int64_t ivshmem_longest_pause(const struct ivshmem_channel *channel)
 {
 	int64_t pause = channel->backoff_us * NS_PER_US;
 
-	return ivshmem_link_is_sure(&channel->link) || pause > LATER_SLEEP_NS ?
-	       LATER_SLEEP_NS : pause;
+	if (channel->link.wakeup != WAKEUP_DOORBELL)
+		return pause;
+	return pause < LATER_SLEEP_NS / UNSURE_FACTOR ? pause * UNSURE_FACTOR : LATER_SLEEP_NS;
+}
+
+/* Who may not be rung sleeps longer each time; @last: how long it has slept. */
+static int64_t later_sleep(const struct ivshmem_channel *channel, int64_t last)
+{
+	int64_t longest = ivshmem_longest_pause(channel);
+
+	if (ivshmem_link_is_sure(&channel->link))
+		return LATER_SLEEP_NS;
+	return 2 * last < longest ? 2 * last : longest;
 }
 
 static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
@@ -199,12 +210,12 @@ static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *w
 		if (!left)
 			return -ETIMEDOUT;
 		if (channel->link.wakeup == WAKEUP_BACKOFF)
-			ready = ivshmem_pause(&pause, channel->backoff_us * NS_PER_US, deadline,
+			ready = ivshmem_pause(&pause, ivshmem_longest_pause(channel), deadline,
 					      channel->link.cancels);
 		else
 			ready = sleep_once(channel, waiter, is_ready, need,
 					   left < longest ? left : longest);
-		longest = later_sleep(channel);
+		longest = later_sleep(channel, longest);
 		if (!ready)
 			ivshmem_look_for_life(channel, waiter, ivshmem_now());
 		if (!ready || ready == -ETIMEDOUT || ready == -EINTR || ready == -ECANCELED)

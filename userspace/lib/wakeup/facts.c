@@ -77,21 +77,6 @@ int ivshmem_link_other_peer(const struct ivshmem_link *link)
 	return peer > IVSHMEM_MAX_PEER ? -EPROTO : (int)peer;
 }
 
-/*
- * The server, which is asked, has no peer of its ID: the VM has left. It comes back with
- * another ID if it was hibernated; so this is not the end of a session.
- */
-bool ivshmem_link_other_has_left(const struct ivshmem_link *link)
-{
-	struct ivshmem_connection *connection = link->shm->connection;
-	int peer = ivshmem_link_other_peer(link);
-
-	if (!connection || link->wakes_other != WAKEUP_DOORBELL || peer < 0)
-		return false;
-	ivshmem_connection_hear(connection);
-	return ivshmem_connection_lacks(connection, (unsigned int)peer);
-}
-
 static enum ivshmem_wakeup choose(uint32_t sleeper, uint32_t waker, bool together)
 {
 	if (sleeper & WAKE_RINGABLE && waker & WAKE_CAN_RING)

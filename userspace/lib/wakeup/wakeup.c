@@ -112,6 +112,7 @@ void ivshmem_wake_surely(const struct ivshmem_link *link, struct ivshmem_slot_en
 
 /* --- sleeping --- */
 
+/* One that is watched already is no fault: the last try may have failed on the way. */
 int ivshmem_watch(int epoll, int fd, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.fd = fd };
@@ -128,6 +129,21 @@ bool ivshmem_link_is_sure(const struct ivshmem_link *link)
 {
 	return link->wakeup != WAKEUP_DOORBELL || !link->shm->connection ||
 	       (is_told(link) && !ivshmem_connection_has_ended(link->shm->connection));
+}
+
+/*
+ * The server, which is asked, has no peer of its ID: the VM has left. It comes back with
+ * another ID if it was hibernated; so this is not the end of a session.
+ */
+bool ivshmem_link_other_has_left(const struct ivshmem_link *link)
+{
+	struct ivshmem_connection *connection = link->shm->connection;
+	int peer = ivshmem_link_other_peer(link);
+
+	if (!connection || link->wakes_other != WAKEUP_DOORBELL || peer < 0)
+		return false;
+	ivshmem_connection_hear(connection);
+	return ivshmem_connection_lacks(connection, (unsigned int)peer) && is_told(link);
 }
 
 /*

@@ -40,6 +40,11 @@
 #define DROWSY_NS		10000
 #define FIRST_SLEEP_NS		1000000ll
 #define LATER_SLEEP_NS		1000000000ll
+/*
+ * Where a ring may not come, but mostly does, who sleeps looks again after up to so many
+ * times what it was told to where nothing can wake it.
+ */
+#define UNSURE_FACTOR		16
 
 /* Of a new one, channel/loop.c and channel/channel.c have to know, and format.h its flag. */
 enum ivshmem_wakeup {
@@ -112,7 +117,6 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		       unsigned int slot, bool locked);
 void ivshmem_link_tell_peer(struct ivshmem_link *link, bool changed);
 int ivshmem_link_other_peer(const struct ivshmem_link *link);
-bool ivshmem_link_other_has_left(const struct ivshmem_link *link);
 void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end *other);
 
 /* wakeup.c */
@@ -129,6 +133,7 @@ int ivshmem_sleep(struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 		  uint32_t bell, int64_t ns);
 
 bool ivshmem_link_is_cancelled(const struct ivshmem_link *link);
+bool ivshmem_link_other_has_left(const struct ivshmem_link *link);
 bool ivshmem_link_is_sure(const struct ivshmem_link *link);
 
 /*
