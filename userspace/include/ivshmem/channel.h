@@ -234,7 +234,9 @@ int ivshmem_channel_set_spin(struct ivshmem_channel *channel, unsigned int micro
  * @channel: Channel.
  * @microseconds: At least 1; 1000 at first. Where there is neither a doorbell nor
  *                one kernel for both sides, a waiting thread looks again after
- *                ever longer sleeps up to this: the worst delay of a message.
+ *                ever longer sleeps up to this: the worst delay of a message. Where there
+ *                was a doorbell, but the connection to the server has ended, up to 16 times
+ *                this, unless a ring comes all the same.
  *
  * Return: 0; -EINVAL (NULL, or 0).
  * Since: 0.1

@@ -8,6 +8,9 @@
  * before the next whether that is there still. Where it is on both sides, both find their
  * ends as they left them, which is as if nothing had happened. Where it is not, the end gives
  * the session up, and tells the other (lost): by a new epoch, since it may know no better.
+ *
+ * That costs each message a store and a look at each end, in a cache line that no other
+ * end writes: up to a twentieth of its instructions, as tests/bench/instructions counts.
  */
 #include <errno.h>
 #include <sys/random.h>

@@ -43,8 +43,8 @@
  * @reach: From this offset on, all lines of the ring are stale, but for those that were
  *         written since it went back to the start.
  *
- * Each message changes two words of it, no more: stores to it wait in the processor
- * behind those to the ring, which wait for the other end's cache.
+ * Each message changes two words of it, and @sent in the region, no more: stores wait in
+ * the processor behind those to the ring, which wait for the other end's cache.
  */
 struct ivshmem_sender {
 	char *data;
