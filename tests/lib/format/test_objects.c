@@ -234,6 +234,20 @@ static void what_is_in_use_is_removed_by_force_only(void **state)
 	talk(pair.a, pair.b);
 }
 
+static void message_of_a_channel_that_was_removed_is_nobody_s(void **state)
+{
+	const void *message;
+
+	open_handles(MIB, 4);
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
+	assert_int_equal(ivshmem_channel_send(pair.a, "in the ring, since it is long", 30, 0), 0);
+	assert_int_equal(ivshmem_channel_peek(pair.b, &message, PATIENCE_MS), 30);
+	assert_int_equal(ivshmem_remove(pair.left, "a", IVSHMEM_REMOVE_FORCE), 0);
+	assert_int_equal(ivshmem_channel_reconnect(pair.b, 0), -ETIMEDOUT);
+	assert_int_equal(ivshmem_channel_release(pair.b, message), -EINVAL);
+	assert_int_equal(ivshmem_channel_release_all(pair.b), 0);
+}
+
 static void room_comes_back_when_objects_go(void **state)
 {
 	struct ivshmem *shm = formatted(MIB, 4);
@@ -413,6 +427,62 @@ static void claim_that_was_left_is_taken_away_when_room_is_needed(void **state)
 	munmap(raw, ivshmem_size(pair.left));
 }
 
+/* --- numbers that come round --- */
+
+static void make_and_remove(struct ivshmem *shm, struct ivshmem_slot *slot, uint32_t generation)
+{
+	uint64_t empty = free_bytes(shm);
+	struct ivshmem_area *area;
+
+	assert_int_equal(ivshmem_make_area(shm, "a", 40960), 0);
+	assert_int_equal(slot_generation_of(slot->key), generation);
+	assert_int_equal(ivshmem_make_area(shm, "a", 1), -EEXIST);
+	assert_true(free_bytes(shm) == empty - 40960);
+	assert_int_equal(ivshmem_area_open(&area, shm, "a"), 0);
+	assert_true(ivshmem_area_size(area) == 40960);
+	ivshmem_area_close(area);
+	assert_int_equal(ivshmem_remove(shm, "a", 0), 0);
+	assert_true(free_bytes(shm) == empty);
+}
+
+static void generations_come_round_to_0(void **state)
+{
+	static const uint32_t last[] = { INT32_MAX, UINT32_MAX };
+	struct ivshmem_slot *slot;
+	uint32_t generation;
+	char *raw;
+	size_t i;
+
+	pair.left = formatted(MIB, 1);
+	raw = map_raw(pair.left);
+	slot = only_slot(raw);
+	/* Also past the half, where what was never written seems to be newer. */
+	for (i = 0; i < ARRAY_SIZE(last); i++) {
+		memset(slot->name, 0, sizeof(slot->name));
+		memset(slot->facts, 0, sizeof(slot->facts));
+		slot->key = (uint64_t)(last[i] - 2) << 32;
+		for (generation = last[i] - 1; generation != last[i] + 3; generation++)
+			make_and_remove(pair.left, slot, generation);
+	}
+	munmap(raw, ivshmem_size(pair.left));
+}
+
+static void count_of_changes_comes_round_without_another_generation(void **state)
+{
+	struct ivshmem_slot *slot;
+	char *raw;
+	int i;
+
+	pair.left = formatted(MIB, 1);
+	raw = map_raw(pair.left);
+	slot = only_slot(raw);
+	for (i = 1; i <= 6; i++) {
+		slot->key = (7ull + i) << 32 | (UINT32_MAX - 4 * i + 1);
+		make_and_remove(pair.left, slot, 8 + i);
+	}
+	munmap(raw, ivshmem_size(pair.left));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +495,7 @@ int main(void)
 		PAIR_TEST(child_shares_the_memory_of_an_area_and_takes_nothing_from_the_parent),
 		PAIR_TEST(read_only_handle_reads_an_area_of_a_sparse_copy),
 		PAIR_TEST(what_is_in_use_is_removed_by_force_only),
+		PAIR_TEST(message_of_a_channel_that_was_removed_is_nobody_s),
 		PAIR_TEST(room_comes_back_when_objects_go),
 		PAIR_TEST(channels_that_nobody_uses_make_room_for_others),
 		PAIR_TEST(large_object_lies_where_huge_pages_can_map_it),
@@ -433,6 +504,8 @@ int main(void)
 		PAIR_TEST(object_of_an_unknown_kind_is_left_alone),
 		PAIR_TEST(block_map_of_junk_keeps_nobody_from_making_objects),
 		PAIR_TEST(claim_that_was_left_is_taken_away_when_room_is_needed),
+		PAIR_TEST(generations_come_round_to_0),
+		PAIR_TEST(count_of_changes_comes_round_without_another_generation),
 	};
 
 	return run("objects", tests, ARRAY_SIZE(tests));

@@ -45,7 +45,7 @@ void ivshmem_sender_reset(struct ivshmem_sender *sender, uint64_t start)
 void ivshmem_sender_free(struct ivshmem_sender *sender)
 {
 	free(sender->stale);
-	sender->stale = NULL;
+	*sender = (struct ivshmem_sender) { .sent = sender->sent, .begun = sender->begun };
 }
 
 static void set_bits(uint64_t *words, uint64_t first, uint64_t end)
@@ -125,10 +125,11 @@ void ivshmem_receiver_reset(struct ivshmem_receiver *receiver, uint64_t start)
 	__atomic_store_n(receiver->received, start, __ATOMIC_RELAXED);
 }
 
+/* No message is its own from now on. */
 void ivshmem_receiver_free(struct ivshmem_receiver *receiver)
 {
 	free(receiver->keeps);
-	receiver->keeps = NULL;
+	*receiver = (struct ivshmem_receiver) { .received = receiver->received };
 }
 
 /* The position of a record that was taken and is in the ring still, by its place there. */
