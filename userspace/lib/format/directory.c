@@ -393,7 +393,7 @@ static int claim(const struct ivshmem_directory *directory, const char *name,
 
 /*
  * The object of that name, a new one if there is none: 0; -ENOSPC; -EPROTOTYPE: it is of
- * another kind; -EAGAIN: try again.
+ * another kind; -EEXIST: it must be new; -EAGAIN: try again.
  */
 int ivshmem_object_claim(const struct ivshmem_directory *directory, const char *name,
 			 const struct ivshmem_spec *spec, struct ivshmem_object *object)
@@ -405,6 +405,8 @@ int ivshmem_object_claim(const struct ivshmem_directory *directory, const char *
 		err = -ENOSPC;
 	for (tries = 0; tries < CLAIM_TRIES; tries++) {
 		found = ivshmem_object_find(directory, name, spec->kind, object);
+		if (found != -ENOENT && spec->must_be_new)
+			return -EEXIST;
 		if (found != -ENOENT || err == -ENOSPC)
 			return found == -ENOENT ? err : found;
 		err = claim(directory, name, spec, object);

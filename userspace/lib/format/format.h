@@ -333,12 +333,14 @@ struct ivshmem_object {
  * struct ivshmem_spec - What an object is to be.
  * @kind: Its kind.
  * @kept: It stays when nobody uses it.
+ * @must_be_new: If there is one of that name, it is another one.
  * @size: Bytes of the blocks that it needs, beside its slot.
  * @facts: From FACT_CREATOR_RING on, as its kind says.
  */
 struct ivshmem_spec {
 	enum ivshmem_kind kind;
 	bool kept;
+	bool must_be_new;
 	uint64_t size;
 	uint32_t facts[FACTS - FACT_CREATOR_RING];
 };

@@ -20,52 +20,44 @@ static int check_arguments(const struct ivshmem *shm, const char *name)
 
 /* -EEXIST: it is there, of whatever kind. */
 static int make(const struct ivshmem_directory *directory, const char *name,
-		const struct ivshmem_spec *spec)
+		const struct ivshmem_spec *spec, struct ivshmem_object *object)
 {
-	struct ivshmem_object object;
 	int err = -EAGAIN;
 	unsigned int tries;
 
 	for (tries = 0; tries < TRIES && err == -EAGAIN; tries++) {
 		if (tries)
 			sched_yield();
-		err = ivshmem_object_find(directory, name, spec->kind, &object);
-		if (err != -ENOENT)
-			return -EEXIST;
-		err = ivshmem_object_claim(directory, name, spec, &object);
+		err = ivshmem_object_claim(directory, name, spec, object);
 	}
-	return err == -EPROTOTYPE ? -EEXIST : err;
+	return err;
 }
 
 /* Memory that is not there is told of now, and not by SIGBUS later. */
-static int reserve(const struct ivshmem_directory *directory, const char *name,
-		   enum ivshmem_kind kind)
+static int reserve(const struct ivshmem_directory *directory, const struct ivshmem_object *object)
 {
-	struct ivshmem_object object;
 	struct ivshmem_extent extent;
 	int err;
 
-	err = ivshmem_object_find(directory, name, kind, &object);
-	if (!err)
-		err = ivshmem_object_extent(directory, &object, &extent);
-	if (!err)
-		err = ivshmem_region_reserve(directory->shm, extent.offset, extent.size);
-	if (err)
-		ivshmem_object_remove(directory, name, false);
-	return err;
+	err = ivshmem_object_extent(directory, object, &extent);
+	return err ?: ivshmem_region_reserve(directory->shm, extent.offset, extent.size);
 }
 
 static int make_object(struct ivshmem *shm, const char *name, const struct ivshmem_spec *spec)
 {
 	struct ivshmem_directory directory;
+	struct ivshmem_object object;
 	int err;
 
 	err = ivshmem_directory_open(&directory, shm);
 	if (err)
 		return err;
-	err = make(&directory, name, spec);
-	if (!err)
-		err = reserve(&directory, name, spec->kind);
+	err = make(&directory, name, spec, &object);
+	if (!err) {
+		err = reserve(&directory, &object);
+		if (err)
+			ivshmem_object_remove(&directory, name, false);
+	}
 	ivshmem_directory_close(&directory);
 	return err;
 }
@@ -101,13 +93,15 @@ int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator
 	if (err)
 		return err;
 	ivshmem_spec_channel(&spec, &superblock, creator_ring, connector_ring);
-	spec.kept = true;
+	spec.kept = spec.must_be_new = true;
 	return make_object(shm, name, &spec);
 }
 
 int ivshmem_make_area(struct ivshmem *shm, const char *name, uint64_t size)
 {
-	struct ivshmem_spec spec = { .kind = IVSHMEM_AREA, .kept = true, .size = size };
+	struct ivshmem_spec spec = {
+		.kind = IVSHMEM_AREA, .kept = true, .must_be_new = true, .size = size,
+	};
 	int err;
 
 	err = check_arguments(shm, name);
