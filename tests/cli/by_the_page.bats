@@ -1,23 +1,38 @@
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2016,SC2154
 #
-# ivshmem-format(5) is right and complete: what was written from it alone talks with
-# the library. See by_the_page.c.
+# ivshmem-format(5) is right and complete: what was written from it alone, in another
+# language, talks with the library. See by_the_page.py.
 
 load helper
 
-setup_file() {
-	"${CC:-cc}" -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/by_the_page" \
-		"$BATS_TEST_DIRNAME/by_the_page.c"
-}
+export page=$BATS_TEST_DIRNAME/by_the_page.py
 
 by_the_page() {
-	timeout 60 "$BATS_FILE_TMPDIR/by_the_page" "$@"
+	timeout 60 python3 "$page" "$@"
 }
 
+# formatted [OBJECTS [OPTION...]]
 formatted() {
 	ivshmem create "$region" --size 1M
-	ivshmem format "$region" --label page --objects "${1-4}"
+	ivshmem format "$region" --label page --objects "${1-4}" "${@:2}"
+}
+
+free() {
+	ivshmem info --json "$region" | jq .free
+}
+
+library_sends() {
+	echo "library's $1" | timeout 60 ivshmem send "$region" "$1"
+}
+
+page_sends() {
+	echo "page's $1" | by_the_page "$region" create "$1" send
+}
+
+# receives NAME FROM: what FROM_sends has sent
+receives() {
+	[ "$(timeout 60 ivshmem recv "$region" "$1")" = "$2's $1" ]
 }
 
 # Lines of all lengths up to more than two records, again and again around the ring.
@@ -33,6 +48,79 @@ lines() {
 	printf x | ivshmem write "$region" --offset 57
 	run -1 by_the_page "$region" show
 	[[ "$output" == *damaged ]]
+}
+
+@test "the library finds the objects that were made by the page, and the page the library's" {
+	ivshmem create "$region" --size 16M
+	by_the_page "$region" format 9
+	[ "$(ivshmem info --json "$region" | jq -r '[.label, .max_objects, .ring_size] | join(" ")')" = \
+		"by_the_page 9 4096" ]
+	empty=$(free)
+	by_the_page "$region" make video channel 4194304 4096
+	by_the_page "$region" make table area 10000
+	ivshmem make --channel theirs:8K:64K --area raw:2M "$region"
+	[ "$(ivshmem info --json "$region" | jq -r '.objects[] | [.name, .kind, .kept, .size] | join(" ")')" = \
+		"$(printf '%s\n' "video channel true 4198400" "table area true 12288" \
+			"theirs channel true 73728" "raw area true 2097152")" ]
+	run -0 by_the_page "$region" show
+	[ "$(tail -n +2 <<<"$output")" = "$(printf '%s\n' "video channel 4194304 4096 kept" \
+		"table area 12288 kept" "theirs channel 8192 65536 kept" "raw area 2097152 kept")" ]
+	for name in video theirs; do
+		run -1 by_the_page "$region" make $name area 1
+		[[ "$output" == *"such an object already" ]]
+		page_sends $name &
+		receives $name page
+		wait $!
+		library_sends $name &
+		[ "$(by_the_page "$region" connect $name recv)" = "library's $name" ]
+		wait $!
+	done
+	ivshmem rm "$region" video table
+	by_the_page "$region" remove theirs
+	by_the_page "$region" remove raw
+	[ "$(free)" -eq "$empty" ]
+}
+
+@test "an area holds what was written there by the page, and is not removed while it is used" {
+	formatted
+	cat >"$dir/copy.c" <<-EOF
+		#include <ivshmem.h>
+		#include <unistd.h>
+
+		/* WHERE NAME: what is in the area, or, with one more argument, goes there */
+		int main(int argc, char **argv)
+		{
+			struct ivshmem *shm;
+			struct ivshmem_area *area;
+
+			if (ivshmem_open(&shm, argv[1], 0) || ivshmem_area_open(&area, shm, argv[2]))
+				return 1;
+			if (argc > 3)
+				return read(0, ivshmem_area_data(area), ivshmem_area_size(area)) < 0;
+			return write(1, ivshmem_area_data(area), ivshmem_area_size(area)) < 0;
+		}
+	EOF
+	"${CC:-cc}" -I "$tree/userspace/include" -I "$tree/kmod" -o "$dir/copy" "$dir/copy.c" \
+		-L "$IVSHMEM_BUILD" -livshmem -Wl,-rpath,"$IVSHMEM_BUILD"
+	ivshmem make --area x:8K "$region"
+	head -c 8192 /dev/urandom >"$dir/in"
+	by_the_page "$region" write x <"$dir/in"
+	"$dir/copy" "$region" x | cmp - "$dir/in"
+	head -c 8192 /dev/urandom >"$dir/in"
+	"$dir/copy" "$region" x write <"$dir/in"
+	by_the_page "$region" read x | cmp - "$dir/in"
+	mkfifo "$dir/fifo"
+	by_the_page "$region" write x <"$dir/fifo" 3>&- &
+	exec 8>"$dir/fifo"
+	eventually grep -q "OFDLCK .* READ .*:$(stat -c %i "$region") " /proc/locks
+	run -1 --separate-stderr ivshmem rm "$region" x
+	run -1 by_the_page "$region" remove x
+	[[ "$output" == *"it is in use" ]]
+	echo new >&8
+	exec 8>&-
+	wait $!
+	[ "$(by_the_page "$region" read x | head -n 1)" = new ]
+	ivshmem rm "$region" x
 }
 
 @test "the library receives what was sent by the page" {
@@ -76,6 +164,37 @@ lines() {
 	wait $!
 }
 
+@test "where the rings differ in size, messages of all lengths pass both ways" {
+	formatted
+	ivshmem make --channel x:4K:64K "$region"
+	awk 'BEGIN { for (i = 0; i < 3000; i++) printf "%d %0*d\n", i, i % 2030 + 1, 7 }' >"$dir/in"
+	for _ in 1 2 3; do
+		by_the_page "$region" create x send <"$dir/in" &
+		timeout 60 ivshmem recv "$region" x | cmp - "$dir/in"
+		wait $!
+		timeout 60 ivshmem send "$region" x <"$dir/in" &
+		by_the_page "$region" connect x recv | cmp - "$dir/in"
+		wait $!
+	done
+}
+
+@test "who believes facts that lie is told, and objects that do not lie work" {
+	formatted
+	ivshmem make --channel x:4K --area y:4K --channel z:4K "$region"
+	for fact in 1 2 3 4; do
+		printf '\377\377\377\377' | ivshmem write "$region" --offset $((4096 + 960 + 8 * fact))
+		run -1 timeout 60 ivshmem send "$region" x </dev/null
+		[[ "$output" == *damaged* ]]
+		run -1 by_the_page "$region" create x send
+		[[ "$output" == *damaged* ]]
+		printf '\0\0\0\0' | ivshmem write "$region" --offset $((4096 + 960 + 8 * fact))
+	done
+	page_sends z &
+	receives z page
+	wait $!
+	by_the_page "$region" read y | cmp -n 4096 - /dev/zero
+}
+
 @test "info shows an end that was taken by the page" {
 	formatted
 	by_the_page "$region" create x send </dev/null 3>&- &
@@ -88,19 +207,20 @@ lines() {
 	[ "$output" = free ]
 }
 
-# The steps in which by_the_page.c takes an end of a new channel: 1 claims the slot, 2 to 15
-# write the name, 16 says that it is there, 17 takes the end, 18 tells what it is for, and
-# 19 attaches. Of the words of the name these are the first, one between, and the last.
-steps="1 2 9 15 16 17 18 19"
+# The steps in which by_the_page.py takes an end of a new channel with rings of one block: the
+# claim, the words of the name (the first, one between, and the last), the facts and the
+# blocks, the key that says that the object is there, then the end: its epoch, its
+# purpose, and that it is attached.
+making="claim name.0 name.7 name.13 fact.0 fact.7 block.0 block.1 fact.1 fact.2 named"
+taking="epoch purpose attached"
 
-# meanwhile "STEP) COMMAND;;..." ARGUMENT...: by_the_page, where the commands run right
-# before the steps; $dir/step has the last one that was reached
+# meanwhile STEP COMMANDS ARGUMENT...: by_the_page, where the commands run right before the step
 meanwhile() {
 	{
-		declare -f by_the_page eventually has library_sends page_sends
-		echo "unset MEANWHILE; echo \$STEP >$dir/step; case \$STEP in $1 esac; true"
+		declare -f by_the_page eventually has has_settled library_sends page_sends
+		echo "unset MEANWHILE; $2"
 	} >"$dir/meanwhile"
-	MEANWHILE="exec bash $dir/meanwhile" by_the_page "${@:2}" 3>&-
+	STEP=$1 MEANWHILE="exec bash $dir/meanwhile" by_the_page "${@:3}" 3>&-
 }
 
 # has NAME STATE: the channel is there, and its creator's end is so
@@ -109,31 +229,26 @@ has() {
 		'.objects[] | select(.name == $name) | .creator.state | test($state)'
 } >/dev/null
 
-library_sends() {
-	echo "library's $1" | timeout 60 ivshmem send "$region" "$1"
-}
-
-page_sends() {
-	echo "page's $1" | by_the_page "$region" create "$1" send
-}
-
-# receives NAME FROM: what FROM_sends has sent
-receives() {
-	[ "$(timeout 60 ivshmem recv "$region" "$1")" = "$2's $1" ]
+# A creator's end is attached for good. While it attaches, info knows it by its lock, which
+# may be that of another one that is about to give it back.
+has_settled() {
+	for slot in 0 1; do
+		(($(od -An -tu4 -N 4 -j $((4096 + 1024 * slot + 128)) "$region") % 4 == 2)) && return
+	done
+	return 1
 }
 
 formatted_anew() {
 	rm -f "$region"
-	formatted "$1"
+	formatted "$1" --ring 4K
 }
 
 @test "a claim or an end that a dead program has left is taken, whatever step it died at" {
-	for step in $steps; do
+	for step in $making $taking; do
 		for name in x y; do
 			for who in library page; do
 				formatted_anew 1
-				run -137 meanwhile "$step) kill -KILL \$PPID;;" "$region" create x send
-				[ "$(cat "$dir/step")" -eq "$step" ]
+				run -137 meanwhile $step 'kill -KILL $PPID' "$region" create x send
 				"${who}_sends" $name 3>&- &
 				receives $name $who
 				wait $!
@@ -142,11 +257,26 @@ formatted_anew() {
 	done
 }
 
+@test "blocks that a dead program has taken come back, whatever step it died at" {
+	formatted_anew 1
+	size=$(free)
+	for step in $making $taking; do
+		for who in library page; do
+			formatted_anew 2
+			run -137 meanwhile $step 'kill -KILL $PPID' "$region" create x send
+			case $who in
+			library) ivshmem make --area y:"$size" "$region" ;;
+			page) by_the_page "$region" make y area "$size" ;;
+			esac
+		done
+	done
+}
+
 @test "two programs that claim a slot at once get one each, whatever step one is stopped at" {
-	for step in $steps; do
+	for step in $making $taking; do
 		formatted_anew 2
-		echo "page's x" | meanwhile "$step) library_sends y >$dir/told 2>&1 &
-				eventually has y attached;;" \
+		echo "page's x" | meanwhile $step "library_sends y >$dir/told 2>&1 &
+				eventually has y attached" \
 			"$region" create x send &
 		receives x page
 		wait $!
@@ -155,21 +285,21 @@ formatted_anew() {
 }
 
 @test "of two programs that create one channel at once one gets it, and the other is told" {
-	for step in 1 2 9 15 16 17; do
+	for step in $making epoch; do
 		for who in library page; do
 			formatted_anew 2
-			run -1 meanwhile "$step) ${who}_sends x >$dir/told 2>&1 &
-				eventually has x attached;;" "$region" create x send
+			run -1 meanwhile $step "${who}_sends x >$dir/told 2>&1 &
+				eventually has_settled" "$region" create x send
 			[[ "$output" == *"the end is taken" ]]
 			receives x $who
 			[ "$(ivshmem info --json "$region" | jq '.objects | length')" -eq 1 ]
 		done
 	done
-	for step in 18 19; do
+	for step in purpose attached; do
 		formatted_anew 2
 		echo "page's x" |
-			meanwhile "$step) library_sends x >$dir/told 2>&1 &
-				eventually has x .;;" \
+			meanwhile $step "library_sends x >$dir/told 2>&1 &
+				eventually has x ." \
 				"$region" create x send &
 		eventually grep -q "channel 'x': another program has this end" "$dir/told"
 		receives x page
@@ -178,36 +308,32 @@ formatted_anew() {
 }
 
 @test "of two programs that claim the last slot at once one gets it, and the other is told" {
-	for step in 1 2 9 15 16 17; do
+	for step in $making epoch; do
 		formatted_anew 1
-		run -1 meanwhile "$step) library_sends y >$dir/told 2>&1 &
-				eventually has y attached;;" \
+		run -1 meanwhile $step "library_sends y >$dir/told 2>&1 &
+				eventually has_settled" \
 			"$region" create x send
 		[[ "$output" == *"the region is full" ]]
 		receives y library
 	done
 	formatted_anew 1
-	run -1 meanwhile "18) library_sends y >$dir/told 2>&1 &
-				eventually has y .;;" "$region" create x send
+	run -1 meanwhile purpose "library_sends y >$dir/told 2>&1 &
+				eventually has y ." "$region" create x send
 	[[ "$output" == *"the region is full" ]]
 	receives y library
 	formatted_anew 1
-	echo "page's x" | meanwhile "19) library_sends y >$dir/told 2>&1;;" \
+	echo "page's x" | meanwhile attached "library_sends y >$dir/told 2>&1" \
 		"$region" create x send &
 	receives x page
 	wait $!
-	grep -q "all channels of the region are in use" "$dir/told"
+	grep -q "has no room" "$dir/told"
 }
 
-@test "a slot that a program claims and dies is given back by an end that was there before" {
+@test "an end that was attached too late is given up, and the channel made anew" {
 	for who in library page; do
-		formatted_anew 1
-		ivshmem send "$region" x </dev/null &
-		ivshmem recv "$region" x
+		formatted_anew 2
+		echo "page's x" | meanwhile attached "ivshmem rm --force $region x" "$region" create x send &
+		receives x page
 		wait $!
-		run -137 meanwhile "1) ${who}_sends x >$dir/told 2>&1 & eventually has x attached;;
-			2) kill -KILL \$PPID;;" "$region" create y send
-		[ "$(cat "$dir/step")" -eq 2 ]
-		receives x $who
 	done
 }
