@@ -162,14 +162,17 @@ static struct ivshmem *open_region(const char *folder, const char *name)
 	return shm;
 }
 
+/* The rings share what the directory, with its block map, leaves. */
 static void make_region(const char *folder, const char *name, uint64_t size, unsigned int channels)
 {
+	uint64_t directory = 8192 + 1024ull * channels + size / 4096 * 8;
+	uint64_t ring = (size - directory) / (2ull * channels) / 4096 * 4096;
 	struct ivshmem *shm;
 	char path[256];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	check(path, ivshmem_create(&shm, path, size, 0600, IVSHMEM_PREALLOCATE));
-	check(path, ivshmem_format(shm, "", channels, 0));
+	check(path, ivshmem_format(shm, "", channels, ring, 0));
 	ivshmem_close(shm);
 }
 
