@@ -25,16 +25,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <ivshmem/area.h>
+
 #include "channel/channel.h"
 #include "format/superblock.h"
 
 #define PAGE		4096ul
 #define REGION_SIZE	(64ul << 10)
-#define CHANNELS	2
+#define OBJECTS		2
+#define RING_SIZE	(3 * PAGE)	/* so both objects have room */
 #define ARENA_SIZE	(256ul << 20)
 #define NS_PER_LOOK	1000
 #define MAX_LOOKS	400000		/* of one call: beyond, it hangs */
 #define TIMEOUT_MS	3
+#define BLOCKS_OFFSET	(2 * PAGE)	/* behind two slots and the block map */
 #define MAX_KEPT	(REGION_SIZE / RECORD_ALIGN)
 #define MAIL_LENGTH	sizeof(((struct ivshmem_mail *)NULL)->message)
 #define check(condition) do {						\
@@ -55,10 +59,35 @@ int hook_nanosleep(const struct timespec *time, struct timespec *left);
 long hook_futex(long number, ...);
 ssize_t hook_getrandom(void *buffer, size_t size, unsigned int flags);
 
+static struct {
+	const uint8_t *data;
+	size_t size;
+	uint8_t *region;		/* as the other side sees it */
+	uint8_t shadow[REGION_SIZE];	/* what was written by the other side, and only that */
+	int64_t now;
+	unsigned int looks;
+	unsigned int until_strike;
+	bool in_strike;
+	bool reformatted;
+	bool superblock_lied;		/* the other side wrote there */
+	bool has_others;		/* this side made or removed objects beforehand */
+	bool directory_lied;		/* the same: keys, names, facts or block map */
+	uint64_t mapped;		/* a bit for each page that was mapped beyond the superblock */
+	struct ivshmem_channel *channel;
+	unsigned int side;
+} run;
+
 /* --- maps, each with nothing around it --- */
 
 static char *arena;
 static size_t arena_used;
+
+static uint64_t pages_of(size_t offset, size_t size)
+{
+	size_t first = offset / PAGE, pages = (offset + size + PAGE - 1) / PAGE - first;
+
+	return (pages < 64 ? (1ull << pages) - 1 : UINT64_MAX) << first;
+}
 
 void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -70,6 +99,9 @@ void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, o
 		if (fd < 0)
 			return address;
 	}
+	check((size_t)offset + size <= REGION_SIZE);
+	if (offset)
+		run.mapped |= pages_of((size_t)offset, size);
 	return mmap(address, size, protection, flags | MAP_FIXED, fd, offset);
 }
 
@@ -82,20 +114,6 @@ int hook_munmap(void *address, size_t size)
 }
 
 /* --- the other side --- */
-
-static struct {
-	const uint8_t *data;
-	size_t size;
-	uint8_t *region;		/* as the other side sees it */
-	uint8_t shadow[REGION_SIZE];	/* what was written by the other side, and only that */
-	int64_t now;
-	unsigned int looks;
-	unsigned int until_strike;
-	bool in_strike;
-	bool reformatted;
-	struct ivshmem_channel *channel;
-	unsigned int side;
-} run;
 
 static unsigned int next_byte(void)
 {
@@ -112,12 +130,29 @@ static unsigned int next_word(void)
 	return low | next_byte() << 8;
 }
 
+/* Those of the ends and of the mailbox are no part of the directory. */
+static bool is_of_directory(size_t offset)
+{
+	size_t in_slot = (offset - SLOTS_OFFSET) % sizeof(struct ivshmem_slot);
+
+	return offset >= SLOTS_OFFSET && offset < BLOCKS_OFFSET &&
+	       (offset >= ivshmem_slot_offset(OBJECTS) ||
+		in_slot < offsetof(struct ivshmem_slot, ends) ||
+		in_slot >= offsetof(struct ivshmem_slot, facts));
+}
+
 static void other_writes(size_t offset, const void *bytes, size_t length)
 {
+	size_t i;
+
 	if (offset >= REGION_SIZE)
 		return;
 	if (length > REGION_SIZE - offset)
 		length = REGION_SIZE - offset;
+	for (i = offset; i < offset + length; i++) {
+		run.superblock_lied |= i < SUPERBLOCK_SIZE;
+		run.directory_lied |= is_of_directory(i);
+	}
 	memcpy(run.region + offset, bytes, length);
 	memcpy(run.shadow + offset, bytes, length);
 }
@@ -141,12 +176,10 @@ static uint32_t region_word(size_t offset)
 	return value;
 }
 
+/* Where the receiver's ring lies, if nothing in the directory lies. */
 static size_t ring_at(unsigned int writer)
 {
-	struct ivshmem_superblock superblock;
-
-	memcpy(&superblock, run.region, sizeof(superblock));
-	return superblock.rings_offset + writer * superblock.ring_size;
+	return BLOCKS_OFFSET + (2 * run.channel->object.slot + writer) * RING_SIZE;
 }
 
 /* What a proper other end would do to come into a session: so that one is reached. */
@@ -159,16 +192,27 @@ static void other_agrees(void)
 	other_writes_word(other + offsetof(struct ivshmem_slot_end, ready), epoch);
 }
 
-/* A header that this side takes for the next message, of any length. */
+/* A header that this side takes for the next message, of any length, where it looks. */
+static void other_sends_at(uint64_t place, uint32_t length)
+{
+	uint64_t header = record_header(run.channel->receiver.count + 1, length);
+
+	other_writes(ring_at(!run.side) + place, &header, sizeof(header));
+}
+
 static void other_sends(uint32_t length)
 {
-	uint64_t header;
+	if (run.channel)
+		other_sends_at(run.channel->receiver.position - run.channel->receiver.lap, length);
+}
 
+/* The same at the ring's start, and a header that says so. */
+static void other_turns(uint32_t length)
+{
 	if (!run.channel)
 		return;
-	header = record_header(run.channel->receiver.count + 1, length);
-	other_writes(ring_at(!run.side) + run.channel->receiver.position -
-		     run.channel->receiver.lap, &header, sizeof(header));
+	other_sends_at(0, length);
+	other_sends(RECORD_ELSEWHERE);
 }
 
 static void other_mails(uint32_t length)
@@ -187,6 +231,43 @@ static void other_consumes(uint64_t consumed)
 {
 	other_writes(end_offset(!run.side) + offsetof(struct ivshmem_slot_end, consumed), &consumed,
 		     sizeof(consumed));
+}
+
+static void other_writes_long(size_t offset, uint64_t value)
+{
+	other_writes(offset, &value, sizeof(value));
+}
+
+static uint32_t generation_of_slot(unsigned int slot)
+{
+	return region_word(ivshmem_slot_offset(slot) + 4);
+}
+
+/* Words that look right, but for what they say. */
+static void other_lies(unsigned int what)
+{
+	unsigned int slot = next_byte() % OBJECTS, which = next_byte();
+	uint64_t generation = (uint64_t)generation_of_slot(slot) << 32;
+	size_t at = ivshmem_slot_offset(slot);
+
+	switch (what % 4) {
+	case 0:
+		at += offsetof(struct ivshmem_slot, facts) + which % FACTS * 8;
+		other_writes_long(at, generation | next_word() << (which & 64 ? 16 : 0));
+		break;
+	case 1:		/* another claim, name, or doom, or what it was before */
+		other_writes_long(at, generation + ((uint64_t)(which & 64) << 26) +
+				  (next_byte() * 4 | which % 4));
+		break;
+	case 2:
+		at = ivshmem_slot_offset(OBJECTS) + which * 8;
+		other_writes_long(at, generation | next_byte() % (OBJECTS + 3));
+		break;
+	case 3:		/* a name like this side's, or another */
+		at += offsetof(struct ivshmem_slot, name) + which % NAME_WORDS * 8;
+		other_writes_long(at, generation | (which & 64 ? next_byte() : 'a'));
+		break;
+	}
 }
 
 /* A superblock that lies, and is no damaged one. */
@@ -222,11 +303,20 @@ static void strike(void)
 	case 3:
 		other_writes_word(end_offset(run.side), next_byte());
 		break;
-	case 4 ... 6:
+	case 4 ... 5:
 		other_agrees();
 		break;
+	case 6:
+		if (what & 32)
+			other_lies(what / 64);
+		else
+			other_agrees();
+		break;
 	case 7:
-		other_sends(next_byte());
+		if (what & 32)
+			other_turns(next_byte());
+		else
+			other_sends(next_byte());
 		break;
 	case 8:
 		other_sends(next_word() * (what & 16 ? 65537 : 1));
@@ -389,6 +479,8 @@ static bool is_documented(ssize_t err)
 	case -EPROTONOSUPPORT:
 	case -EUCLEAN:
 	case -EEXIST:
+	case -ENOENT:
+	case -EPROTOTYPE:
 	case -ENOTEMPTY:
 		return true;
 	}
@@ -398,19 +490,21 @@ static bool is_documented(ssize_t err)
 static void read_layout(struct ivshmem *shm)
 {
 	struct ivshmem_layout *layout;
-	unsigned int i, channels;
+	unsigned int i, objects;
 	int err = ivshmem_layout_read(&layout, shm);
 
 	check(is_documented(err));
 	if (err)
 		return;
-	channels = ivshmem_layout_channels(layout);
-	check(channels >= 1 && channels <= IVSHMEM_MAX_CHANNELS);
+	objects = ivshmem_layout_objects(layout);
+	check(objects >= 1 && objects <= IVSHMEM_MAX_OBJECTS);
+	check(ivshmem_layout_free_bytes(layout) <= REGION_SIZE);
 	check(strlen(ivshmem_layout_label(layout)) < IVSHMEM_LABEL_SIZE);
-	for (i = 0; i < channels; i++) {
+	for (i = 0; i < objects; i++) {
 		const char *name = ivshmem_layout_name(layout, i);
 
-		check(!name || strlen(name) < IVSHMEM_CHANNEL_NAME_SIZE);
+		check(!name || strlen(name) < IVSHMEM_NAME_SIZE);
+		check(ivshmem_layout_size(layout, i) <= REGION_SIZE);
 		check((unsigned int)ivshmem_layout_state(layout, i, IVSHMEM_END_CREATOR) <=
 		      IVSHMEM_END_DEAD);
 	}
@@ -472,7 +566,8 @@ static void release_one(unsigned int which)
 
 static void release_what_is_not_kept(unsigned int where)
 {
-	const char *message = run.channel->receiver.data + RECORD_HEADER + where;
+	uintptr_t ring = (uintptr_t)run.channel->receiver.data;	/* NULL between two channels */
+	const void *message = (const void *)(ring + RECORD_HEADER + where);
 	unsigned int i;
 
 	for (i = 0; i < keeps.count; i++)
@@ -499,6 +594,31 @@ static void check_kept(void)
 	check(receiver->position - receiver->released <= receiver->size);
 }
 
+/* Other objects of the same region. */
+static int use_directory(struct ivshmem *shm, unsigned int what)
+{
+	static const char *const names[] = { "a", "b", "c", "" };
+	const char *name = names[next_byte() % 4];
+	struct ivshmem_area *area;
+	int err;
+
+	run.has_others = true;
+	switch (what / 128 + (what & 16 ? 2 : 0)) {
+	case 0:
+		return ivshmem_make_area(shm, name, next_word());
+	case 1:
+		return ivshmem_make_channel(shm, name, next_word(), next_word());
+	case 2:
+		return ivshmem_remove(shm, name, next_byte() % 2);
+	}
+	err = ivshmem_area_open(&area, shm, name);
+	if (!err) {
+		use(ivshmem_area_data(area), ivshmem_area_size(area));
+		ivshmem_area_close(area);
+	}
+	return err;
+}
+
 /* One thing that this side does. */
 static void turn(struct ivshmem *shm)
 {
@@ -507,7 +627,6 @@ static void turn(struct ivshmem *shm)
 	unsigned int what = next_byte();
 	int timeout = what & 16 ? TIMEOUT_MS : 0;
 	size_t length = what & 32 ? next_word() : next_byte();
-	uint64_t at = channel->receiver.position;
 	const void *message;
 	ssize_t result = 0;
 	void *room;
@@ -541,7 +660,7 @@ static void turn(struct ivshmem *shm)
 		if (result < 0)
 			break;
 		check(result <= (ssize_t)MAIL_LENGTH || !is_in_mailbox(message));
-		keep(message, at);
+		keep(message, channel->receiver.position - ivshmem_record_size(result));
 		break;
 	case 10:
 		if (what & 128) {
@@ -568,8 +687,8 @@ static void turn(struct ivshmem *shm)
 		read_layout(shm);
 		break;
 	case 15:
-		result = ivshmem_format(shm, "", 1, 0);
-		run.reformatted |= !result;
+		result = what & 64 ? use_directory(shm, what) : ivshmem_format(shm, "", 1, 0, 0);
+		run.reformatted |= !(what & 64) && !result;
 		break;
 	}
 	check(is_documented(result));
@@ -581,24 +700,50 @@ static void ignore(size_t offset, size_t size)
 	memcpy(run.shadow + offset, run.region + offset, size);
 }
 
-/*
- * All but this side's ends, halves of mailboxes and rings is as the other side left
- * it; who creates gives slots their names.
- */
-static void check_untouched(const struct ivshmem_superblock *superblock)
+static void ignore_pages(uint64_t pages)
 {
-	unsigned int i;
-	size_t slot;
+	size_t i;
 
-	for (i = 0; i < CHANNELS; i++) {
-		slot = ivshmem_slot_offset(i);
-		ignore(slot, offsetof(struct ivshmem_slot, reserved_120));
-		ignore(slot + offsetof(struct ivshmem_slot, ends[run.side]),
-		       sizeof(struct ivshmem_slot_end));
-		ignore(slot + offsetof(struct ivshmem_slot, mail[run.side]),
-		       sizeof(struct ivshmem_mail));
-		ignore(ivshmem_ring_offset(superblock, i, run.side), superblock->ring_size);
+	for (i = 0; i < REGION_SIZE / PAGE; i++)
+		if (pages >> i & 1)
+			ignore(i * PAGE, PAGE);
+}
+
+/* What this side writes of a slot. */
+static void ignore_slot(unsigned int i)
+{
+	size_t slot = ivshmem_slot_offset(i);
+
+	ignore(slot, offsetof(struct ivshmem_slot, reserved_120));
+	ignore(slot + offsetof(struct ivshmem_slot, facts), sizeof(uint64_t) * FACTS);
+	ignore(slot + offsetof(struct ivshmem_slot, ends[run.side]),
+	       sizeof(struct ivshmem_slot_end));
+	ignore(slot + offsetof(struct ivshmem_slot, mail[run.side]), sizeof(struct ivshmem_mail));
+	/* It evicts by force. */
+	ignore(end_offset(!run.side) + i * sizeof(struct ivshmem_slot), sizeof(uint32_t));
+}
+
+/*
+ * All but this side's ends, halves of mailboxes, rings, and the directory is as the other side
+ * left it. Who believes a directory that lies has its rings anywhere in the blocks. Under a
+ * superblock that lies slots may lie anywhere, too; the superblock is no part of them.
+ */
+static void check_untouched(void)
+{
+	uint64_t directory = pages_of(SLOTS_OFFSET, BLOCKS_OFFSET - SLOTS_OFFSET);
+	unsigned int i;
+
+	if (run.superblock_lied) {
+		ignore_pages(run.mapped);
+	} else {
+		for (i = 0; i < OBJECTS; i++) {
+			ignore_slot(i);
+			ignore(BLOCKS_OFFSET + (2 * i + run.side) * RING_SIZE, RING_SIZE);
+		}
+		ignore(ivshmem_slot_offset(OBJECTS), BLOCKS_OFFSET - ivshmem_slot_offset(OBJECTS));
 	}
+	if (run.directory_lied || run.has_others)
+		ignore_pages(run.mapped & ~directory);
 	check(!memcmp(run.shadow, run.region, REGION_SIZE));
 }
 
@@ -620,15 +765,20 @@ static int open_channel(struct ivshmem *shm)
 /* The slot that the other side, and nobody else, has used before. */
 static void prepare_slot(struct ivshmem *shm)
 {
-	struct ivshmem_slot *slots = (struct ivshmem_slot *)(run.region + SLOTS_OFFSET);
-	uint64_t purpose = 4ull << 32 | ivshmem_name_hash("a");
+	struct ivshmem_directory directory;
+	struct ivshmem_object object;
+	struct ivshmem_spec spec;
 
 	run.in_strike = true;
-	check(!ivshmem_slot_claim(slots, CHANNELS, "a", shm));
+	check(!ivshmem_directory_open(&directory, shm));
+	check(directory.superblock.blocks_offset == BLOCKS_OFFSET);
+	ivshmem_spec_channel(&spec, &directory.superblock, 0, 0);
+	check(!ivshmem_object_claim(&directory, "a", &spec, &object) && !object.slot);
+	ivshmem_directory_close(&directory);
 	run.in_strike = false;
 	memcpy(run.shadow, run.region, REGION_SIZE);
-	other_writes(end_offset(!run.side) + offsetof(struct ivshmem_slot_end, purpose),
-		     &purpose, sizeof(purpose));
+	other_writes_long(end_offset(!run.side) + offsetof(struct ivshmem_slot_end, purpose),
+			  4ull << 32 | object.generation);
 	other_writes_word(end_offset(!run.side), 4 + END_ATTACHED);
 }
 
@@ -660,7 +810,6 @@ static int region_fd(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ivshmem_superblock superblock;
 	int fd = region_fd();
 	struct ivshmem *shm;
 
@@ -668,13 +817,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run.channel = NULL;
 	keeps.count = 0;
 	run.looks = 0;
-	run.reformatted = false;
+	run.reformatted = run.superblock_lied = run.directory_lied = run.has_others = false;
+	run.mapped = 0;
 	run.now = 1000000000;
 	arena_used = 0;
 	memset(run.region, 0, REGION_SIZE);
 	shm = open_region(fd);
-	check(!ivshmem_format(shm, "fuzz", CHANNELS, 0));
-	memcpy(&superblock, run.region, sizeof(superblock));
+	check(!ivshmem_format(shm, "fuzz", OBJECTS, RING_SIZE, 0));
 	run.data = data;
 	run.size = size;
 	run.side = next_byte() & 1;
@@ -688,7 +837,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	run.channel = NULL;
 	if (!run.reformatted)
-		check_untouched(&superblock);
+		check_untouched();
 	ivshmem_close(shm);
 	hook_munmap(arena, ARENA_SIZE);
 	return 0;
