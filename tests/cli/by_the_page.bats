@@ -322,7 +322,7 @@ formatted_anew() {
 	[[ "$output" == *"the region is full" ]]
 	receives y library
 	formatted_anew 1
-	echo "page's x" | meanwhile attached "library_sends y >$dir/told 2>&1" \
+	echo "page's x" | meanwhile attached "! library_sends y >$dir/told 2>&1" \
 		"$region" create x send &
 	receives x page
 	wait $!
