@@ -232,7 +232,7 @@ DKMS_DIR := /usr/src/ivshmem-$(VERSION)
 install-dkms:
 	rm -rf '$(DESTDIR)$(DKMS_DIR)'
 	$(INSTALL) -d '$(DESTDIR)$(DKMS_DIR)/uapi'
-	$(INSTALL) -m 644 kmod/*.c kmod/*.h kmod/Kbuild kmod/dkms.conf '$(DESTDIR)$(DKMS_DIR)'
+	$(INSTALL) -m 644 kmod/*.c kmod/*.h kmod/Kbuild kmod/Makefile kmod/dkms.conf '$(DESTDIR)$(DKMS_DIR)'
 	$(INSTALL) -m 644 kmod/uapi/*.h '$(DESTDIR)$(DKMS_DIR)/uapi'
 	sed -i 's/#MODULE_VERSION#/$(VERSION)/' '$(DESTDIR)$(DKMS_DIR)/dkms.conf'
 	$(if $(DESTDIR),,dkms install ivshmem/$(VERSION))
