@@ -4,7 +4,7 @@
 # Boots guests and talks with them. Sourced; the working folder is the tree's.
 #
 #   vm_start [QEMU-OPTION...]   boot; VM_MACHINE, VM_CPU, VM_MEMORY, VM_CPUS,
-#                               VM_FIRMWARE, VM_APPEND, VM_KERNEL and VM_INITRD choose
+#                               VM_FIRMWARE, VM_APPEND, VM_KERNEL, VM_INITRD and VM_BOOT choose
 #   vm_launch [QEMU-OPTION...]  the same, and don't wait for the guest, which may come from
 #                               another QEMU (-incoming)
 #   guest SCRIPT                run a shell script in the guest: its output, its status
@@ -72,10 +72,18 @@ vm_architecture() {
 	esac
 }
 
+# What the guest boots: VM_BOOT=disk leaves that to its firmware.
+vm_boot_options() {
+	[[ ${VM_BOOT-} == disk ]] ||
+		vm_boot=(-kernel "$(vm_boot_image)" -initrd "$(vm_initramfs)"
+			-append "console=$vm_console loglevel=5 panic=-1 panic_on_warn=1 oops=panic $vm_append ${VM_APPEND-}")
+}
+
 vm_launch() {
-	local accel vm_machine vm_cpu vm_console vm_append
+	local accel vm_machine vm_cpu vm_console vm_append vm_boot=()
 	accel=$(vm_accel)
 	vm_architecture
+	vm_boot_options
 	VM_DIR=$(mktemp -d)
 	mkfifo "$VM_DIR"/{control,qmp}.{in,out}
 	# QEMU holds both ends of its FIFOs from the start, so that none loses data.
@@ -85,9 +93,7 @@ vm_launch() {
 		-machine "${VM_MACHINE:-$vm_machine}" -accel "$accel" \
 		-cpu "${VM_CPU:-$([[ $accel == kvm ]] && echo host || echo "$vm_cpu")}" \
 		-m "${VM_MEMORY:-768}" -smp "${VM_CPUS:-1}" \
-		-kernel "$(vm_boot_image)" \
-		-initrd "$(vm_initramfs)" \
-		-append "console=$vm_console loglevel=5 panic=-1 panic_on_warn=1 oops=panic $vm_append ${VM_APPEND-}" \
+		"${vm_boot[@]}" \
 		${VM_FIRMWARE:+-bios "$VM_FIRMWARE"} \
 		-serial "file:$VM_DIR/console" \
 		-chardev "pipe,id=control,path=$VM_DIR/control" \
