@@ -101,11 +101,15 @@ bool ivshmem_end_lock_again(struct ivshmem_channel *channel)
 	       !ivshmem_end_lock(channel->shm, channel->object.slot, channel->side);
 }
 
-/* A child's copy is only forgotten: the end is the parent's. */
+/*
+ * A child's copy is only forgotten: the end is the parent's. Of a device that is gone there
+ * is no memory to say it in.
+ */
 void ivshmem_end_give_back(struct ivshmem_channel *channel)
 {
 	if (!channel->shm->inherited) {
-		ivshmem_session_end(channel);
+		if (channel->shm->backend->check(channel->shm) != -ENODEV)
+			ivshmem_session_end(channel);
 		if (channel->link.can & WAKE_LOCKED)
 			ivshmem_end_unlock(channel->shm, channel->object.slot, channel->side);
 	}

@@ -9,6 +9,7 @@
 #include "loss.h"
 #include "object.h"
 #include "session.h"
+#include "waiting.h"
 
 #define FIRST_PAUSE_NS		20000
 #define LONGEST_PAUSE_NS	NS_PER_MS
@@ -218,7 +219,7 @@ int ivshmem_channel_finish(struct ivshmem_channel *channel, int timeout_ms)
 	if (channel->shm->inherited)
 		return -ECHILD;
 	while ((err = step(channel)) == -EAGAIN) {
-		err = ivshmem_pause(&pause, LONGEST_PAUSE_NS, deadline, channel->link.cancels);
+		err = ivshmem_channel_pause(channel, &pause, LONGEST_PAUSE_NS, deadline);
 		if (err) {
 			ivshmem_loop_pace(channel, LONGEST_PAUSE_NS);
 			return err;

@@ -174,7 +174,9 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	}
 	if (!ready)
 		ready = ivshmem_sleep(&channel->link, waiter, bell, ns);
-	ivshmem_waiter_announce(waiter, WAITING_AWAKE);
+	/* With the device its memory is gone. */
+	if (ready != -ENODEV)
+		ivshmem_waiter_announce(waiter, WAITING_AWAKE);
 	return ready;
 }
 
@@ -198,6 +200,21 @@ static int64_t later_sleep(const struct ivshmem_channel *channel, int64_t last)
 	return 2 * last < longest ? 2 * last : longest;
 }
 
+/*
+ * Where nothing wakes: as ivshmem_pause(). -ENODEV: the device went meanwhile; to look at
+ * memory, which went with it, would end the program.
+ */
+int ivshmem_channel_pause(const struct ivshmem_channel *channel, int64_t *pause,
+			  int64_t longest, int64_t deadline)
+{
+	const struct ivshmem_backend *backend = channel->shm->backend;
+	int err = ivshmem_pause(pause, longest, deadline, channel->link.cancels);
+
+	if (backend->side == IVSHMEM_GUEST && backend->check(channel->shm) == -ENODEV)
+		return -ENODEV;
+	return err;
+}
+
 static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		       ivshmem_ready_fn is_ready, uint64_t need, int64_t deadline)
 {
@@ -210,8 +227,8 @@ static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *w
 		if (!left)
 			return -ETIMEDOUT;
 		if (channel->link.wakeup == WAKEUP_BACKOFF)
-			ready = ivshmem_pause(&pause, ivshmem_longest_pause(channel), deadline,
-					      channel->link.cancels);
+			ready = ivshmem_channel_pause(channel, &pause,
+						      ivshmem_longest_pause(channel), deadline);
 		else
 			ready = sleep_once(channel, waiter, is_ready, need,
 					   left < longest ? left : longest);
