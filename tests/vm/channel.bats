@@ -88,3 +88,35 @@ exchange() {
 	wait $echo_pid
 	[ "$(<"$REGIONS/echo")" = reconnected ]
 }
+
+# sent_by_asker: messages of the host's end, as a guest sees them
+sent_by_asker() {
+	on a guest 'ivshmem info --json /dev/ivshmem/by-label/doorbell' |
+		jq '.. | objects | select(.name? == "served") | .creator.sent'
+}
+
+asker_has_sent() {
+	(($(sent_by_asker) >= $1))
+}
+
+@test "a channel goes on after the server was killed" {
+	messages host doorbell served create 2000000000 3>&- >"$REGIONS/ask" 2>&1 &
+	echo $! >"$REGIONS/ask.pid"
+	on a guest "/tests/messages /dev/ivshmem/by-label/doorbell served connect echo >/run/echo 2>&1 &
+		until ivshmem info --json /dev/ivshmem/by-label/doorbell | grep -q '\"served\"'; do sleep 0.1; done"
+	within 30 asker_has_sent 100
+	kill -KILL "$(<"$REGIONS/server.pid")"
+	before=$(sent_by_asker)
+	within 60 asker_has_sent $((before + 200))
+	[ -z "$(on a guest 'cat /run/echo')" ]
+	kill "$(<"$REGIONS/ask.pid")"
+}
+
+@test "the next server has another region, and no guest of the one before" {
+	id=$(on a guest 'cat /sys/bus/pci/devices/0000:00:04.0/ivshmem/ivshmem*/peer_id')
+	start_server 16M 2
+	[ "$(build/ivshmem info --json "unix:$REGIONS/server" | jq -r .label)" = null ]
+	run build/ivshmem notify "unix:$REGIONS/server" "$id" 0
+	echo "$output"
+	[ "$status" -eq 1 ]
+}

@@ -33,6 +33,7 @@ hibernate_and_resume() {
 		echo disk >/sys/power/state; echo "the guest goes on" >/dev/console) >/dev/null 2>&1 &'
 	within 120 vm_gone || return
 	vm_kill
+	printf 'written meanwhile' | build/ivshmem write --offset 16000000 "unix:$REGIONS/server" || return
 	take_id || return
 	start_guest || return
 	printf '%s\n' "$(base64 -w0 <<<'modprobe virtio_blk; udevadm settle
@@ -40,10 +41,11 @@ hibernate_and_resume() {
 	within 120 is_back
 }
 
-# Programs that wait for rings, for news of the peer ID, for messages, and for events of
-# udev, all of which go on after hibernation; and one on the host that sends messages.
+# Programs that wait for rings, for news of the peer ID, for messages, for what is written
+# to the region, and for events of udev, all of which go on after hibernation; and one on
+# the host that sends messages.
 boot() {
-	start_server 4M 2
+	start_server 16M 2
 	truncate -s 1G "$REGIONS/swap"
 	start_guest
 	build/ivshmem format --label shared "unix:$REGIONS/server" >/dev/null
@@ -53,6 +55,7 @@ boot() {
 		/tests/id_change $node >/run/ids 2>&1 &
 		/tests/id_change /sys/class/ivshmem/ivshmem0/peer_id >/run/sysfs-ids 2>&1 &
 		/tests/messages $node chat create echo >/run/echo 2>&1 &
+		(until [ -e /run/look ]; do sleep 0.1; done; dd bs=1 skip=16000000 count=17) <$node >/run/seen 2>/run/dd &
 		ivshmem wait $node 1 >/run/rings 2>&1 & waiter=\$!
 		until grep -qs eventfd /proc/\$waiter/fdinfo/* && [ -s /run/ids ] && [ -s /run/sysfs-ids ]; do sleep 0.05; done"
 	build/tests/messages "unix:$REGIONS/server" chat connect 2000000000 >"$REGIONS/ask" 2>&1 3>&- &
@@ -77,6 +80,10 @@ interrupts() {
 
 was_rung_more_often_than() {
 	[ "$(interrupts)" -gt "$1" ]
+}
+
+@test "what was written while the guest was hibernated is read by who had the region open" {
+	[ "$(guest 'touch /run/look; until [ -s /run/seen ]; do sleep 0.05; done; cat /run/seen')" = 'written meanwhile' ]
 }
 
 @test "who waits is woken after hibernation, since a ring may be lost" {

@@ -200,6 +200,23 @@ leave_behind() {
 	[ -z "$(<"$REGIONS/left.plain")" ]
 }
 
+@test "a guest that moved and who stayed behind have a region each" {
+	for kind in plain doorbell; do
+		old=$(path_of "$(other)" $kind)
+		printf 'in the old one' | build/ivshmem write --offset 4000000 "$old"
+		guest "printf 'in the new one' | ivshmem write --offset 4000000 /dev/ivshmem/by-label/$kind"
+		[ "$(build/ivshmem read --offset 4000000 --length 14 "$old")" = 'in the old one' ]
+		[ "$(build/ivshmem read --offset 4000000 --length 14 "$(path_of "$where" $kind)")" = 'in the new one' ]
+	done
+}
+
+@test "who stayed behind finds no peer to ring" {
+	run build/ivshmem notify "unix:$REGIONS/$(other).socket" 0 1
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *'there is no vector 1 of a peer 0'* ]]
+}
+
 # start_paused PATH [QEMU-OPTION...]: a VM with this region, which does not run
 start_paused() {
 	local path=$1

@@ -13,7 +13,7 @@ start_guest() {
 }
 
 boot() {
-	start_server 4M $VECTORS
+	start_server 4M $VECTORS --file "$REGIONS/served"
 	boot_guest a
 	boot_guest b
 }
@@ -103,6 +103,15 @@ start_waiter='ivshmem wait --count 2000000000 /dev/ivshmem0 0 >/run/wait 2>&1 & 
 	on a guest 'printf "from a" | ivshmem write --offset 8192 /dev/ivshmem0'
 	[ "$(on b guest 'ivshmem read --offset 8192 --length 6 /dev/ivshmem0')" = 'from a' ]
 	[ "$(build/ivshmem read --offset 8192 --length 6 "unix:$REGIONS/server")" = 'from a' ]
+}
+
+@test "a served file that is replaced stays the region of all peers, newcomers too" {
+	rm "$REGIONS/served"
+	build/ivshmem create "$REGIONS/served" --size 4M
+	printf 'from the host' | build/ivshmem write --offset 8192 "unix:$REGIONS/server"
+	[ "$(on a guest 'ivshmem read --offset 8192 --length 13 /dev/ivshmem0')" = 'from the host' ]
+	build/ivshmem notify "unix:$REGIONS/server" "$(id_of a)" 3
+	on a guest 'ivshmem wait --timeout 30 /dev/ivshmem0 3'
 }
 
 @test "/proc/interrupts names each line" {
