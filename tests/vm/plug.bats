@@ -50,6 +50,7 @@ node_users_are() {
 	[ "$(guest 'for process in /proc/[0-9]*; do ls -l $process/fd | grep -m 1 /dev/ivshmem; done 2>/dev/null | wc -l')" = "$1" ]
 }
 
+# One that is at the memory just then gets SIGBUS; so may others, where the machine is busy.
 # Nobody rings meanwhile, and no peer has left: QEMU 7.2 would not survive it. Nor does it
 # always survive another doorbell device after that.
 @test "an unplugged device's programs are told by ENODEV where they wait" {
@@ -65,7 +66,8 @@ node_users_are() {
 	unplug
 	guest "for i in \$(seq $started); do until grep -s status /run/ended.\$i; do sleep 0.05; done; cat /run/ended.\$i; done" >"$REGIONS/ended"
 	cat "$REGIONS/ended"
-	[ "$(grep -c 'the device is gone' "$REGIONS/ended")" = $started ]
+	[ "$(grep -c 'the device is gone\|Bus error' "$REGIONS/ended")" = $started ]
+	grep "channel .*the device is gone" "$REGIONS/ended"
 }
 
 @test "the ID of an unplugged device is nobody's" {
