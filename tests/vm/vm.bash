@@ -128,22 +128,19 @@ vm_gone() {
 	! vm_alive
 }
 
-# One line from a FIFO that QEMU writes, within $2 seconds.
+# One line from a FIFO that QEMU writes, within $2 seconds. QEMU alone has it open for
+# writing, so it ends with QEMU. There is one read for a line, since one whose time runs out
+# may have taken the newline (bash 5.2), on a busy machine that stops it there.
 vm_read_line() {
-	local fifo=$1 deadline=$((SECONDS + $2 * VM_PATIENCE)) part
-	vm_line=
-	exec 8<>"$VM_DIR/$fifo"
-	until IFS= read -r -t 1 -u 8 part; do
-		vm_line+=$part
-		if ! vm_alive || ((SECONDS > deadline)); then
-			exec 8>&-
-			vm_say "no answer on $fifo; the end of the console and of QEMU's messages:"
-			tail -n 30 "$VM_DIR/console" "$VM_DIR/qemu.log" | sed 's/^/# /' >&2
-			return 1
-		fi
-	done
-	vm_line+=$part
-	exec 8>&-
+	local fifo=$VM_DIR/$1 status=0
+	exec 9<>"$fifo"
+	exec 8<"$fifo" 9>&-
+	IFS= read -r -t "$(($2 * VM_PATIENCE))" -u 8 vm_line || status=1
+	exec 8<&-
+	((status)) || return 0
+	vm_say "no answer on $1; the end of the console and of QEMU's messages:"
+	tail -n 30 "$VM_DIR/console" "$VM_DIR/qemu.log" | sed 's/^/# /' >&2
+	return 1
 }
 
 guest_within() {
