@@ -37,14 +37,15 @@ guest_q35() {
 }
 
 # Not only the module, all is made in the suite's root: for another architecture.
-# Machine virt has one bus, without hot-plug, ACPI indices and suspend, nothing below
-# 4 GiB, no MTRRs, and vectors for all. (cache.bats, frames.bats, highest.bats and
-# windows.bats are about x86, advice.bats has its IOMMU; doorbell.bats unplugs, and its
-# vectors are too many for x86.)
+# Machine virt has one bus, without hot-plug, ACPI indices, suspend and a generation
+# counter, nothing below 4 GiB, no MTRRs, and vectors for all. (cache.bats, frames.bats,
+# highest.bats and windows.bats are about x86, advice.bats has its IOMMU, reset.bats its
+# machine; doorbell.bats unplugs, and its vectors are too many for x86.)
 guest_arm64() {
 	export QEMU=qemu-system-aarch64 GUEST_BUILD=$out/build
 	guest_without removal.bats power.bats udev.bats cache.bats rootport.bats \
-		unplug.bats frames.bats highest.bats windows.bats doorbell.bats advice.bats
+		unplug.bats frames.bats highest.bats windows.bats doorbell.bats advice.bats \
+		reset.bats restore.bats
 	prepare() { arm64_prepare; }
 	build() { arm64_build; }
 }

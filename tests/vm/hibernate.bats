@@ -20,7 +20,7 @@ is_back() {
 
 # take_id: another QEMU takes the ID of the one that has ended
 take_id() {
-	"$QEMU" -nodefaults -display none -machine pc -accel tcg -m 16 -S \
+	"$QEMU" -nodefaults -display none -machine "$(vm_machine)" -accel tcg -m 16 -S \
 		-chardev "socket,id=server,path=$REGIONS/server" \
 		-device ivshmem-doorbell,chardev=server,vectors=2 >/dev/null 2>&1 3>&- &
 	echo $! >"$REGIONS/taker.pid"

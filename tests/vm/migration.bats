@@ -127,7 +127,7 @@ exchange() {
 
 @test "QEMU with master=on beside another QEMU ends, and the server's log says why" {
 	eval "set -- $(devices here on)"
-	run "$QEMU" -machine "${VM_MACHINE:-$(vm_architecture; echo "$vm_machine")}" -nodefaults -display none "${@:5}"
+	run "$QEMU" -machine "$(vm_machine)" -nodefaults -display none "${@:5}"
 	echo "$output"
 	[ "$status" -ne 0 ]
 	[[ "$output" == *'master must connect to the server before any peers'* ]]

@@ -79,6 +79,13 @@ vm_boot_options() {
 			-append "console=$vm_console loglevel=5 panic=-1 panic_on_warn=1 oops=panic $vm_append ${VM_APPEND-}")
 }
 
+# The machine that vm_start chooses, for a QEMU without a guest.
+vm_machine() {
+	local vm_machine vm_cpu vm_console vm_append
+	vm_architecture
+	echo "${VM_MACHINE:-$vm_machine}"
+}
+
 vm_launch() {
 	local accel vm_machine vm_cpu vm_console vm_append vm_boot=()
 	accel=$(vm_accel)
@@ -90,7 +97,7 @@ vm_launch() {
 	exec 5<>"$VM_DIR/control.in" 6<>"$VM_DIR/control.out" 7<>"$VM_DIR/qmp.in" 8<>"$VM_DIR/qmp.out"
 	timeout --foreground -s KILL "$((VM_TIME_LIMIT * VM_PATIENCE))" "$QEMU" \
 		-nodefaults -display none -no-reboot \
-		-machine "${VM_MACHINE:-$vm_machine}" -accel "$accel" \
+		-machine "$(vm_machine)" -accel "$accel" \
 		-cpu "${VM_CPU:-$([[ $accel == kvm ]] && echo host || echo "$vm_cpu")}" \
 		-m "${VM_MEMORY:-768}" -smp "${VM_CPUS:-1}" \
 		"${vm_boot[@]}" \
