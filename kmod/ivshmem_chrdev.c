@@ -27,7 +27,7 @@ static int ivshmem_open(struct inode *inode, struct file *file)
 	/* A node that was opened before stays usable for open(2) after unbind. */
 	if (ivshmem_is_gone(ivs))
 		return -ENODEV;
-	opened = kmalloc(sizeof(*opened), GFP_KERNEL_ACCOUNT);
+	opened = kmalloc_obj(*opened, GFP_KERNEL_ACCOUNT);
 	if (!opened)
 		return -ENOMEM;
 	opened->ivs = ivs;
