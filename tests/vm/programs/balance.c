@@ -100,6 +100,8 @@ int main(int argc, char **argv)
 	}
 	data = map(info.size, MAP_SHARED, fd);
 	own = map(OWN, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	/* It may lie beside other memory, and then be a part of a huge page. */
+	madvise(own, OWN, MADV_NOHUGEPAGE);
 	/* What has one thread is let be where it lies on that thread's node. */
 	if (pthread_create(&thread, NULL, sleep_for_ever, NULL))
 		return 1;
