@@ -99,7 +99,7 @@ struct ivshmem {
 	const char *cache;
 	uint64_t page_size;
 	unsigned int vectors;		/* of a guest's device */
-	uint32_t peer_id;		/* as channels know it; written and read whole, by __atomic_ */
+	uint32_t peer_id;		/* for channels; written and read whole, by __atomic_ */
 	int *event_fds;			/* under @lock; of a guest's device: -1 until asked for */
 	unsigned int busy_poll_us;	/* written and read whole, by __atomic_ */
 	struct ivshmem_connection *connection;	/* of a "unix:" region */
