@@ -22,6 +22,7 @@ IVSHMEM_BEGIN_DECLS
  * @IVSHMEM_TASK_REMOVE: ivshmem_remove().
  * @IVSHMEM_TASK_CHANNEL_OPEN: Creating a channel, or connecting to one.
  * @IVSHMEM_TASK_CHANNEL_RECONNECT: ivshmem_channel_reconnect().
+ * @IVSHMEM_TASK_TOPIC: Publishing and subscribing.
  * @IVSHMEM_TASK_SEND: Sending, in whatever form.
  * @IVSHMEM_TASK_RECEIVE: Receiving, in whatever form.
  */
@@ -37,6 +38,7 @@ enum ivshmem_task {
 	IVSHMEM_TASK_REMOVE,
 	IVSHMEM_TASK_CHANNEL_OPEN,
 	IVSHMEM_TASK_CHANNEL_RECONNECT,
+	IVSHMEM_TASK_TOPIC,
 	IVSHMEM_TASK_SEND,
 	IVSHMEM_TASK_RECEIVE,
 };

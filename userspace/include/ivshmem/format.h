@@ -56,12 +56,14 @@ int ivshmem_format(struct ivshmem *shm, const char *label, unsigned int objects,
  * enum ivshmem_kind - What an object is.
  * @IVSHMEM_CHANNEL: A two-way link between two programs.
  * @IVSHMEM_AREA: Raw memory with a name, which its users lay out themselves.
+ * @IVSHMEM_TOPIC: Messages from publishers to any number of subscribers.
  *
  * Other programs may have made objects of kinds that are not named here.
  */
 enum ivshmem_kind {
 	IVSHMEM_CHANNEL = 1,
 	IVSHMEM_AREA,
+	IVSHMEM_TOPIC,
 };
 
 /**

@@ -317,6 +317,36 @@ static const char *explain_receive(int error)
 	}
 }
 
+static const char *explain_topic(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return "the region was opened for reading only: that will do to receive from a "
+		       "topic that overwrites, not to publish, to hold, or for a lossless one";
+	case -ENOENT:
+		return "there is no topic of that name: 'ivshmem make --topic' makes one, and "
+		       "'ivshmem info' shows what there is";
+	case -EPROTOTYPE:
+		return "the object of that name is no topic: 'ivshmem info' shows what it is";
+	case -EBUSY:
+		return "all places of the topic are taken, and none of their programs is known to "
+		       "be dead: make a topic with more (publishers=, subscribers=)";
+	case -EMSGSIZE:
+		return "the message is longer than those of the topic, or than the room for it";
+	case -ENOBUFS:
+		return "as many messages are held as the topic allows: release one, or make a topic "
+		       "with more (holds=)";
+	case -EPIPE:
+		return "this subscriber was too slow for a lossless topic, and was dropped: what "
+		       "comes next follows what was skipped";
+	case -ECONNRESET:
+		return "another program has taken the place, or the topic was removed, or the "
+		       "region formatted anew: open it again";
+	default:
+		return explain_format(error);
+	}
+}
+
 static const char *explain_task(enum ivshmem_task task, int error)
 {
 	switch (task) {
@@ -341,6 +371,8 @@ static const char *explain_task(enum ivshmem_task task, int error)
 		return explain_channel_open(error);
 	case IVSHMEM_TASK_CHANNEL_RECONNECT:
 		return explain_channel_reconnect(error);
+	case IVSHMEM_TASK_TOPIC:
+		return explain_topic(error);
 	case IVSHMEM_TASK_SEND:
 		return explain_send(error);
 	case IVSHMEM_TASK_RECEIVE:

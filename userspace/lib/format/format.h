@@ -90,6 +90,10 @@ enum slot_fact {
 	FACT_BLOCKS,
 	FACT_CREATOR_RING,	/* of a channel: size of its rings in units of 4096 bytes */
 	FACT_CONNECTOR_RING,
+	FACT_TOPIC_LENGTH = FACT_CREATOR_RING,	/* of a topic: see topic/layout.h */
+	FACT_TOPIC_HISTORY,
+	FACT_TOPIC_MEMBERS,
+	FACT_TOPIC_HOLDS,
 };
 
 #define FACT_KEPT	(1u << 8)	/* it stays when nobody uses it */
@@ -376,7 +380,17 @@ int ivshmem_object_extent(const struct ivshmem_directory *directory,
 int ivshmem_object_remove(const struct ivshmem_directory *directory, const char *name,
 			  bool force);
 
+/* Without a fence: for who looks before each use, and is told a moment later, too. */
+static inline bool ivshmem_object_seems_there(const struct ivshmem_directory *directory,
+					      const struct ivshmem_object *object)
+{
+	uint64_t key = __atomic_load_n(&directory->slots[object->slot].key, __ATOMIC_RELAXED);
+
+	return key >> 32 == object->generation && (key & 3) >= SLOT_NAMED;
+}
+
 /* objects.c */
+int ivshmem_make_object(struct ivshmem *shm, const char *name, const struct ivshmem_spec *spec);
 void ivshmem_spec_channel(struct ivshmem_spec *spec, const struct ivshmem_superblock *superblock,
 			  uint64_t creator_ring, uint64_t connector_ring);
 
@@ -389,6 +403,12 @@ int ivshmem_end_check(const struct ivshmem_directory *directory,
 /* liveness.c */
 bool ivshmem_end_is_local(const struct ivshmem_slot_end *end, const struct ivshmem *shm);
 uint64_t ivshmem_end_byte(unsigned int slot, unsigned int side);
+int ivshmem_byte_lock(const struct ivshmem *shm, uint64_t byte);
+void ivshmem_byte_unlock(const struct ivshmem *shm, uint64_t byte);
+int ivshmem_end_lives(const struct ivshmem_slot_end *end, uint64_t byte,
+		      const struct ivshmem *shm);
+enum ivshmem_end_state ivshmem_end_state_by(const struct ivshmem_slot_end *end, uint64_t byte,
+					    const struct ivshmem *shm);
 int ivshmem_end_lock(const struct ivshmem *shm, unsigned int slot, unsigned int side);
 void ivshmem_end_unlock(const struct ivshmem *shm, unsigned int slot, unsigned int side);
 void ivshmem_end_tell_whereabouts(struct ivshmem_slot_end *own, const struct ivshmem *shm);

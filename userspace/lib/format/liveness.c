@@ -26,20 +26,20 @@ uint64_t ivshmem_end_byte(unsigned int slot, unsigned int side)
 	return ivshmem_slot_offset(slot) + side;
 }
 
-static struct flock lock_on(unsigned int slot, unsigned int side, short type)
+static struct flock lock_on(uint64_t byte, short type)
 {
 	return (struct flock) {
 		.l_type = type,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)ivshmem_end_byte(slot, side),
+		.l_start = (off_t)byte,
 		.l_len = 1,
 	};
 }
 
-/* -EBUSY: a program under this kernel has the end. */
-int ivshmem_end_lock(const struct ivshmem *shm, unsigned int slot, unsigned int side)
+/* -EBUSY: a program under this kernel has what the byte stands for. */
+int ivshmem_byte_lock(const struct ivshmem *shm, uint64_t byte)
 {
-	struct flock lock = lock_on(slot, side, F_WRLCK);
+	struct flock lock = lock_on(byte, F_WRLCK);
 
 	if (shm->lock_fd < 0)
 		return -EACCES;
@@ -48,11 +48,21 @@ int ivshmem_end_lock(const struct ivshmem *shm, unsigned int slot, unsigned int 
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
-void ivshmem_end_unlock(const struct ivshmem *shm, unsigned int slot, unsigned int side)
+void ivshmem_byte_unlock(const struct ivshmem *shm, uint64_t byte)
 {
-	struct flock lock = lock_on(slot, side, F_UNLCK);
+	struct flock lock = lock_on(byte, F_UNLCK);
 
 	fcntl(shm->lock_fd, F_OFD_SETLK, &lock);
+}
+
+int ivshmem_end_lock(const struct ivshmem *shm, unsigned int slot, unsigned int side)
+{
+	return ivshmem_byte_lock(shm, ivshmem_end_byte(slot, side));
+}
+
+void ivshmem_end_unlock(const struct ivshmem *shm, unsigned int slot, unsigned int side)
+{
+	ivshmem_byte_unlock(shm, ivshmem_end_byte(slot, side));
 }
 
 void ivshmem_end_tell_whereabouts(struct ivshmem_slot_end *own, const struct ivshmem *shm)
@@ -73,9 +83,9 @@ static bool is_lock_on(const struct ivshmem_slot_end *end, const struct ivshmem 
  * By @fd, which has no locks: who asks through the file that it holds its own locks by
  * is not told of these.
  */
-static bool is_locked(const struct ivshmem *shm, unsigned int slot, unsigned int side)
+static bool is_locked(const struct ivshmem *shm, uint64_t byte)
 {
-	struct flock lock = lock_on(slot, side, F_WRLCK);
+	struct flock lock = lock_on(byte, F_WRLCK);
 
 	return fcntl(shm->fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
@@ -102,18 +112,25 @@ static bool is_of_a_file(const struct ivshmem_slot_end *end, const struct ivshme
 
 /*
  * Of an end that is attached: is its program here, and alive? -ENOTSUP: that can't be told.
+ * @byte: where the lock of its program lies.
  */
+int ivshmem_end_lives(const struct ivshmem_slot_end *end, uint64_t byte,
+		      const struct ivshmem *shm)
+{
+	return is_of_a_file(end, shm) || ivshmem_end_lock_is_here(end, shm) ?
+	       is_locked(shm, byte) : -ENOTSUP;
+}
+
 int ivshmem_end_is_alive(const struct ivshmem_slot_end *end, unsigned int slot,
 			 unsigned int side, const struct ivshmem *shm)
 {
-	return is_of_a_file(end, shm) || ivshmem_end_lock_is_here(end, shm) ?
-	       is_locked(shm, slot, side) : -ENOTSUP;
+	return ivshmem_end_lives(end, ivshmem_end_byte(slot, side), shm);
 }
 
-enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, unsigned int slot,
-					    unsigned int side, const struct ivshmem *shm)
+/* @byte: where the lock of its program lies. */
+enum ivshmem_end_state ivshmem_end_state_by(const struct ivshmem_slot_end *end, uint64_t byte,
+					    const struct ivshmem *shm)
 {
-	const struct ivshmem_slot_end *end = &slots[slot].ends[side];
 	uint32_t state = __atomic_load_n(&end->epoch, __ATOMIC_ACQUIRE) % 4;
 	bool lives;
 
@@ -121,10 +138,16 @@ enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, un
 		return IVSHMEM_END_FREE;
 	/* What it says of its program is not of this epoch yet; the lock comes first. */
 	if (state == END_ATTACHING)
-		lives = is_locked(shm, slot, side);
+		lives = is_locked(shm, byte);
 	else
-		lives = ivshmem_end_is_alive(end, slot, side, shm) != 0;
+		lives = ivshmem_end_lives(end, byte, shm) != 0;
 	return lives ? IVSHMEM_END_ATTACHED : IVSHMEM_END_DEAD;
+}
+
+enum ivshmem_end_state ivshmem_end_state_of(const struct ivshmem_slot *slots, unsigned int slot,
+					    unsigned int side, const struct ivshmem *shm)
+{
+	return ivshmem_end_state_by(&slots[slot].ends[side], ivshmem_end_byte(slot, side), shm);
 }
 
 /* Beside the ends' bytes: whoever uses an object without having an end of it shares it. */
@@ -135,8 +158,7 @@ uint64_t ivshmem_slot_byte(unsigned int slot)
 
 bool ivshmem_slot_is_locked(const struct ivshmem *shm, unsigned int slot)
 {
-	struct flock lock = lock_on(slot, 0, F_WRLCK);
+	struct flock lock = lock_on(ivshmem_slot_byte(slot), F_WRLCK);
 
-	lock.l_start = (off_t)ivshmem_slot_byte(slot);
 	return !fcntl(shm->fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }

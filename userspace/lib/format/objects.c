@@ -43,7 +43,7 @@ static int reserve(const struct ivshmem_directory *directory, const struct ivshm
 	return err ?: ivshmem_region_reserve(directory->shm, extent.offset, extent.size);
 }
 
-static int make_object(struct ivshmem *shm, const char *name, const struct ivshmem_spec *spec)
+int ivshmem_make_object(struct ivshmem *shm, const char *name, const struct ivshmem_spec *spec)
 {
 	struct ivshmem_directory directory;
 	struct ivshmem_object object;
@@ -94,7 +94,7 @@ int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator
 		return err;
 	ivshmem_spec_channel(&spec, &superblock, creator_ring, connector_ring);
 	spec.kept = spec.must_be_new = true;
-	return make_object(shm, name, &spec);
+	return ivshmem_make_object(shm, name, &spec);
 }
 
 int ivshmem_make_area(struct ivshmem *shm, const char *name, uint64_t size)
@@ -109,7 +109,7 @@ int ivshmem_make_area(struct ivshmem *shm, const char *name, uint64_t size)
 		return err;
 	if (!size || size > shm->size)
 		return size ? -ENOSPC : -EINVAL;
-	return make_object(shm, name, &spec);
+	return ivshmem_make_object(shm, name, &spec);
 }
 
 int ivshmem_remove(struct ivshmem *shm, const char *name, unsigned int flags)

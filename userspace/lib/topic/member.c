@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Opening a topic, and taking a place in it, as channels take an end. What lies in the blocks
+ * of a new topic may be anything: a place counts only if it says that it is for this object.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "topic.h"
+
+static unsigned int member_index(const struct topic *topic, unsigned int place)
+{
+	return topic->is_publisher ? place : topic->geometry.layout.publishers + place;
+}
+
+static uint64_t member_byte(const struct topic *topic, unsigned int index)
+{
+	return topic->offset + topic->geometry.members +
+	       index * sizeof(struct ivshmem_slot_end);
+}
+
+/* Is a program there that is not known to be dead? */
+bool ivshmem_topic_lives(const struct topic *topic, unsigned int index)
+{
+	const struct ivshmem_slot_end *member = topic_member(topic, index);
+	uint32_t epoch = __atomic_load_n(&member->epoch, __ATOMIC_ACQUIRE);
+
+	return epoch % 4 == END_ATTACHED &&
+	       ivshmem_end_is_for(member, epoch, topic->object.generation) &&
+	       ivshmem_end_lives(member, member_byte(topic, index), topic->shm);
+}
+
+static int check_arguments(const struct ivshmem *shm, const char *name, bool is_publisher)
+{
+	if (!shm || !name || !*name || !ivshmem_is_name(name, IVSHMEM_NAME_SIZE))
+		return -EINVAL;
+	if (shm->inherited)
+		return -ECHILD;
+	return is_publisher && shm->readonly ? -EACCES : 0;
+}
+
+static int map_topic(struct topic *topic)
+{
+	struct ivshmem_extent extent;
+	int err;
+
+	err = ivshmem_object_extent(&topic->directory, &topic->object, &extent);
+	if (!err)
+		err = ivshmem_topic_read(&topic->geometry, &topic->directory, &topic->object,
+					 extent.size);
+	if (!err && topic->shm->readonly && topic_is_lossless(topic))
+		err = -EACCES;
+	if (!err && !topic->shm->readonly)
+		err = ivshmem_region_reserve(topic->shm, extent.offset, topic->geometry.size);
+	if (!err)
+		err = ivshmem_window_map(&topic->window, topic->shm, extent.offset,
+					 topic->geometry.size);
+	topic->offset = extent.offset;
+	topic->head = topic->window.data;
+	return err;
+}
+
+static void disown(struct ivshmem_holder *holder)
+{
+	struct topic *topic = container_of(holder, struct topic, holder);
+
+	topic->failed = -ECHILD;
+}
+
+/* Without a place. ivshmem_topic_close() undoes it, also where it fails. */
+int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *name,
+		       bool is_publisher)
+{
+	int err = check_arguments(shm, name, is_publisher);
+
+	*topic = (struct topic) { .is_publisher = is_publisher };
+	if (err)
+		return err;
+	topic->shm = shm;
+	topic->waiter.epoll = -1;
+	topic->link.shm = shm;
+	topic->link.cancels[0] = &shm->cancel;
+	topic->holder.disown = disown;
+	ivshmem_hold(shm, &topic->holder);
+	ivshmem_hold(shm, &topic->user);
+	err = ivshmem_directory_open(&topic->directory, shm);
+	if (!err)
+		err = ivshmem_object_find(&topic->directory, name, IVSHMEM_TOPIC, &topic->object);
+	if (err)
+		return err;
+	/* The lock first, then a look whether it was in time: see directory.c. */
+	ivshmem_share(shm, &topic->user, ivshmem_slot_byte(topic->object.slot));
+	if (!ivshmem_slot_has_object(&topic->directory, &topic->object))
+		return -ENOENT;
+	return map_topic(topic);
+}
+
+/* -EBUSY: another program has it. The place is attaching then. */
+static int try_place(struct topic *topic, unsigned int place, bool *was_used)
+{
+	unsigned int index = member_index(topic, place);
+	struct ivshmem_slot_end *member = topic_member(topic, index);
+	uint64_t byte = member_byte(topic, index);
+	uint32_t epoch = __atomic_load_n(&member->epoch, __ATOMIC_ACQUIRE);
+	uint32_t attaching = ((epoch ?: (uint32_t)ivshmem_now()) & ~3u) + 4 + END_ATTACHING;
+	int err;
+
+	*was_used = ivshmem_end_is_for(member, epoch, topic->object.generation);
+	if (ivshmem_end_state_by(member, byte, topic->shm) == IVSHMEM_END_ATTACHED &&
+	    *was_used)
+		return -EBUSY;
+	err = ivshmem_claim(topic->shm, &topic->holder, byte);
+	if (err)
+		return err;
+	err = ivshmem_byte_lock(topic->shm, byte);
+	if (err != -EBUSY &&
+	    __atomic_compare_exchange_n(&member->epoch, &epoch, attaching, false,
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+	    ivshmem_end_tell_purpose(member, attaching, topic->object.generation)) {
+		ivshmem_link_tell(&topic->link, member, topic->object.slot, !err);
+		topic->place = place;
+		topic->member = member;
+		topic->epoch = attaching - END_ATTACHING + END_ATTACHED;
+		return 0;
+	}
+	if (!err)
+		ivshmem_byte_unlock(topic->shm, byte);
+	ivshmem_unclaim(topic->shm, &topic->holder);
+	return -EBUSY;
+}
+
+/*
+ * What a place says is not looked at until ivshmem_topic_enter(). -EBUSY: all are taken.
+ * @was_used: somebody of this topic had it before, so that what it says is of this topic.
+ */
+int ivshmem_topic_take_place(struct topic *topic, bool *was_used)
+{
+	const struct ivshmem_topic_layout *layout = &topic->geometry.layout;
+	unsigned int count = topic->is_publisher ? layout->publishers : layout->subscribers;
+	unsigned int place;
+	int err = -EBUSY;
+
+	for (place = 0; place < count && err == -EBUSY; place++)
+		err = try_place(topic, place, was_used);
+	if (err)
+		return err;
+	topic->waiter.word = topic->is_publisher ? &topic->member->sender :
+						   &topic->member->receiver;
+	topic->waiter.other_bell = topic->is_publisher ? &topic->member->receiver_bell :
+							 &topic->head->bell;
+	__atomic_store_n(&topic->member->sender, WAITING_AWAKE, __ATOMIC_RELAXED);
+	__atomic_store_n(&topic->member->receiver, WAITING_AWAKE, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* From here on the others reckon with it, and see all that it has stored before. */
+void ivshmem_topic_enter(struct topic *topic)
+{
+	__atomic_store_n(&topic->member->epoch, topic->epoch, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* 0; -ECONNRESET: the place or the topic is another's by now. Not for each message. */
+int ivshmem_topic_check(struct topic *topic)
+{
+	if (topic->failed)
+		return topic->failed;
+	if (!topic_has_place(topic) ||
+	    !ivshmem_slot_has_object(&topic->directory, &topic->object) ||
+	    ivshmem_directory_has_layout(&topic->directory))
+		topic->failed = -ECONNRESET;
+	return topic->failed;
+}
+
+static void leave_place(struct topic *topic)
+{
+	uint32_t epoch = topic->epoch;
+
+	__atomic_compare_exchange_n(&topic->member->epoch, &epoch,
+				    epoch - END_ATTACHED + END_CLOSED, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	if (topic->link.can & WAKE_LOCKED)
+		ivshmem_byte_unlock(topic->shm,
+				    member_byte(topic, member_index(topic, topic->place)));
+}
+
+/* A child's copy is only forgotten: the place is the parent's. */
+void ivshmem_topic_close(struct topic *topic)
+{
+	if (!topic->shm)
+		return;
+	if (topic->member && !topic->shm->inherited)
+		leave_place(topic);
+	ivshmem_waiter_close(&topic->waiter);
+	ivshmem_window_unmap(&topic->window);
+	ivshmem_directory_close(&topic->directory);
+	ivshmem_unclaim(topic->shm, &topic->holder);
+	ivshmem_unshare(topic->shm, &topic->user);
+	ivshmem_drop(topic->shm, &topic->user);
+	ivshmem_drop(topic->shm, &topic->holder);
+}
+
+int ivshmem_make_topic(struct ivshmem *shm, const char *name,
+		       const struct ivshmem_topic_layout *layout)
+{
+	struct topic_geometry geometry;
+	struct ivshmem_spec spec;
+	int err = check_arguments(shm, name, true);
+
+	if (err)
+		return err;
+	if (!layout || !ivshmem_topic_measure(&geometry, layout))
+		return -EINVAL;
+	ivshmem_topic_spec(&spec, &geometry);
+	return ivshmem_make_object(shm, name, &spec);
+}

@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "topic.h"
+
+/**
+ * struct stream - What a subscriber has of one publisher's place.
+ * @next: The number that comes next.
+ * @told: Of a lossless topic: the publisher knows that all up to this is needed no more.
+ * @skipped: Messages before @next that it did not get, since the last one that it got.
+ * @is_place: A publisher is there, or was. Before, an entry may be what another object has left.
+ */
+struct stream {
+	uint64_t next;
+	uint64_t told;
+	uint64_t skipped;
+	bool is_place;
+};
+
+/**
+ * struct held - A message that is held.
+ * @message: Where it is; NULL: none.
+ * @copy: Of a short one.
+ */
+struct held {
+	const void *message;
+	char copy[INLINE_SIZE] __attribute__((aligned(8)));
+};
+
+/**
+ * struct ivshmem_subscriber - A subscriber.
+ * @topic: The topic.
+ * @turn: Which publisher is looked at first.
+ * @skipped: Messages that it did not get.
+ * @streams: Of each publisher.
+ * @held: As many as it may hold.
+ */
+struct ivshmem_subscriber {
+	struct topic topic;
+	unsigned int turn;
+	uint64_t skipped;
+	struct stream streams[MAX_PUBLISHERS];
+	struct held held[MAX_HOLDS];
+};
+
+/* Is, or was, a publisher there? Then what its place says is of this topic. */
+static bool is_place(const struct topic *topic, unsigned int publisher)
+{
+	const struct ivshmem_slot_end *member = topic_member(topic, publisher);
+	uint32_t epoch = __atomic_load_n(&member->epoch, __ATOMIC_ACQUIRE);
+
+	return (epoch % 4 == END_ATTACHED || epoch % 4 == END_CLOSED) &&
+	       ivshmem_end_is_for(member, epoch, topic->object.generation);
+}
+
+/* No more than that can have been: numbers are counted. */
+static uint64_t published(const struct topic *topic, unsigned int publisher)
+{
+	uint64_t count;
+
+	if (!is_place(topic, publisher))
+		return 0;
+	count = __atomic_load_n(topic_published(topic, publisher), __ATOMIC_ACQUIRE);
+	return count > UINT64_MAX / 2 ? 0 : count;
+}
+
+static uint64_t number_at(const struct topic *topic, unsigned int publisher, uint64_t number)
+{
+	return __atomic_load_n(&topic_entry(topic, publisher, number)->number, __ATOMIC_ACQUIRE);
+}
+
+static void skip_to(struct ivshmem_subscriber *subscriber, struct stream *stream, uint64_t next)
+{
+	stream->skipped += next - stream->next;
+	subscriber->skipped += next - stream->next;
+	stream->next = next;
+}
+
+/*
+ * Is the next message of that publisher there? What was overwritten is skipped: the oldest that
+ * is there comes next. The loop ends after all that the publisher keeps.
+ */
+static bool find_next(struct ivshmem_subscriber *subscriber, unsigned int publisher)
+{
+	struct stream *stream = &subscriber->streams[publisher];
+	struct topic *topic = &subscriber->topic;
+	uint64_t history = topic->geometry.layout.history, count, left;
+
+	if (unlikely(!stream->is_place)) {
+		stream->is_place = is_place(topic, publisher);
+		if (!stream->is_place)
+			return false;
+	}
+	if (likely(number_at(topic, publisher, stream->next) == stream->next))
+		return true;
+	count = published(topic, publisher);
+	if (count < stream->next)
+		return false;
+	if (count - stream->next >= history)
+		skip_to(subscriber, stream, count - history + 1);
+	for (left = history; left && stream->next <= count; left--) {
+		if (number_at(topic, publisher, stream->next) == stream->next)
+			return true;
+		skip_to(subscriber, stream, stream->next + 1);
+	}
+	return false;
+}
+
+/* --- lossless topics: what is needed no more --- */
+
+static void tell_taken(struct ivshmem_subscriber *subscriber, unsigned int publisher)
+{
+	struct stream *stream = &subscriber->streams[publisher];
+	struct topic *topic = &subscriber->topic;
+
+	if (!topic_is_lossless(topic) || stream->told == stream->next - 1)
+		return;
+	stream->told = stream->next - 1;
+	__atomic_store_n(topic_taken(topic, topic->place, publisher), stream->told,
+			 __ATOMIC_RELEASE);
+	ivshmem_topic_wake_publisher(topic, publisher);
+}
+
+static void tell_if_due(struct ivshmem_subscriber *subscriber, unsigned int publisher)
+{
+	const struct stream *stream = &subscriber->streams[publisher];
+	const struct topic *topic = &subscriber->topic;
+
+	if (!topic_is_lossless(topic))
+		return;
+	if (stream->next - 1 - stream->told >= topic->geometry.layout.history / 4 ||
+	    __atomic_load_n(&topic_member(topic, publisher)->sender, __ATOMIC_RELAXED) % 4 !=
+	    WAITING_AWAKE)
+		tell_taken(subscriber, publisher);
+}
+
+static void tell_all(struct ivshmem_subscriber *subscriber)
+{
+	unsigned int i;
+
+	for (i = 0; i < subscriber->topic.geometry.layout.publishers; i++)
+		tell_taken(subscriber, i);
+}
+
+/* The publisher does not wait for it until it has another epoch. */
+static bool was_dropped(const struct topic *topic)
+{
+	unsigned int i;
+
+	for (i = 0; i < topic->geometry.layout.publishers; i++)
+		if (is_place(topic, i) &&
+		    __atomic_load_n(topic_dropped(topic, i, topic->place), __ATOMIC_ACQUIRE) ==
+		    topic->epoch)
+			return true;
+	return false;
+}
+
+static int enter_again(struct ivshmem_subscriber *subscriber)
+{
+	struct topic *topic = &subscriber->topic;
+	uint32_t epoch = topic->epoch;
+	uint32_t attaching = (epoch & ~3u) + 4 + END_ATTACHING;
+
+	if (!__atomic_compare_exchange_n(&topic->member->epoch, &epoch, attaching, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
+	    !ivshmem_end_tell_purpose(topic->member, attaching, topic->object.generation))
+		return topic->failed = -ECONNRESET;
+	topic->epoch = attaching - END_ATTACHING + END_ATTACHED;
+	tell_all(subscriber);
+	ivshmem_topic_enter(topic);
+	return 0;
+}
+
+/* --- receiving --- */
+
+static int news_is_there(struct topic *topic)
+{
+	struct ivshmem_subscriber *subscriber = container_of(topic, struct ivshmem_subscriber,
+							     topic);
+	unsigned int count = topic->geometry.layout.publishers, i;
+
+	for (i = 0; i < count; i++) {
+		unsigned int publisher = subscriber->turn + i;
+
+		publisher -= publisher >= count ? count : 0;
+		if (!find_next(subscriber, publisher))
+			continue;
+		subscriber->turn = publisher;
+		return 1;
+	}
+	return topic_has_place(topic) ? 0 : -ECONNRESET;
+}
+
+static void skip_to_latest(struct ivshmem_subscriber *subscriber)
+{
+	unsigned int i;
+
+	for (i = 0; i < subscriber->topic.geometry.layout.publishers; i++) {
+		uint64_t count = published(&subscriber->topic, i);
+
+		if (count > subscriber->streams[i].next)
+			skip_to(subscriber, &subscriber->streams[i], count);
+	}
+}
+
+static int wait_for_news(struct ivshmem_subscriber *subscriber, int timeout_ms)
+{
+	tell_all(subscriber);
+	return ivshmem_topic_wait(&subscriber->topic, news_is_there, timeout_ms);
+}
+
+/* 0: @turn says whose message is there. */
+static int find_message(struct ivshmem_subscriber *subscriber, unsigned int flags,
+			int timeout_ms)
+{
+	struct topic *topic = &subscriber->topic;
+	uint64_t skipped = subscriber->skipped;
+	int err;
+
+	if (unlikely(topic->failed))
+		return topic->failed;
+	if (flags & IVSHMEM_LATEST)
+		skip_to_latest(subscriber);
+	err = news_is_there(topic);
+	if (err < 0)
+		return ivshmem_topic_check(topic) ?: -ECONNRESET;
+	if (!err) {
+		err = wait_for_news(subscriber, timeout_ms);
+		if (err)
+			return err;
+	}
+	if (unlikely(topic_is_lossless(topic) && subscriber->skipped != skipped &&
+		     was_dropped(topic)))
+		return enter_again(subscriber) ?: -EPIPE;
+	return 0;
+}
+
+/* A copy of an entry, without the message; false: it was overwritten meanwhile. */
+static bool read_entry(const struct ivshmem_subscriber *subscriber, struct topic_entry *entry)
+{
+	const struct stream *stream = &subscriber->streams[subscriber->turn];
+	const struct topic_entry *it = topic_entry(&subscriber->topic, subscriber->turn,
+						   stream->next);
+
+	entry->length = __atomic_load_n(&it->length, __ATOMIC_RELAXED);
+	entry->type = __atomic_load_n(&it->type, __ATOMIC_RELAXED);
+	entry->time_ns = __atomic_load_n(&it->time_ns, __ATOMIC_RELAXED);
+	entry->buffer = __atomic_load_n(&it->buffer, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return number_at(&subscriber->topic, subscriber->turn, stream->next) == stream->next;
+}
+
+/* NULL: there can't be such a message. */
+static const char *text_of(const struct ivshmem_subscriber *subscriber,
+			   const struct topic_entry *entry)
+{
+	const struct topic *topic = &subscriber->topic;
+	uint64_t number = subscriber->streams[subscriber->turn].next;
+
+	if (entry->length > topic->geometry.layout.max_length)
+		return NULL;
+	if (entry->length <= INLINE_SIZE)
+		return topic_entry(topic, subscriber->turn, number)->text;
+	if (entry->buffer >= topic->geometry.buffer_count)
+		return NULL;
+	return topic_buffer(topic, subscriber->turn, entry->buffer);
+}
+
+static void take(struct ivshmem_subscriber *subscriber, const struct topic_entry *entry,
+		 struct ivshmem_message_info *info)
+{
+	unsigned int publisher = subscriber->turn;
+	struct stream *stream = &subscriber->streams[publisher];
+
+	if (info)
+		*info = (struct ivshmem_message_info) {
+			.number = stream->next, .skipped = stream->skipped,
+			.time_ns = entry->time_ns, .type = entry->type, .publisher = publisher,
+		};
+	stream->skipped = 0;
+	stream->next++;
+	tell_if_due(subscriber, publisher);
+	if (++subscriber->turn == subscriber->topic.geometry.layout.publishers)
+		subscriber->turn = 0;
+}
+
+/* It has the number, and is none: the publisher is another's by now, or lies. */
+static void skip_junk(struct ivshmem_subscriber *subscriber)
+{
+	struct stream *stream = &subscriber->streams[subscriber->turn];
+
+	skip_to(subscriber, stream, stream->next + 1);
+}
+
+ssize_t ivshmem_subscriber_recv(struct ivshmem_subscriber *subscriber, void *buffer,
+				size_t length, struct ivshmem_message_info *info,
+				unsigned int flags, int timeout_ms)
+{
+	int64_t deadline = 0;
+	struct topic_entry entry;
+	const char *text;
+	int err;
+
+	if (!subscriber || (!buffer && length) || flags & ~IVSHMEM_LATEST)
+		return -EINVAL;
+	for (;;) {
+		err = find_message(subscriber, flags, timeout_ms);
+		if (err)
+			return err;
+		if (unlikely(!read_entry(subscriber, &entry)))
+			goto again;
+		text = text_of(subscriber, &entry);
+		if (unlikely(!text)) {
+			skip_junk(subscriber);
+			goto again;
+		}
+		if (unlikely(entry.length > length))
+			return -EMSGSIZE;
+		memcpy(buffer, text, entry.length);
+		if (likely(read_entry(subscriber, &(struct topic_entry) { .number = 0 })))
+			break;
+again:
+		/* A publisher that is always quicker does not keep this one here. */
+		if (timeout_ms >= 0 && !deadline)
+			deadline = ivshmem_deadline(timeout_ms);
+		if (deadline && ivshmem_deadline_passed(deadline))
+			return timeout_ms ? -ETIMEDOUT : -EAGAIN;
+	}
+	take(subscriber, &entry, info);
+	return entry.length;
+}
+
+/* --- holding --- */
+
+static struct held *find_held(struct ivshmem_subscriber *subscriber, const void *message)
+{
+	unsigned int i;
+
+	for (i = 0; i < subscriber->topic.geometry.layout.holds; i++)
+		if (subscriber->held[i].message == message)
+			return &subscriber->held[i];
+	return NULL;
+}
+
+static void set_hold(struct ivshmem_subscriber *subscriber, const struct held *held,
+		     uint64_t value)
+{
+	unsigned int index = (unsigned int)(held - subscriber->held);
+
+	__atomic_store_n(topic_hold(&subscriber->topic, subscriber->topic.place, index), value,
+			 __ATOMIC_SEQ_CST);
+}
+
+/* False: it was overwritten, or is none. */
+static bool try_hold(struct ivshmem_subscriber *subscriber, struct held *held,
+		     struct topic_entry *entry)
+{
+	const char *text;
+
+	if (!read_entry(subscriber, entry))
+		return false;
+	text = text_of(subscriber, entry);
+	if (!text) {
+		skip_junk(subscriber);
+		return false;
+	}
+	if (entry->length <= INLINE_SIZE) {
+		memcpy(held->copy, text, entry->length);
+		text = held->copy;
+	} else {
+		set_hold(subscriber, held, (uint64_t)subscriber->turn << 32 | (entry->buffer + 1));
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	}
+	if (!read_entry(subscriber, &(struct topic_entry) { .number = 0 })) {
+		set_hold(subscriber, held, 0);
+		return false;
+	}
+	held->message = text;
+	return true;
+}
+
+ssize_t ivshmem_subscriber_hold(struct ivshmem_subscriber *subscriber, const void **message,
+				struct ivshmem_message_info *info, unsigned int flags,
+				int timeout_ms)
+{
+	int64_t deadline = 0;
+	struct topic_entry entry;
+	struct held *held;
+	int err;
+
+	if (!subscriber || !message || flags & ~IVSHMEM_LATEST)
+		return -EINVAL;
+	if (subscriber->topic.failed)
+		return subscriber->topic.failed;
+	if (!subscriber->topic.member)
+		return -EACCES;
+	held = find_held(subscriber, NULL);
+	if (!held)
+		return -ENOBUFS;
+	for (;;) {
+		err = find_message(subscriber, flags, timeout_ms);
+		if (err)
+			return err;
+		if (try_hold(subscriber, held, &entry))
+			break;
+		if (timeout_ms >= 0 && !deadline)
+			deadline = ivshmem_deadline(timeout_ms);
+		if (deadline && ivshmem_deadline_passed(deadline))
+			return timeout_ms ? -ETIMEDOUT : -EAGAIN;
+	}
+	*message = held->message;
+	take(subscriber, &entry, info);
+	return entry.length;
+}
+
+int ivshmem_subscriber_release(struct ivshmem_subscriber *subscriber, const void *message)
+{
+	struct held *held;
+
+	if (!subscriber || !message)
+		return -EINVAL;
+	if (subscriber->topic.failed == -ECHILD)
+		return -ECHILD;
+	held = find_held(subscriber, message);
+	if (!held)
+		return -EINVAL;
+	held->message = NULL;
+	if (message != held->copy && topic_has_place(&subscriber->topic))
+		set_hold(subscriber, held, 0);
+	return 0;
+}
+
+/* --- the object --- */
+
+static uint64_t first_number(uint64_t count, unsigned int history)
+{
+	return count > history ? count - history + 1 : 1;
+}
+
+/* The place first, then a look at what was published: see find_slowest() of publish.c. */
+static int enter(struct ivshmem_subscriber *subscriber, unsigned int history)
+{
+	struct topic *topic = &subscriber->topic;
+	unsigned int i, publishers = topic->geometry.layout.publishers;
+	bool was_used;
+	int err = 0;
+
+	if (!topic->shm->readonly)
+		err = ivshmem_topic_take_place(topic, &was_used);
+	if (err)
+		return err;
+	if (topic->member) {
+		for (i = 0; i < topic->geometry.layout.holds; i++)
+			__atomic_store_n(topic_hold(topic, topic->place, i), 0, __ATOMIC_RELAXED);
+		for (i = 0; i < publishers; i++)
+			__atomic_store_n(topic_taken(topic, topic->place, i), 0,
+					 __ATOMIC_RELAXED);
+		ivshmem_topic_enter(topic);
+	}
+	for (i = 0; i < publishers; i++) {
+		struct stream *stream = &subscriber->streams[i];
+		uint64_t count = published(topic, i);
+
+		stream->next = history ? first_number(count, history) : count + 1;
+		stream->told = 0;
+		if (topic->member)
+			tell_taken(subscriber, i);
+		/* What was gone before it came it has not missed. */
+		find_next(subscriber, i);
+		stream->skipped = 0;
+	}
+	subscriber->skipped = 0;
+	return 0;
+}
+
+int ivshmem_subscriber_open(struct ivshmem_subscriber **out, struct ivshmem *shm,
+			    const char *name, unsigned int history)
+{
+	struct ivshmem_subscriber *subscriber;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	subscriber = calloc(1, sizeof(*subscriber));
+	if (!subscriber)
+		return -ENOMEM;
+	err = ivshmem_topic_open(&subscriber->topic, shm, name, false);
+	if (!err)
+		err = enter(subscriber, history);
+	if (err) {
+		ivshmem_subscriber_close(subscriber);
+		return err;
+	}
+	*out = subscriber;
+	return 0;
+}
+
+void ivshmem_subscriber_close(struct ivshmem_subscriber *subscriber)
+{
+	if (!subscriber)
+		return;
+	ivshmem_topic_close(&subscriber->topic);
+	free(subscriber);
+}
+
+uint64_t ivshmem_subscriber_skipped(const struct ivshmem_subscriber *subscriber)
+{
+	return subscriber ? subscriber->skipped : 0;
+}
+
+size_t ivshmem_subscriber_max_length(const struct ivshmem_subscriber *subscriber)
+{
+	return subscriber ? (size_t)subscriber->topic.geometry.layout.max_length : 0;
+}

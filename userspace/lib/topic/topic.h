@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A topic, as a publisher or a subscriber has it open.
+ *
+ *	layout.c	says where all lies
+ *	member.c	opens the topic, and takes a place in it
+ *	sleep.c		waits, and wakes
+ *	publish.c	publishes
+ *	subscribe.c	receives, and holds
+ */
+#ifndef TOPIC_H
+#define TOPIC_H
+
+#include <ivshmem/topic.h>
+
+#include "wakeup/wakeup.h"
+
+#include "layout.h"
+
+#ifndef likely
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#endif
+
+/**
+ * struct topic - What both kinds of members have.
+ * @shm: The region.
+ * @holder: Keeps it, and has the claim to the place.
+ * @user: Shares the topic's lock.
+ * @directory: Of the region.
+ * @object: The topic in it.
+ * @window: Where its blocks are mapped.
+ * @offset: Where they lie in the region.
+ * @geometry: Of the blocks.
+ * @head: The head.
+ * @is_publisher: Which kind this one is.
+ * @place: Among those of its kind.
+ * @member: The place, written here; NULL: none, it only reads.
+ * @epoch: Of the place.
+ * @link: How this one is woken, and wakes.
+ * @waiter: How it sleeps.
+ * @handled: Of a publisher: what @sleeps of the head was when it woke whoever slept.
+ * @woken: Of a publisher: the waiting word of each subscriber that it has woken.
+ * @failed: What all calls return from now on; 0 as long as all is well.
+ */
+struct topic {
+	struct ivshmem *shm;
+	struct ivshmem_holder holder;
+	struct ivshmem_holder user;
+	struct ivshmem_directory directory;
+	struct ivshmem_object object;
+	struct ivshmem_window window;
+	uint64_t offset;
+	struct topic_geometry geometry;
+	struct topic_head *head;
+	bool is_publisher;
+	unsigned int place;
+	struct ivshmem_slot_end *member;
+	uint32_t epoch;
+	struct ivshmem_link link;
+	struct ivshmem_waiter waiter;
+	uint32_t handled;
+	uint32_t *woken;
+	int failed;
+};
+
+static inline void *topic_at(const struct topic *topic, uint64_t offset)
+{
+	return (char *)topic->window.data + offset;
+}
+
+/* Publishers come first. */
+static inline struct ivshmem_slot_end *topic_member(const struct topic *topic, unsigned int index)
+{
+	return (struct ivshmem_slot_end *)topic_at(topic, topic->geometry.members) + index;
+}
+
+static inline struct ivshmem_slot_end *topic_subscriber(const struct topic *topic,
+							unsigned int place)
+{
+	return topic_member(topic, topic->geometry.layout.publishers + place);
+}
+
+/* Of a publisher: how many messages it has published. */
+static inline uint64_t *topic_published(const struct topic *topic, unsigned int publisher)
+{
+	return topic_at(topic, topic->geometry.publishers +
+			       publisher * topic->geometry.publisher_size);
+}
+
+/* Of a publisher: the epoch of a subscriber that it has dropped. */
+static inline uint32_t *topic_dropped(const struct topic *topic, unsigned int publisher,
+				      unsigned int subscriber)
+{
+	return (uint32_t *)((char *)topic_published(topic, publisher) + 64) + subscriber;
+}
+
+/* Of a subscriber: how many of a publisher's messages it needs no more. */
+static inline uint64_t *topic_taken(const struct topic *topic, unsigned int subscriber,
+				    unsigned int publisher)
+{
+	return (uint64_t *)topic_at(topic, topic->geometry.subscribers +
+					   subscriber * topic->geometry.subscriber_size) +
+	       publisher;
+}
+
+/* Of a subscriber: what it holds; in the high half the publisher, in the low a buffer + 1. */
+static inline uint64_t *topic_hold(const struct topic *topic, unsigned int subscriber,
+				   unsigned int index)
+{
+	return topic_taken(topic, subscriber, topic->geometry.layout.publishers) + index;
+}
+
+static inline struct topic_entry *topic_entry(const struct topic *topic, unsigned int publisher,
+					      uint64_t number)
+{
+	uint64_t history = topic->geometry.layout.history;
+
+	return (struct topic_entry *)topic_at(topic, topic->geometry.entries) +
+	       publisher * history + (number & (history - 1));
+}
+
+static inline char *topic_buffer(const struct topic *topic, unsigned int publisher,
+				 uint32_t buffer)
+{
+	return topic_at(topic, topic->geometry.buffers +
+			((uint64_t)publisher * topic->geometry.buffer_count + buffer) *
+			topic->geometry.buffer_size);
+}
+
+static inline bool topic_is_lossless(const struct topic *topic)
+{
+	return topic->geometry.layout.flags & IVSHMEM_TOPIC_LOSSLESS;
+}
+
+/* Has no other program taken the place, and nobody removed the topic? */
+static inline bool topic_has_place(const struct topic *topic)
+{
+	return (!topic->member ||
+		__atomic_load_n(&topic->member->epoch, __ATOMIC_RELAXED) == topic->epoch) &&
+	       ivshmem_object_seems_there(&topic->directory, &topic->object);
+}
+
+/* member.c */
+int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *name,
+		       bool is_publisher);
+int ivshmem_topic_take_place(struct topic *topic, bool *was_used);
+void ivshmem_topic_enter(struct topic *topic);
+void ivshmem_topic_close(struct topic *topic);
+int ivshmem_topic_check(struct topic *topic);
+bool ivshmem_topic_lives(const struct topic *topic, unsigned int index);
+
+/* sleep.c */
+typedef int (*topic_ready_fn)(struct topic *topic);
+
+int ivshmem_topic_wait(struct topic *topic, topic_ready_fn is_ready, int timeout_ms);
+void ivshmem_topic_wake_subscribers(struct topic *topic);
+void ivshmem_topic_wake_publisher(struct topic *topic, unsigned int publisher);
+
+#endif /* TOPIC_H */
