@@ -97,7 +97,7 @@ even channel true 131072" ]
 		run -2 --separate-stderr ivshmem make "$option" "$region"
 	done
 	run -2 --separate-stderr ivshmem make "$region"
-	says "say what, as --channel video:64M:4K or --area table:16M"
+	says "say what, as --channel video:64M:4K, --area table:16M or --topic state:64"
 	run -2 --separate-stderr ivshmem rm "$region"
 	says "give WHERE and NAME"
 }

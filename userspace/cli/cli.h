@@ -49,6 +49,8 @@ extern const struct command cmd_make;
 extern const struct command cmd_rm;
 extern const struct command cmd_send;
 extern const struct command cmd_recv;
+extern const struct command cmd_publish;
+extern const struct command cmd_subscribe;
 extern const struct command cmd_bench;
 extern const struct command cmd_notify;
 extern const struct command cmd_wait;
@@ -256,7 +258,8 @@ struct json_object *layout_objects_json(const struct ivshmem_layout *layout);
 /* For getopt_long(), of verbs that make objects: parse_object() takes what it returns. */
 #define OBJECT_OPTIONS						\
 	{ "channel", required_argument, NULL, 'C' },		\
-	{ "area", required_argument, NULL, 'A' }
+	{ "area", required_argument, NULL, 'A' },		\
+	{ "topic", required_argument, NULL, 'P' }
 
 /* For their help. */
 #define OBJECT_HELP								\
@@ -265,7 +268,10 @@ struct json_object *layout_objects_json(const struct ivshmem_layout *layout);
 	"                     that its creator writes, and the other way; a message has up to\n" \
 	"                     half of its ring\n"						\
 	"      --area NAME:SIZE\n"							\
-	"                     make an area: raw memory with a name\n"
+	"                     make an area: raw memory with a name\n"			\
+	"      --topic NAME:LENGTH[,history=N][,publishers=N][,subscribers=N][,holds=N][,lossless]\n" \
+	"                     make a topic for messages of up to so many bytes: see\n"	\
+	"                     ivshmem(1)\n"
 
 struct wish;
 

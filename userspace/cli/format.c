@@ -136,6 +136,7 @@ static int parse_options(int argc, char **argv, struct request *request)
 			break;
 		case 'C':
 		case 'A':
+		case 'P':
 			if (parse_object("format", &request->wishes, c, optarg) < 0)
 				return -EINVAL;
 			break;

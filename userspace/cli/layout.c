@@ -34,6 +34,8 @@ static const char *kind_name(unsigned int kind)
 		return "channel";
 	case IVSHMEM_AREA:
 		return "area";
+	case IVSHMEM_TOPIC:
+		return "topic";
 	}
 	return NULL;
 }

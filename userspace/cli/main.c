@@ -21,6 +21,8 @@ static const struct command *const commands[] = {
 	&cmd_rm,
 	&cmd_send,
 	&cmd_recv,
+	&cmd_publish,
+	&cmd_subscribe,
 	&cmd_bench,
 	&cmd_notify,
 	&cmd_wait,

@@ -33,6 +33,7 @@ static int parse_and_make(int argc, char **argv, struct wishes *wishes)
 		switch (c) {
 		case 'C':
 		case 'A':
+		case 'P':
 			if (parse_object("make", wishes, c, optarg) < 0)
 				return misuse(&cmd_make);
 			break;
@@ -49,7 +50,7 @@ static int parse_and_make(int argc, char **argv, struct wishes *wishes)
 	if (!where)
 		return misuse(&cmd_make);
 	if (!wishes->count) {
-		complain("make", "say what, as --channel video:64M:4K or --area table:16M");
+		complain("make", "say what, as --channel video:64M:4K, --area table:16M or --topic state:64");
 		return misuse(&cmd_make);
 	}
 	return make_in(where, flags, wishes);
@@ -70,7 +71,7 @@ const struct command cmd_make = {
 	.help =
 		"[OPTION]... WHERE\n"
 		"\n"
-		"Make channels and areas in a formatted region, in the order of the options. They\n"
+		"Make channels, areas and topics in a formatted region, in the order of the options. They\n"
 		"stay when nobody uses them, until 'ivshmem rm'. Channels of the usual size need not\n"
 		"be made: whoever creates one makes it.\n"
 		"\n"

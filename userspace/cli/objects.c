@@ -12,12 +12,16 @@
  * @kind: Its kind.
  * @text: The option's value; its colons have become zero bytes.
  * @sizes: In bytes; 0: not given.
+ * @topic: The layout of a topic.
  */
 struct wish {
 	enum ivshmem_kind kind;
 	char *text;
 	uint64_t sizes[2];
+	struct ivshmem_topic_layout topic;
 };
+
+#define LONG_MESSAGE	(64 << 10)	/* of which a topic keeps few */
 
 /* Where @text goes on after a colon, which ends it; NULL where there is none. */
 static char *cut(char *text)
@@ -49,6 +53,52 @@ static int parse_sizes(const char *verb, const char *option, struct wish *wish)
 	return 0;
 }
 
+static int parse_count(const char *verb, const char *key, const char *value, unsigned int least,
+		       unsigned int most, unsigned int *count)
+{
+	char what[32];
+
+	snprintf(what, sizeof(what), "--topic ... %s=", key);
+	return parse_integer(verb, what, value ? value : "", least, most, count);
+}
+
+/* LENGTH[,KEY=NUMBER]...[,lossless]. */
+static int parse_topic(const char *verb, struct wish *wish, char *text)
+{
+	enum { HISTORY, PUBLISHERS, SUBSCRIBERS, HOLDS, LOSSLESS };
+	char *const keys[] = { "history", "publishers", "subscribers", "holds", "lossless", NULL };
+	struct ivshmem_topic_layout *topic = &wish->topic;
+	char *rest = strchr(text, ','), *value;
+	int key, ret;
+
+	if (rest)
+		*rest++ = '\0';
+	ret = parse_size(verb, "--topic", text, &topic->max_length);
+	topic->history = topic->max_length > LONG_MESSAGE ? 4 : 64;
+	topic->publishers = 1;
+	topic->subscribers = 16;
+	while (!ret && rest && *rest) {
+		key = getsubopt(&rest, keys, &value);
+		if (key == HISTORY)
+			ret = parse_count(verb, "history", value, 2, 65536, &topic->history);
+		else if (key == PUBLISHERS)
+			ret = parse_count(verb, "publishers", value, 1, 16, &topic->publishers);
+		else if (key == SUBSCRIBERS)
+			ret = parse_count(verb, "subscribers", value, 1, 1024,
+					  &topic->subscribers);
+		else if (key == HOLDS)
+			ret = parse_count(verb, "holds", value, 0, 64, &topic->holds);
+		else if (key == LOSSLESS && !value)
+			topic->flags = IVSHMEM_TOPIC_LOSSLESS;
+		else
+			ret = -EINVAL;
+		if (key < 0)
+			complain(verb, "--topic does not know '%s': there are history=N, publishers=N, subscribers=N, holds=N and lossless",
+				 value);
+	}
+	return ret;
+}
+
 static int check_wish(const char *verb, const char *option, const struct wish *wish)
 {
 	if (!*wish->text) {
@@ -63,40 +113,62 @@ static int check_wish(const char *verb, const char *option, const struct wish *w
 	return 0;
 }
 
+static int parse_wish(const char *verb, const char *option, struct wish *wish)
+{
+	char *rest;
+
+	if (wish->kind != IVSHMEM_TOPIC) {
+		if (parse_sizes(verb, option, wish) < 0)
+			return -EINVAL;
+		/* Where a ring's size is 0 the library takes the region's usual one. */
+		if (wish->kind == IVSHMEM_CHANNEL && !wish->sizes[1])
+			wish->sizes[1] = wish->sizes[0];
+		return check_wish(verb, option, wish);
+	}
+	rest = cut(wish->text);
+	if (!rest) {
+		complain(verb, "--topic '%s' needs the length of the longest message, as --topic %s:4K",
+			 wish->text, wish->text);
+		return -EINVAL;
+	}
+	return parse_topic(verb, wish, rest) < 0 ? -EINVAL : check_wish(verb, option, wish);
+}
+
 /* -EINVAL, -ENOMEM: after a message. */
 int parse_object(const char *verb, struct wishes *wishes, int option, const char *value)
 {
-	const char *name = option == 'C' ? "--channel" : "--area";
-	struct wish *list = realloc(wishes->list, (wishes->count + 1) * sizeof(*list));
-	struct wish *wish;
-
-	if (!list) {
-		complain(verb, "not enough memory");
-		return -ENOMEM;
-	}
-	wishes->list = list;
-	wish = &list[wishes->count];
-	*wish = (struct wish) {
-		.kind = option == 'C' ? IVSHMEM_CHANNEL : IVSHMEM_AREA,
-		.text = strdup(value),
+	static const struct {
+		int option;
+		const char *name;
+		enum ivshmem_kind kind;
+	} kinds[] = {
+		{ 'C', "--channel", IVSHMEM_CHANNEL },
+		{ 'A', "--area", IVSHMEM_AREA },
+		{ 'P', "--topic", IVSHMEM_TOPIC },
 	};
-	if (!wish->text) {
+	struct wish *list = realloc(wishes->list, (wishes->count + 1) * sizeof(*list));
+	char *text = strdup(value);
+	size_t i = 0;
+
+	if (list)
+		wishes->list = list;
+	if (!list || !text) {
+		free(text);
 		complain(verb, "not enough memory");
 		return -ENOMEM;
 	}
-	wishes->count++;
-	if (parse_sizes(verb, name, wish) < 0)
-		return -EINVAL;
-	/* The library takes what the region was formatted for where a ring's size is 0. */
-	if (wish->kind == IVSHMEM_CHANNEL && !wish->sizes[1])
-		wish->sizes[1] = wish->sizes[0];
-	return check_wish(verb, name, wish);
+	while (kinds[i].option != option)
+		i++;
+	list[wishes->count] = (struct wish) { .kind = kinds[i].kind, .text = text };
+	return parse_wish(verb, kinds[i].name, &list[wishes->count++]);
 }
 
 static int make_one(struct ivshmem *shm, const struct wish *wish)
 {
 	if (wish->kind == IVSHMEM_AREA)
 		return ivshmem_make_area(shm, wish->text, wish->sizes[0]);
+	if (wish->kind == IVSHMEM_TOPIC)
+		return ivshmem_make_topic(shm, wish->text, &wish->topic);
 	return ivshmem_make_channel(shm, wish->text, wish->sizes[0], wish->sizes[1]);
 }
 

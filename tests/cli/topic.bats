@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016,SC2154
+#
+# publish and subscribe.
+
+load helper
+
+# with_topic LAYOUT
+with_topic() {
+	ivshmem create "$region" --size 16M
+	ivshmem format --label x --topic "t:$1" "$region"
+}
+
+
+@test "lines that are published come to each subscriber" {
+	with_topic 64
+	for i in 1 2 3; do
+		timeout 30 ivshmem subscribe --count 100 "$region" t >"$dir/out$i" 3>&- &
+	done
+	sleep 0.5
+	seq 1 50 | ivshmem publish "$region" t
+	sleep 0.2
+	seq 51 100 | ivshmem publish "$region" t
+	wait
+	for i in 1 2 3; do
+		[ "$(sha1sum <"$dir/out$i")" = "$(seq 1 100 | sha1sum)" ]
+	done
+}
+
+@test "who comes late gets the history that it asks for, without write access" {
+	with_topic 64
+	seq 1 200 | ivshmem publish "$region" t
+	run -0 ivshmem subscribe --history 3 --count 3 "$region" t
+	[ "$output" = $'198\n199\n200' ]
+	chmod 0400 "$region"
+	run -0 --separate-stderr without_override "$IVSHMEM_BUILD/ivshmem" subscribe --read-only --history 1000 --count 64 "$region" t
+	[ "$output" = "$(seq 137 200)" ]
+	[ -z "$stderr" ]
+	run -1 --separate-stderr ivshmem subscribe --timeout 0.1 "$region" t
+	says "ivshmem: $region: "
+}
+
+@test "frames come whole, as bytes" {
+	with_topic 1M,history=4,subscribers=2,holds=1,lossless
+	head -c 5500000 /dev/urandom >"$dir/in"
+	timeout 30 ivshmem subscribe --raw --count 6 "$region" t >"$dir/out" 3>&- &
+	sleep 0.5
+	ivshmem publish --frame 1M "$region" t <"$dir/in"
+	wait $!
+	cmp "$dir/in" "$dir/out"
+}
+
+@test "a slow subscriber of a lossless topic is waited for, then dropped and told" {
+	with_topic 64,history=4,lossless
+	"$IVSHMEM_BUILD/ivshmem" subscribe --timeout 30 "$region" t >"$dir/out" 2>"$dir/told" 3>&- &
+	subscriber=$!
+	sleep 0.5
+	kill -STOP $subscriber
+	seq 1 4 | timeout 10 ivshmem publish --timeout 0.2 "$region" t
+	seq 5 30 | timeout 10 ivshmem publish --timeout 0.2 "$region" t
+	kill -CONT $subscriber
+	eventually grep -q "was too slow for a lossless topic" "$dir/told"
+	eventually grep -qx 30 "$dir/out"
+	kill $subscriber
+	wait $subscriber || true
+}
+
+@test "what can't be is told" {
+	with_topic 8
+	run -1 --separate-stderr ivshmem publish "$region" t <<<"longer than eight"
+	says "ivshmem: $region: topic 't' takes messages of up to 8 bytes, and line 1 is longer"
+	run -1 --separate-stderr ivshmem publish --frame 9 "$region" t <<<x
+	says "takes messages of up to 8 bytes"
+	run -1 --separate-stderr ivshmem publish "$region" nothing <<<x
+	says "ivshmem: $region: topic 'nothing': there is no topic of that name"
+	run -1 --separate-stderr ivshmem subscribe "$region" nothing
+	says "ivshmem: $region: topic 'nothing': there is no topic of that name"
+	run -1 --separate-stderr ivshmem subscribe --timeout 0.1 "$region" t
+	says "nothing came in time"
+	run -1 --separate-stderr ivshmem recv --timeout 0 "$region" t
+	stderr_has "the object of that name is no channel"
+	for topic in t t: t:x t:8,foo t:8,history=1 t:8,subscribers=0 t:8,lossless=1 :8; do
+		run -2 --separate-stderr ivshmem make --topic "$topic" "$region"
+	done
+	for options in "--frame 0" "--type x" "--timeout x"; do
+		run -2 --separate-stderr ivshmem publish $options "$region" t
+	done
+	run -2 --separate-stderr ivshmem subscribe --count 0 "$region" t
+	run -2 --separate-stderr ivshmem subscribe "$region"
+	says "give WHERE and NAME"
+}
