@@ -12,11 +12,15 @@
  * A publisher writes its entries in turn: the message with number n has entry n modulo
  * history. A short message is in the entry itself, a longer one in a buffer that the entry
  * names. The number is written last, and is 0 while anything else is changed: who reads looks
- * at it before and after.
+ * at it before and after. Then the publisher counts the message. One that has died between
+ * both may have shown it to somebody: who takes the place goes on with the number after that.
+ *
+ * The count goes with the topic, not with who has the place: beside it is which object it
+ * is of, written once. So it holds wherever a publisher dies, and no junk is taken for one.
  *
  * A buffer is used again when its entry has another message, unless a subscriber holds it.
- * There are so many of them that all subscribers may hold as many as they are allowed to, and
- * some are left. Who holds stores that, then looks whether the entry still has the message. Who
+ * There are so many of them that all subscribers may hold as many as they are allowed to, dead
+ * ones and such as lie included, and some are left. Who holds stores that, then looks whether the entry still has the message. Who
  * wants the buffer changes the entry, then looks who holds. Full fences are between, so at
  * least one of both sees the other.
  */
@@ -40,11 +44,14 @@
  * struct topic_head - What all have in common.
  * @sleeps: Changed by each subscriber that is about to sleep, twice: a publisher that finds
  *          it as it was needs to look no further.
+ * @joins: Of a lossless topic: changed by each subscriber that is to be waited for from now
+ *         on. A publisher that finds it as it was knows of all.
  * @bell: Slept on by subscribers, and changed by who wakes them.
  */
 struct topic_head {
 	uint32_t sleeps;
-	uint8_t reserved_4[60];
+	uint32_t joins;
+	uint8_t reserved_8[56];
 	uint32_t bell;
 	uint8_t reserved_68[60];
 };
@@ -69,6 +76,7 @@ struct topic_entry {
 };
 
 static_assert(sizeof(struct topic_head) == HEAD_SIZE, "format");
+static_assert(offsetof(struct topic_head, bell) == 64, "format");
 static_assert(sizeof(struct topic_entry) == 128, "format");
 static_assert(offsetof(struct topic_entry, text) == 24, "format");
 

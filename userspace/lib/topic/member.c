@@ -8,6 +8,8 @@
 
 #include "topic.h"
 
+#define JOIN_TRIES	16
+
 static unsigned int member_index(const struct topic *topic, unsigned int place)
 {
 	return topic->is_publisher ? place : topic->geometry.layout.publishers + place;
@@ -96,7 +98,7 @@ int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *nam
 }
 
 /* -EBUSY: another program has it. The place is attaching then. */
-static int try_place(struct topic *topic, unsigned int place, bool *was_used)
+static int try_place(struct topic *topic, unsigned int place)
 {
 	unsigned int index = member_index(topic, place);
 	struct ivshmem_slot_end *member = topic_member(topic, index);
@@ -105,9 +107,8 @@ static int try_place(struct topic *topic, unsigned int place, bool *was_used)
 	uint32_t attaching = ((epoch ?: (uint32_t)ivshmem_now()) & ~3u) + 4 + END_ATTACHING;
 	int err;
 
-	*was_used = ivshmem_end_is_for(member, epoch, topic->object.generation);
 	if (ivshmem_end_state_by(member, byte, topic->shm) == IVSHMEM_END_ATTACHED &&
-	    *was_used)
+	    ivshmem_end_is_for(member, epoch, topic->object.generation))
 		return -EBUSY;
 	err = ivshmem_claim(topic->shm, &topic->holder, byte);
 	if (err)
@@ -129,11 +130,8 @@ static int try_place(struct topic *topic, unsigned int place, bool *was_used)
 	return -EBUSY;
 }
 
-/*
- * What a place says is not looked at until ivshmem_topic_enter(). -EBUSY: all are taken.
- * @was_used: somebody of this topic had it before, so that what it says is of this topic.
- */
-int ivshmem_topic_take_place(struct topic *topic, bool *was_used)
+/* What a place says is not looked at until enter(). -EBUSY: all are taken. */
+static int take_place(struct topic *topic)
 {
 	const struct ivshmem_topic_layout *layout = &topic->geometry.layout;
 	unsigned int count = topic->is_publisher ? layout->publishers : layout->subscribers;
@@ -141,35 +139,17 @@ int ivshmem_topic_take_place(struct topic *topic, bool *was_used)
 	int err = -EBUSY;
 
 	for (place = 0; place < count && err == -EBUSY; place++)
-		err = try_place(topic, place, was_used);
+		err = try_place(topic, place);
 	if (err)
 		return err;
 	topic->waiter.word = topic->is_publisher ? &topic->member->sender :
 						   &topic->member->receiver;
 	topic->waiter.other_bell = topic->is_publisher ? &topic->member->receiver_bell :
 							 &topic->head->bell;
-	__atomic_store_n(&topic->member->sender, WAITING_AWAKE, __ATOMIC_RELAXED);
-	__atomic_store_n(&topic->member->receiver, WAITING_AWAKE, __ATOMIC_RELAXED);
+	/* It counts on: publishers know how far they have woken whoever had the place before. */
+	topic->waiter.waits = __atomic_load_n(topic->waiter.word, __ATOMIC_RELAXED);
+	ivshmem_waiter_announce(&topic->waiter, WAITING_AWAKE);
 	return 0;
-}
-
-/* From here on the others reckon with it, and see all that it has stored before. */
-void ivshmem_topic_enter(struct topic *topic)
-{
-	__atomic_store_n(&topic->member->epoch, topic->epoch, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-/* 0; -ECONNRESET: the place or the topic is another's by now. Not for each message. */
-int ivshmem_topic_check(struct topic *topic)
-{
-	if (topic->failed)
-		return topic->failed;
-	if (!topic_has_place(topic) ||
-	    !ivshmem_slot_has_object(&topic->directory, &topic->object) ||
-	    ivshmem_directory_has_layout(&topic->directory))
-		topic->failed = -ECONNRESET;
-	return topic->failed;
 }
 
 static void leave_place(struct topic *topic)
@@ -182,6 +162,52 @@ static void leave_place(struct topic *topic)
 	if (topic->link.can & WAKE_LOCKED)
 		ivshmem_byte_unlock(topic->shm,
 				    member_byte(topic, member_index(topic, topic->place)));
+	ivshmem_unclaim(topic->shm, &topic->holder);
+	topic->member = NULL;
+}
+
+/*
+ * From here on the others reckon with it, and see all that it has stored before. False: one
+ * under another kernel, who can't see its lock, was quicker.
+ */
+static bool enter(struct topic *topic)
+{
+	uint32_t attaching = topic->epoch - END_ATTACHED + END_ATTACHING;
+	bool entered = __atomic_compare_exchange_n(&topic->member->epoch, &attaching,
+						   topic->epoch, false, __ATOMIC_SEQ_CST,
+						   __ATOMIC_SEQ_CST);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return entered;
+}
+
+/* Takes a place, has @prepare write what others will see there, and enters. -EBUSY: no place. */
+int ivshmem_topic_join(struct topic *topic, void (*prepare)(struct topic *topic))
+{
+	int err, tries;
+
+	for (tries = 0; tries < JOIN_TRIES; tries++) {
+		err = take_place(topic);
+		if (err)
+			return err;
+		prepare(topic);
+		if (enter(topic))
+			return 0;
+		leave_place(topic);
+	}
+	return -EBUSY;
+}
+
+/* 0; -ECONNRESET: the place or the topic is another's by now. Not for each message. */
+int ivshmem_topic_check(struct topic *topic)
+{
+	if (topic->failed)
+		return topic->failed;
+	if (!topic_has_place(topic) ||
+	    !ivshmem_slot_has_object(&topic->directory, &topic->object) ||
+	    ivshmem_directory_has_layout(&topic->directory))
+		topic->failed = -ECONNRESET;
+	return topic->failed;
 }
 
 /* A child's copy is only forgotten: the place is the parent's. */

@@ -14,6 +14,7 @@
  * @topic: The topic.
  * @count: Messages published.
  * @slowest: No subscriber of a lossless topic needs a message up to this number.
+ * @joins: What @joins of the head was when that was found.
  * @dropped: Subscribers that were dropped.
  * @in_entry: The buffer of each entry, or NONE.
  * @free: Buffers that can be written.
@@ -29,6 +30,7 @@ struct ivshmem_publisher {
 	struct topic topic;
 	uint64_t count;
 	uint64_t slowest;
+	uint32_t joins;
 	uint64_t dropped;
 	uint32_t *in_entry;
 	uint32_t *free;
@@ -43,6 +45,15 @@ struct ivshmem_publisher {
 
 /* --- buffers --- */
 
+/* Also one that has died, as far as it was not noticed: that would take a system call each. */
+static bool may_hold(const struct topic *topic, unsigned int subscriber)
+{
+	uint32_t epoch = __atomic_load_n(&topic_subscriber(topic, subscriber)->epoch,
+					 __ATOMIC_SEQ_CST);
+
+	return epoch % 4 == END_ATTACHING || epoch % 4 == END_ATTACHED;
+}
+
 static void mark_held(struct ivshmem_publisher *publisher)
 {
 	const struct topic *topic = &publisher->topic;
@@ -51,7 +62,7 @@ static void mark_held(struct ivshmem_publisher *publisher)
 
 	memset(publisher->is_held, 0, topic->geometry.buffer_count);
 	for (s = 0; s < layout->subscribers; s++) {
-		if (!ivshmem_topic_lives(topic, layout->publishers + s))
+		if (!may_hold(topic, s))
 			continue;
 		for (i = 0; i < layout->holds; i++) {
 			uint64_t hold = __atomic_load_n(topic_hold(topic, s, i), __ATOMIC_SEQ_CST);
@@ -81,7 +92,7 @@ static void reclaim(struct ivshmem_publisher *publisher)
 	publisher->retired_count = left;
 }
 
-/* There is always one: no more can be held than were reckoned with. */
+/* There is always one: each hold is of one buffer, and all holds were reckoned with. */
 static uint32_t take_buffer(struct ivshmem_publisher *publisher)
 {
 	if (!publisher->free_count)
@@ -98,15 +109,18 @@ static void retire(struct ivshmem_publisher *publisher, uint32_t *in_entry)
 
 /* --- the slowest subscriber --- */
 
-static bool is_there(const struct topic *topic, unsigned int subscriber)
+/* @entered is read first: if another takes the place meanwhile, it is the one before's. */
+static bool is_awaited(const struct topic *topic, unsigned int subscriber, uint32_t *entered)
 {
 	const struct ivshmem_slot_end *member = topic_subscriber(topic, subscriber);
-	uint32_t epoch = __atomic_load_n(&member->epoch, __ATOMIC_SEQ_CST);
+	uint32_t epoch;
 
+	*entered = __atomic_load_n(topic_entered(topic, subscriber), __ATOMIC_SEQ_CST);
+	epoch = __atomic_load_n(&member->epoch, __ATOMIC_SEQ_CST);
 	return epoch % 4 == END_ATTACHED &&
 	       ivshmem_end_is_for(member, epoch, topic->object.generation) &&
 	       __atomic_load_n(topic_dropped(topic, topic->place, subscriber),
-			       __ATOMIC_RELAXED) != epoch;
+			       __ATOMIC_RELAXED) != *entered;
 }
 
 static uint64_t taken_by(const struct ivshmem_publisher *publisher, unsigned int subscriber)
@@ -118,13 +132,12 @@ static uint64_t taken_by(const struct ivshmem_publisher *publisher, unsigned int
 	return taken < publisher->count ? taken : publisher->count;
 }
 
-static void drop(struct ivshmem_publisher *publisher, unsigned int subscriber)
+static void drop(struct ivshmem_publisher *publisher, unsigned int subscriber, uint32_t entered)
 {
 	const struct topic *topic = &publisher->topic;
-	uint32_t epoch = __atomic_load_n(&topic_subscriber(topic, subscriber)->epoch,
-					 __ATOMIC_ACQUIRE);
 
-	__atomic_store_n(topic_dropped(topic, topic->place, subscriber), epoch, __ATOMIC_RELEASE);
+	__atomic_store_n(topic_dropped(topic, topic->place, subscriber), entered,
+			 __ATOMIC_RELEASE);
 	publisher->dropped++;
 }
 
@@ -134,16 +147,18 @@ static void find_slowest(struct ivshmem_publisher *publisher, uint64_t needed, b
 	struct topic *topic = &publisher->topic;
 	const struct ivshmem_topic_layout *layout = &topic->geometry.layout;
 	uint64_t slowest = publisher->count, taken;
+	uint32_t entered;
 	unsigned int s;
 
+	publisher->joins = __atomic_load_n(&topic->head->joins, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (s = 0; s < layout->subscribers; s++) {
-		if (!is_there(topic, s))
+		if (!is_awaited(topic, s, &entered))
 			continue;
 		taken = taken_by(publisher, s);
 		if (taken < needed &&
 		    (force || !ivshmem_topic_lives(topic, layout->publishers + s))) {
-			drop(publisher, s);
+			drop(publisher, s, entered);
 			continue;
 		}
 		if (taken < slowest)
@@ -168,14 +183,22 @@ static int room_is_there(struct topic *topic)
 	return publisher->slowest >= next_victim(publisher);
 }
 
+/* Who has joined since may need what nobody needed. */
+static bool has_room(const struct ivshmem_publisher *publisher)
+{
+	return publisher->slowest >= next_victim(publisher) &&
+	       __atomic_load_n(&publisher->topic.head->joins, __ATOMIC_RELAXED) ==
+	       publisher->joins;
+}
+
 static int find_room(struct ivshmem_publisher *publisher, int timeout_ms)
 {
+	int64_t deadline = 0;
 	int err;
 
-	if (!topic_is_lossless(&publisher->topic) ||
-	    publisher->slowest >= next_victim(publisher))
+	if (!topic_is_lossless(&publisher->topic) || has_room(publisher))
 		return 0;
-	err = ivshmem_topic_wait(&publisher->topic, room_is_there, timeout_ms);
+	err = ivshmem_topic_wait(&publisher->topic, room_is_there, timeout_ms, &deadline);
 	if (err != -EAGAIN && err != -ETIMEDOUT)
 		return err;
 	find_slowest(publisher, next_victim(publisher), true);
@@ -298,9 +321,11 @@ int ivshmem_publisher_reserve(struct ivshmem_publisher *publisher, void **buffer
 
 	if (!publisher || !buffer)
 		return -EINVAL;
-	err = topic->failed || !topic_has_place(topic) ? ivshmem_topic_check(topic) : 0;
-	if (err)
-		return err;
+	if (topic->failed || !topic_has_place(topic)) {
+		err = ivshmem_topic_check(topic);
+		if (err)
+			return err;
+	}
 	if (!publisher->is_reserved && publisher->in_entry)
 		publisher->reserved = take_buffer(publisher);
 	publisher->is_reserved = true;
@@ -367,32 +392,40 @@ static int make_lists(struct ivshmem_publisher *publisher)
 	return 0;
 }
 
-/* The numbers go on where the last publisher of the topic at this place stopped. */
-static void enter(struct ivshmem_publisher *publisher, bool was_used)
+/* Of those before at this place; the last one may have died before it had counted it. */
+static uint64_t last_number(const struct topic *topic)
 {
-	struct topic *topic = &publisher->topic;
-	uint64_t *published = topic_published(topic, topic->place);
+	uint64_t count = __atomic_load_n(topic_published(topic, topic->place), __ATOMIC_ACQUIRE);
+
+	if (count > UINT64_MAX / 2)
+		return 0;
+	return count + (__atomic_load_n(&topic_entry(topic, topic->place, count + 1)->number,
+					__ATOMIC_ACQUIRE) == count + 1);
+}
+
+/* In an order in which this one may die at any time, as the next one may then. */
+static void prepare_place(struct topic *topic)
+{
+	struct ivshmem_publisher *publisher = container_of(topic, struct ivshmem_publisher, topic);
+	bool has_count = topic_has_count(topic, topic->place);
 	unsigned int i;
 
-	publisher->count = was_used ? __atomic_load_n(published, __ATOMIC_ACQUIRE) : 0;
-	if (publisher->count > UINT64_MAX / 2)
-		publisher->count = 0;
-	publisher->slowest = publisher->count;
+	publisher->count = has_count ? last_number(topic) : 0;
+	__atomic_store_n(topic_published(topic, topic->place), publisher->count,
+			 __ATOMIC_RELEASE);
 	for (i = 0; i < topic->geometry.layout.history; i++)
 		__atomic_store_n(&topic_entry(topic, topic->place, i)->number, 0,
-				 __ATOMIC_RELAXED);
-	for (i = 0; i < topic->geometry.layout.subscribers; i++)
+				 __ATOMIC_RELEASE);
+	for (i = 0; !has_count && i < topic->geometry.layout.subscribers; i++)
 		__atomic_store_n(topic_dropped(topic, topic->place, i), 0, __ATOMIC_RELAXED);
-	__atomic_store_n(published, publisher->count, __ATOMIC_RELEASE);
+	__atomic_store_n(topic_counts_for(topic, topic->place), topic_identity(topic),
+			 __ATOMIC_RELEASE);
 	topic->handled = __atomic_load_n(&topic->head->sleeps, __ATOMIC_RELAXED) - 1;
-	ivshmem_topic_enter(topic);
-	find_slowest(publisher, 0, false);
 }
 
 int ivshmem_publisher_open(struct ivshmem_publisher **out, struct ivshmem *shm, const char *name)
 {
 	struct ivshmem_publisher *publisher;
-	bool was_used = false;
 	int err;
 
 	if (!out)
@@ -405,12 +438,12 @@ int ivshmem_publisher_open(struct ivshmem_publisher **out, struct ivshmem *shm, 
 	if (!err)
 		err = make_lists(publisher);
 	if (!err)
-		err = ivshmem_topic_take_place(&publisher->topic, &was_used);
+		err = ivshmem_topic_join(&publisher->topic, prepare_place);
 	if (err) {
 		ivshmem_publisher_close(publisher);
 		return err;
 	}
-	enter(publisher, was_used);
+	find_slowest(publisher, 0, false);
 	*out = publisher;
 	return 0;
 }

@@ -48,7 +48,7 @@ static int spin(struct topic *topic, topic_ready_fn is_ready, int64_t until)
 }
 
 /* By what all of those can wake this one who are there. */
-static unsigned int choose_way(const struct topic *topic)
+static unsigned int choose_way(struct topic *topic)
 {
 	const struct ivshmem_topic_layout *layout = &topic->geometry.layout;
 	unsigned int first = topic->is_publisher ? layout->publishers : 0;
@@ -56,6 +56,9 @@ static unsigned int choose_way(const struct topic *topic)
 							  layout->publishers);
 	bool ring = topic->link.can & WAKE_RINGABLE, futex = topic->link.can & WAKE_FUTEX;
 	unsigned int i;
+
+	topic->link.wakeup = WAKEUP_DOORBELL;
+	ring &= ivshmem_link_is_sure(&topic->link);
 
 	for (i = first; i < end; i++) {
 		const struct ivshmem_slot_end *other = topic_member(topic, i);
@@ -108,24 +111,28 @@ static int sleep_somehow(struct topic *topic, topic_ready_fn is_ready, int64_t n
 	return sleep_once(topic, is_ready, ns);
 }
 
-/* 0 once @is_ready says 1; what it says below 0; -EAGAIN if @timeout_ms is 0. */
-int ivshmem_topic_wait(struct topic *topic, topic_ready_fn is_ready, int timeout_ms)
+/*
+ * 0 once @is_ready says 1; what it says below 0; -EAGAIN if @timeout_ms is 0. @deadline: when
+ * that has passed; 0: not known yet.
+ */
+int ivshmem_topic_wait(struct topic *topic, topic_ready_fn is_ready, int timeout_ms,
+		       int64_t *deadline)
 {
-	int64_t longest = FIRST_SLEEP_NS, pause = FIRST_PAUSE_NS, deadline, until, left;
+	int64_t longest = FIRST_SLEEP_NS, pause = FIRST_PAUSE_NS, until, left;
 	int ready = is_ready(topic);
 
 	if (ready || !timeout_ms)
 		return ready < 0 ? ready : ready ? 0 : ivshmem_topic_check(topic) ?: -EAGAIN;
-	deadline = ivshmem_deadline(timeout_ms);
+	*deadline = *deadline ?: ivshmem_deadline(timeout_ms);
 	until = ivshmem_now() + SPIN_NS;
-	ready = spin(topic, is_ready, until < deadline ? until : deadline);
+	ready = spin(topic, is_ready, until < *deadline ? until : *deadline);
 	while (!ready) {
-		left = ivshmem_time_left(deadline);
+		left = ivshmem_time_left(*deadline);
 		ready = left ? ivshmem_topic_check(topic) : -ETIMEDOUT;
 		if (ready)
 			break;
 		ready = sleep_somehow(topic, is_ready, left < longest ? left : longest, &pause,
-				      deadline);
+				      *deadline);
 		longest = LATER_SLEEP_NS;
 		if (topic->shm->connection)
 			ivshmem_connection_hear(topic->shm->connection);

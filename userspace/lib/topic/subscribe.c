@@ -5,18 +5,20 @@
 
 #include "topic.h"
 
+#define TRIES	64	/* to get a message, before it is looked whether it may go on */
+
 /**
  * struct stream - What a subscriber has of one publisher's place.
  * @next: The number that comes next.
  * @told: Of a lossless topic: the publisher knows that all up to this is needed no more.
  * @skipped: Messages before @next that it did not get, since the last one that it got.
- * @is_place: A publisher is there, or was. Before, an entry may be what another object has left.
+ * @has_count: A publisher is there, or was. Before, an entry may be what another object has left.
  */
 struct stream {
 	uint64_t next;
 	uint64_t told;
 	uint64_t skipped;
-	bool is_place;
+	bool has_count;
 };
 
 /**
@@ -32,35 +34,31 @@ struct held {
 /**
  * struct ivshmem_subscriber - A subscriber.
  * @topic: The topic.
+ * @history: How many messages it begins back.
  * @turn: Which publisher is looked at first.
  * @skipped: Messages that it did not get.
+ * @checked: What that was when it was last looked whether this one was dropped.
+ * @entered: Of a lossless topic: see topic_entered().
  * @streams: Of each publisher.
  * @held: As many as it may hold.
  */
 struct ivshmem_subscriber {
 	struct topic topic;
+	unsigned int history;
 	unsigned int turn;
 	uint64_t skipped;
+	uint64_t checked;
+	uint32_t entered;
 	struct stream streams[MAX_PUBLISHERS];
 	struct held held[MAX_HOLDS];
 };
-
-/* Is, or was, a publisher there? Then what its place says is of this topic. */
-static bool is_place(const struct topic *topic, unsigned int publisher)
-{
-	const struct ivshmem_slot_end *member = topic_member(topic, publisher);
-	uint32_t epoch = __atomic_load_n(&member->epoch, __ATOMIC_ACQUIRE);
-
-	return (epoch % 4 == END_ATTACHED || epoch % 4 == END_CLOSED) &&
-	       ivshmem_end_is_for(member, epoch, topic->object.generation);
-}
 
 /* No more than that can have been: numbers are counted. */
 static uint64_t published(const struct topic *topic, unsigned int publisher)
 {
 	uint64_t count;
 
-	if (!is_place(topic, publisher))
+	if (!topic_has_count(topic, publisher))
 		return 0;
 	count = __atomic_load_n(topic_published(topic, publisher), __ATOMIC_ACQUIRE);
 	return count > UINT64_MAX / 2 ? 0 : count;
@@ -88,9 +86,9 @@ static bool find_next(struct ivshmem_subscriber *subscriber, unsigned int publis
 	struct topic *topic = &subscriber->topic;
 	uint64_t history = topic->geometry.layout.history, count, left;
 
-	if (unlikely(!stream->is_place)) {
-		stream->is_place = is_place(topic, publisher);
-		if (!stream->is_place)
+	if (unlikely(!stream->has_count)) {
+		stream->has_count = topic_has_count(topic, publisher);
+		if (!stream->has_count)
 			return false;
 	}
 	if (likely(number_at(topic, publisher, stream->next) == stream->next))
@@ -110,6 +108,7 @@ static bool find_next(struct ivshmem_subscriber *subscriber, unsigned int publis
 
 /* --- lossless topics: what is needed no more --- */
 
+/* As in wakeup/wakeup.h: a publisher that is awake looks itself. */
 static void tell_taken(struct ivshmem_subscriber *subscriber, unsigned int publisher)
 {
 	struct stream *stream = &subscriber->streams[publisher];
@@ -120,20 +119,27 @@ static void tell_taken(struct ivshmem_subscriber *subscriber, unsigned int publi
 	stream->told = stream->next - 1;
 	__atomic_store_n(topic_taken(topic, topic->place, publisher), stream->told,
 			 __ATOMIC_RELEASE);
-	ivshmem_topic_wake_publisher(topic, publisher);
+	if (unlikely(__atomic_load_n(&topic_member(topic, publisher)->sender, __ATOMIC_RELAXED) %
+		     4 != WAITING_AWAKE))
+		ivshmem_topic_wake_publisher(topic, publisher);
 }
 
-static void tell_if_due(struct ivshmem_subscriber *subscriber, unsigned int publisher)
+/* It counts on from whoever had the place before, as publishers remember whom they dropped. */
+static void next_entry(struct ivshmem_subscriber *subscriber)
 {
-	const struct stream *stream = &subscriber->streams[publisher];
-	const struct topic *topic = &subscriber->topic;
+	struct topic *topic = &subscriber->topic;
+	uint32_t *entered = topic_entered(topic, topic->place);
 
-	if (!topic_is_lossless(topic))
-		return;
-	if (stream->next - 1 - stream->told >= topic->geometry.layout.history / 4 ||
-	    __atomic_load_n(&topic_member(topic, publisher)->sender, __ATOMIC_RELAXED) % 4 !=
-	    WAITING_AWAKE)
-		tell_taken(subscriber, publisher);
+	subscriber->entered = (__atomic_load_n(entered, __ATOMIC_RELAXED) + 1) ?: 1;
+	__atomic_store_n(entered, subscriber->entered, __ATOMIC_SEQ_CST);
+}
+
+/* Publishers that find this look for those whom they have to wait for. */
+static void call_publishers(const struct topic *topic)
+{
+	if (topic_is_lossless(topic))
+		__atomic_fetch_add(&topic->head->joins, 1, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static void tell_all(struct ivshmem_subscriber *subscriber)
@@ -144,32 +150,33 @@ static void tell_all(struct ivshmem_subscriber *subscriber)
 		tell_taken(subscriber, i);
 }
 
-/* The publisher does not wait for it until it has another epoch. */
-static bool was_dropped(const struct topic *topic)
+/* The publisher does not wait for it until it has entered again. */
+static bool was_dropped(const struct ivshmem_subscriber *subscriber)
 {
+	const struct topic *topic = &subscriber->topic;
 	unsigned int i;
 
 	for (i = 0; i < topic->geometry.layout.publishers; i++)
-		if (is_place(topic, i) &&
+		if (topic_has_count(topic, i) &&
 		    __atomic_load_n(topic_dropped(topic, i, topic->place), __ATOMIC_ACQUIRE) ==
-		    topic->epoch)
+		    subscriber->entered)
 			return true;
 	return false;
 }
 
+/*
+ * With what it has taken, before. The place stays as it is: what is held stays held. A
+ * publisher sees it before its next message, or while that is on its way.
+ */
 static int enter_again(struct ivshmem_subscriber *subscriber)
 {
 	struct topic *topic = &subscriber->topic;
-	uint32_t epoch = topic->epoch;
-	uint32_t attaching = (epoch & ~3u) + 4 + END_ATTACHING;
 
-	if (!__atomic_compare_exchange_n(&topic->member->epoch, &epoch, attaching, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
-	    !ivshmem_end_tell_purpose(topic->member, attaching, topic->object.generation))
+	if (!topic_has_place(topic))
 		return topic->failed = -ECONNRESET;
-	topic->epoch = attaching - END_ATTACHING + END_ATTACHED;
 	tell_all(subscriber);
-	ivshmem_topic_enter(topic);
+	next_entry(subscriber);
+	call_publishers(topic);
 	return 0;
 }
 
@@ -205,18 +212,27 @@ static void skip_to_latest(struct ivshmem_subscriber *subscriber)
 	}
 }
 
-static int wait_for_news(struct ivshmem_subscriber *subscriber, int timeout_ms)
+static int wait_for_news(struct ivshmem_subscriber *subscriber, int timeout_ms,
+			 int64_t *deadline)
 {
 	tell_all(subscriber);
-	return ivshmem_topic_wait(&subscriber->topic, news_is_there, timeout_ms);
+	return ivshmem_topic_wait(&subscriber->topic, news_is_there, timeout_ms, deadline);
 }
 
-/* 0: @turn says whose message is there. */
+/* Looked for only where something was skipped since the last look: without that it lost nothing. */
+static int check_dropped(struct ivshmem_subscriber *subscriber)
+{
+	if (!topic_is_lossless(&subscriber->topic))
+		return 0;
+	subscriber->checked = subscriber->skipped;
+	return was_dropped(subscriber) ? enter_again(subscriber) ?: -EPIPE : 0;
+}
+
+/* 0: @turn says whose message is there. @deadline: as for ivshmem_topic_wait(). */
 static int find_message(struct ivshmem_subscriber *subscriber, unsigned int flags,
-			int timeout_ms)
+			int timeout_ms, int64_t *deadline)
 {
 	struct topic *topic = &subscriber->topic;
-	uint64_t skipped = subscriber->skipped;
 	int err;
 
 	if (unlikely(topic->failed))
@@ -226,15 +242,11 @@ static int find_message(struct ivshmem_subscriber *subscriber, unsigned int flag
 	err = news_is_there(topic);
 	if (err < 0)
 		return ivshmem_topic_check(topic) ?: -ECONNRESET;
-	if (!err) {
-		err = wait_for_news(subscriber, timeout_ms);
-		if (err)
-			return err;
-	}
-	if (unlikely(topic_is_lossless(topic) && subscriber->skipped != skipped &&
-		     was_dropped(topic)))
-		return enter_again(subscriber) ?: -EPIPE;
-	return 0;
+	err = err ? 0 : wait_for_news(subscriber, timeout_ms, deadline);
+	if (likely(subscriber->skipped == subscriber->checked) ||
+	    (err && err != -EAGAIN && err != -ETIMEDOUT))
+		return err;
+	return check_dropped(subscriber) ?: err;
 }
 
 /* A copy of an entry, without the message; false: it was overwritten meanwhile. */
@@ -281,7 +293,7 @@ static void take(struct ivshmem_subscriber *subscriber, const struct topic_entry
 		};
 	stream->skipped = 0;
 	stream->next++;
-	tell_if_due(subscriber, publisher);
+	tell_taken(subscriber, publisher);
 	if (++subscriber->turn == subscriber->topic.geometry.layout.publishers)
 		subscriber->turn = 0;
 }
@@ -294,11 +306,26 @@ static void skip_junk(struct ivshmem_subscriber *subscriber)
 	skip_to(subscriber, stream, stream->next + 1);
 }
 
+/* A publisher that is always quicker does not keep this one here. */
+static int may_try_again(const struct ivshmem_subscriber *subscriber, unsigned int tries,
+			 int timeout_ms, int64_t *deadline)
+{
+	if (tries % TRIES)
+		return 0;
+	if (!timeout_ms)
+		return -EAGAIN;
+	if (ivshmem_link_is_cancelled(&subscriber->topic.link))
+		return -ECANCELED;
+	*deadline = *deadline ?: ivshmem_deadline(timeout_ms);
+	return ivshmem_deadline_passed(*deadline) ? -ETIMEDOUT : 0;
+}
+
 ssize_t ivshmem_subscriber_recv(struct ivshmem_subscriber *subscriber, void *buffer,
 				size_t length, struct ivshmem_message_info *info,
 				unsigned int flags, int timeout_ms)
 {
 	int64_t deadline = 0;
+	unsigned int tries = 0;
 	struct topic_entry entry;
 	const char *text;
 	int err;
@@ -306,7 +333,7 @@ ssize_t ivshmem_subscriber_recv(struct ivshmem_subscriber *subscriber, void *buf
 	if (!subscriber || (!buffer && length) || flags & ~IVSHMEM_LATEST)
 		return -EINVAL;
 	for (;;) {
-		err = find_message(subscriber, flags, timeout_ms);
+		err = find_message(subscriber, flags, timeout_ms, &deadline);
 		if (err)
 			return err;
 		if (unlikely(!read_entry(subscriber, &entry)))
@@ -322,11 +349,9 @@ ssize_t ivshmem_subscriber_recv(struct ivshmem_subscriber *subscriber, void *buf
 		if (likely(read_entry(subscriber, &(struct topic_entry) { .number = 0 })))
 			break;
 again:
-		/* A publisher that is always quicker does not keep this one here. */
-		if (timeout_ms >= 0 && !deadline)
-			deadline = ivshmem_deadline(timeout_ms);
-		if (deadline && ivshmem_deadline_passed(deadline))
-			return timeout_ms ? -ETIMEDOUT : -EAGAIN;
+		err = may_try_again(subscriber, ++tries, timeout_ms, &deadline);
+		if (err)
+			return err;
 	}
 	take(subscriber, &entry, info);
 	return entry.length;
@@ -386,6 +411,7 @@ ssize_t ivshmem_subscriber_hold(struct ivshmem_subscriber *subscriber, const voi
 				int timeout_ms)
 {
 	int64_t deadline = 0;
+	unsigned int tries = 0;
 	struct topic_entry entry;
 	struct held *held;
 	int err;
@@ -400,15 +426,14 @@ ssize_t ivshmem_subscriber_hold(struct ivshmem_subscriber *subscriber, const voi
 	if (!held)
 		return -ENOBUFS;
 	for (;;) {
-		err = find_message(subscriber, flags, timeout_ms);
+		err = find_message(subscriber, flags, timeout_ms, &deadline);
 		if (err)
 			return err;
 		if (try_hold(subscriber, held, &entry))
 			break;
-		if (timeout_ms >= 0 && !deadline)
-			deadline = ivshmem_deadline(timeout_ms);
-		if (deadline && ivshmem_deadline_passed(deadline))
-			return timeout_ms ? -ETIMEDOUT : -EAGAIN;
+		err = may_try_again(subscriber, ++tries, timeout_ms, &deadline);
+		if (err)
+			return err;
 	}
 	*message = held->message;
 	take(subscriber, &entry, info);
@@ -439,37 +464,54 @@ static uint64_t first_number(uint64_t count, unsigned int history)
 	return count > history ? count - history + 1 : 1;
 }
 
-/* The place first, then a look at what was published: see find_slowest() of publish.c. */
-static int enter(struct ivshmem_subscriber *subscriber, unsigned int history)
+static void begin_at(struct ivshmem_subscriber *subscriber, unsigned int publisher)
+{
+	uint64_t count = published(&subscriber->topic, publisher);
+
+	subscriber->streams[publisher].next =
+		subscriber->history ? first_number(count, subscriber->history) : count + 1;
+}
+
+/* Publishers wait from what was published by now; no one is held up by a 0 in between. */
+static void prepare_place(struct topic *topic)
+{
+	struct ivshmem_subscriber *subscriber = container_of(topic, struct ivshmem_subscriber,
+							     topic);
+	unsigned int i;
+
+	for (i = 0; i < topic->geometry.layout.holds; i++)
+		__atomic_store_n(topic_hold(topic, topic->place, i), 0, __ATOMIC_RELAXED);
+	for (i = 0; i < topic->geometry.layout.publishers; i++) {
+		begin_at(subscriber, i);
+		subscriber->streams[i].told = subscriber->streams[i].next - 1;
+		__atomic_store_n(topic_taken(topic, topic->place, i),
+				 subscriber->streams[i].told, __ATOMIC_RELAXED);
+	}
+	next_entry(subscriber);
+}
+
+/*
+ * The place first, then a look at what was published: a publisher that has not seen it there
+ * when it looked had not published more by then. See find_slowest() of publish.c.
+ */
+static int enter(struct ivshmem_subscriber *subscriber)
 {
 	struct topic *topic = &subscriber->topic;
-	unsigned int i, publishers = topic->geometry.layout.publishers;
-	bool was_used;
+	unsigned int i;
 	int err = 0;
 
 	if (!topic->shm->readonly)
-		err = ivshmem_topic_take_place(topic, &was_used);
+		err = ivshmem_topic_join(topic, prepare_place);
 	if (err)
 		return err;
-	if (topic->member) {
-		for (i = 0; i < topic->geometry.layout.holds; i++)
-			__atomic_store_n(topic_hold(topic, topic->place, i), 0, __ATOMIC_RELAXED);
-		for (i = 0; i < publishers; i++)
-			__atomic_store_n(topic_taken(topic, topic->place, i), 0,
-					 __ATOMIC_RELAXED);
-		ivshmem_topic_enter(topic);
-	}
-	for (i = 0; i < publishers; i++) {
-		struct stream *stream = &subscriber->streams[i];
-		uint64_t count = published(topic, i);
-
-		stream->next = history ? first_number(count, history) : count + 1;
-		stream->told = 0;
-		if (topic->member)
-			tell_taken(subscriber, i);
+	if (topic->member)
+		call_publishers(topic);
+	for (i = 0; i < topic->geometry.layout.publishers; i++) {
+		begin_at(subscriber, i);
+		tell_taken(subscriber, i);
 		/* What was gone before it came it has not missed. */
 		find_next(subscriber, i);
-		stream->skipped = 0;
+		subscriber->streams[i].skipped = 0;
 	}
 	subscriber->skipped = 0;
 	return 0;
@@ -486,9 +528,10 @@ int ivshmem_subscriber_open(struct ivshmem_subscriber **out, struct ivshmem *shm
 	subscriber = calloc(1, sizeof(*subscriber));
 	if (!subscriber)
 		return -ENOMEM;
+	subscriber->history = history;
 	err = ivshmem_topic_open(&subscriber->topic, shm, name, false);
 	if (!err)
-		err = enter(subscriber, history);
+		err = enter(subscriber);
 	if (err) {
 		ivshmem_subscriber_close(subscriber);
 		return err;

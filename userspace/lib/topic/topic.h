@@ -88,7 +88,33 @@ static inline uint64_t *topic_published(const struct topic *topic, unsigned int 
 			       publisher * topic->geometry.publisher_size);
 }
 
-/* Of a publisher: the epoch of a subscriber that it has dropped. */
+/* Of a publisher: which object that count is of. */
+static inline uint64_t *topic_counts_for(const struct topic *topic, unsigned int publisher)
+{
+	return topic_published(topic, publisher) + 1;
+}
+
+/* The same object at the same place of a region that was formatted anew is another one. */
+static inline uint64_t topic_identity(const struct topic *topic)
+{
+	return (uint64_t)topic->object.generation << 32 |
+	       (uint32_t)(topic->directory.superblock.crc + topic->object.slot);
+}
+
+/* Has there been a publisher of this topic? Before, count and entries may be anything. */
+static inline bool topic_has_count(const struct topic *topic, unsigned int publisher)
+{
+	return __atomic_load_n(topic_counts_for(topic, publisher), __ATOMIC_ACQUIRE) ==
+	       topic_identity(topic);
+}
+
+/* Of a subscriber: changed each time that publishers are to wait for it again; never 0. */
+static inline uint32_t *topic_entered(const struct topic *topic, unsigned int subscriber)
+{
+	return &topic_subscriber(topic, subscriber)->ready;
+}
+
+/* Of a publisher: what topic_entered() of a subscriber was when it was dropped. */
 static inline uint32_t *topic_dropped(const struct topic *topic, unsigned int publisher,
 				      unsigned int subscriber)
 {
@@ -144,8 +170,7 @@ static inline bool topic_has_place(const struct topic *topic)
 /* member.c */
 int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *name,
 		       bool is_publisher);
-int ivshmem_topic_take_place(struct topic *topic, bool *was_used);
-void ivshmem_topic_enter(struct topic *topic);
+int ivshmem_topic_join(struct topic *topic, void (*prepare)(struct topic *topic));
 void ivshmem_topic_close(struct topic *topic);
 int ivshmem_topic_check(struct topic *topic);
 bool ivshmem_topic_lives(const struct topic *topic, unsigned int index);
@@ -153,7 +178,8 @@ bool ivshmem_topic_lives(const struct topic *topic, unsigned int index);
 /* sleep.c */
 typedef int (*topic_ready_fn)(struct topic *topic);
 
-int ivshmem_topic_wait(struct topic *topic, topic_ready_fn is_ready, int timeout_ms);
+int ivshmem_topic_wait(struct topic *topic, topic_ready_fn is_ready, int timeout_ms,
+		       int64_t *deadline);
 void ivshmem_topic_wake_subscribers(struct topic *topic);
 void ivshmem_topic_wake_publisher(struct topic *topic, unsigned int publisher);
 
