@@ -7,6 +7,7 @@
 #define SERVED_PAIR_H
 
 #include "channels.h"
+#include "serving.h"
 
 #include <sys/socket.h>
 
@@ -16,41 +17,14 @@
 
 static pid_t server_pid;
 
-/* Beside this program, or in the folder above. */
-static inline void find_command(char path[PATH_MAX])
-{
-	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 32);
-	int up;
-
-	assert_true(length > 0);
-	path[length] = '\0';
-	for (up = 0; up < 2; up++) {
-		*strrchr(path, '/') = '\0';
-		strcat(path, "/ivshmem");
-		if (!access(path, X_OK))
-			return;
-		*strrchr(path, '/') = '\0';
-	}
-	path[0] = '\0';
-}
-
 static inline bool start_server(void)
 {
-	char command[PATH_MAX], where[PATH_MAX + 8];
-	int64_t end = now_ms() + PATIENCE_MS;
+	char where[PATH_MAX + 8];
 
-	find_command(command);
-	if (!command[0])
+	server_pid = serve(DOORBELL_SIZE, 2, where);
+	if (server_pid < 0)
 		return false;
-	server_pid = fork();
-	if (!server_pid) {
-		execl(command, "ivshmem", "serve", "--socket", in_shm("socket"), "--size",
-		      DOORBELL_SIZE, "--vectors", "2", NULL);
-		_exit(127);
-	}
-	snprintf(where, sizeof(where), "unix:%s", in_shm("socket"));
-	while (ivshmem_open(&pair.left, where, 0) && now_ms() < end)
-		usleep(5000);
+	pair.left = join_when_up(where);
 	pair.right = open_region(where, 0);
 	assert_int_equal(format_for(pair.left, "", 1, 0), 0);
 	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");

@@ -20,9 +20,9 @@
  *
  * A buffer is used again when its entry has another message, unless a subscriber holds it.
  * There are so many of them that all subscribers may hold as many as they are allowed to, dead
- * ones and such as lie included, and some are left. Who holds stores that, then looks whether the entry still has the message. Who
- * wants the buffer changes the entry, then looks who holds. Full fences are between, so at
- * least one of both sees the other.
+ * ones and such as lie included, and some are left. Who holds stores that, then looks whether
+ * the entry still has the message. Who wants the buffer changes the entry, then looks who
+ * holds. Full fences are between, so at least one of both sees the other.
  */
 #ifndef TOPIC_LAYOUT_H
 #define TOPIC_LAYOUT_H
