@@ -8,8 +8,10 @@
 
 /* What calls get that are wrong in one thing only. */
 static struct good {
-	struct ivshmem *shm, *served;
+	struct ivshmem *shm, *served, *topics;
 	struct ivshmem_channel *channel;
+	struct ivshmem_publisher *publisher;
+	struct ivshmem_subscriber *subscriber;
 	struct ivshmem_layout *layout;
 	struct ivshmem_monitor *monitor;
 } good;
@@ -21,6 +23,8 @@ static const void *message;
 static void *room;
 static struct ivshmem *shm_out;
 static struct ivshmem_channel *channel_out;
+static struct ivshmem_publisher *publisher_out;
+static struct ivshmem_subscriber *subscriber_out;
 static struct ivshmem_device *device_out;
 static enum ivshmem_peer_change peer_change;
 static enum ivshmem_change change;
@@ -157,6 +161,45 @@ static void channels_calls_with_null_are_einval_or_zero(void **state)
 	assert_all(calls, ARRAY_SIZE(calls));
 }
 
+static void topics_calls_with_null_are_einval_or_zero(void **state)
+{
+	const struct ivshmem_topic_layout layout = { 8, 2, 1, 1, 0, 0 };
+	const struct iovec nowhere = { NULL, 1 };
+	const struct call calls[] = {
+		GIVES(-EINVAL, ivshmem_make_topic(NULL, "u", &layout)),
+		GIVES(-EINVAL, ivshmem_make_topic(good.shm, NULL, &layout)),
+		GIVES(-EINVAL, ivshmem_make_topic(good.shm, "u", NULL)),
+		GIVES(-EINVAL, ivshmem_publisher_open(NULL, good.shm, "t")),
+		GIVES(-EINVAL, ivshmem_publisher_open(&publisher_out, NULL, "t")),
+		GIVES(-EINVAL, ivshmem_publisher_open(&publisher_out, good.shm, NULL)),
+		GIVES(0, ivshmem_publisher_max_length(NULL)),
+		GIVES(-EINVAL, ivshmem_publish(NULL, NULL, 0, 0, 0, 0)),
+		GIVES(-EINVAL, ivshmem_publish(good.publisher, NULL, 1, 0, 0, 0)),
+		GIVES(-EINVAL, ivshmem_publish(good.publisher, &nowhere, 1, 0, 0, 0)),
+		GIVES(-EINVAL, ivshmem_publish(good.publisher, NULL, 0, 0, ~0u, 0)),
+		GIVES(-EINVAL, ivshmem_publisher_reserve(NULL, &room)),
+		GIVES(-EINVAL, ivshmem_publisher_reserve(good.publisher, NULL)),
+		GIVES(-EINVAL, ivshmem_publisher_commit(NULL, 0, 0, 0, 0)),
+		GIVES(-EINVAL, ivshmem_publisher_commit(good.publisher, 0, 0, 0, 0)),
+		GIVES(-EINVAL, ivshmem_publisher_subscribers(NULL)),
+		GIVES(0, ivshmem_publisher_dropped(NULL)),
+		GIVES(-EINVAL, ivshmem_subscriber_open(NULL, good.shm, "t", 0)),
+		GIVES(-EINVAL, ivshmem_subscriber_open(&subscriber_out, NULL, "t", 0)),
+		GIVES(-EINVAL, ivshmem_subscriber_open(&subscriber_out, good.shm, NULL, 0)),
+		GIVES(-EINVAL, ivshmem_subscriber_recv(NULL, buffer, 1, NULL, 0, 0)),
+		GIVES(-EINVAL, ivshmem_subscriber_recv(good.subscriber, NULL, 1, NULL, 0, 0)),
+		GIVES(-EINVAL, ivshmem_subscriber_recv(good.subscriber, buffer, 1, NULL, ~0u, 0)),
+		GIVES(-EINVAL, ivshmem_subscriber_hold(NULL, &message, NULL, 0, 0)),
+		GIVES(-EINVAL, ivshmem_subscriber_hold(good.subscriber, NULL, NULL, 0, 0)),
+		GIVES(-EINVAL, ivshmem_subscriber_release(NULL, buffer)),
+		GIVES(-EINVAL, ivshmem_subscriber_release(good.subscriber, NULL)),
+		GIVES(0, ivshmem_subscriber_skipped(NULL)),
+		GIVES(0, ivshmem_subscriber_max_length(NULL)),
+	};
+
+	assert_all(calls, ARRAY_SIZE(calls));
+}
+
 static void texts_and_parts_of_null_are_null(void **state)
 {
 	const struct call calls[] = {
@@ -190,6 +233,8 @@ static void closing_null_does_nothing(void **state)
 	const struct call calls[] = {
 		NOTHING(ivshmem_close(NULL)),
 		NOTHING(ivshmem_channel_close(NULL)),
+		NOTHING(ivshmem_publisher_close(NULL)),
+		NOTHING(ivshmem_subscriber_close(NULL)),
 		NOTHING(ivshmem_layout_free(NULL)),
 		NOTHING(ivshmem_list_free(NULL)),
 		NOTHING(ivshmem_device_free(NULL)),
@@ -248,17 +293,33 @@ static void what_lies_beyond_the_end_is_nothing(void **state)
 	ivshmem_list_free(list);
 }
 
+static void open_topic(void)
+{
+	const struct ivshmem_topic_layout layout = { 8, 2, 1, 1, 0, 0 };
+
+	/* A region of its own: the other one is full of the channel. */
+	good.topics = open_region(make_file("topics", MIB), 0);
+	assert_int_equal(ivshmem_format(good.topics, "", 2, 0, 0), 0);
+	assert_int_equal(ivshmem_make_topic(good.topics, "t", &layout), 0);
+	assert_int_equal(ivshmem_publisher_open(&good.publisher, good.topics, "t"), 0);
+	assert_int_equal(ivshmem_subscriber_open(&good.subscriber, good.topics, "t", 0), 0);
+}
+
 static int null_setup(void **state)
 {
 	if (pair_setup(state))
 		return -1;
 	open_pair();
 	good = (struct good) { .shm = pair.left, .channel = pair.a, .served = join_alone(1) };
+	open_topic();
 	return ivshmem_layout_read(&good.layout, good.shm) ?: ivshmem_monitor_open(&good.monitor);
 }
 
 static int null_teardown(void **state)
 {
+	ivshmem_publisher_close(good.publisher);
+	ivshmem_subscriber_close(good.subscriber);
+	ivshmem_close(good.topics);
 	ivshmem_monitor_close(good.monitor);
 	ivshmem_layout_free(good.layout);
 	ivshmem_close(good.served);
@@ -273,6 +334,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		NULL_TEST(numbers_of_null_are_einval_or_zero),
 		NULL_TEST(channels_calls_with_null_are_einval_or_zero),
+		NULL_TEST(topics_calls_with_null_are_einval_or_zero),
 		NULL_TEST(texts_and_parts_of_null_are_null),
 		NULL_TEST(closing_null_does_nothing),
 		NULL_TEST(what_lies_beyond_the_end_is_nothing),

@@ -316,11 +316,12 @@ int ivshmem_publish(struct ivshmem_publisher *publisher, const struct iovec *par
 
 int ivshmem_publisher_reserve(struct ivshmem_publisher *publisher, void **buffer)
 {
-	struct topic *topic = &publisher->topic;
+	struct topic *topic;
 	int err;
 
 	if (!publisher || !buffer)
 		return -EINVAL;
+	topic = &publisher->topic;
 	if (topic->failed || !topic_has_place(topic)) {
 		err = ivshmem_topic_check(topic);
 		if (err)
