@@ -7,6 +7,9 @@
 #include "topics.h"
 #include "serving.h"
 
+#include <sys/socket.h>
+
+#include "client/client.h"
 #include "system/system.h"
 
 #define LATE_NS		900000000ll	/* a sleep that nobody ended takes a second */
@@ -171,7 +174,6 @@ static void sleepers_on_doorbells_are_woken_by_each_message(void **state)
 	assert_int_equal(way_of_first(), 1);
 }
 
-/* Nobody can ring those that the server has dropped. */
 static void sleepers_whose_server_is_gone_look_again_in_time(void **state)
 {
 	if (!make_served())
@@ -181,6 +183,19 @@ static void sleepers_whose_server_is_gone_look_again_in_time(void **state)
 	waitpid(server, NULL, 0);
 	server = 0;
 	assert_all_are_woken("no server");
+}
+
+/* As the server does with one that breaks its rules: the others are told that it has left. */
+static void sleepers_that_the_server_has_dropped_look_again_in_time(void **state)
+{
+	if (!make_served())
+		skip_because("no command to serve");
+	open_members();
+	assert_int_equal(shutdown(world.shm[1]->connection->server.socket, SHUT_RDWR), 0);
+	while (ivshmem_peer_vectors(world.shm[0],
+				    (unsigned int)ivshmem_peer_id(world.shm[1])) > 0)
+		assert_int_equal(ivshmem_check(world.shm[0]), 0);
+	assert_all_are_woken("dropped");
 }
 
 static int served_teardown(void **state)
@@ -203,6 +218,7 @@ int main(void)
 		SLEEP_TEST(sleepers_in_a_lossless_topic_are_woken_by_each_message_and_by_room),
 		SLEEP_TEST(sleepers_on_doorbells_are_woken_by_each_message),
 		SLEEP_TEST(sleepers_whose_server_is_gone_look_again_in_time),
+		SLEEP_TEST(sleepers_that_the_server_has_dropped_look_again_in_time),
 	};
 
 	return run("topic_wakeup", tests, ARRAY_SIZE(tests));

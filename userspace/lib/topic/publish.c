@@ -12,6 +12,8 @@
 /**
  * struct ivshmem_publisher - A publisher.
  * @topic: The topic.
+ * @entries: Its entries.
+ * @published: What it tells the others of @count.
  * @count: Messages published.
  * @slowest: No subscriber of a lossless topic needs a message up to this number.
  * @joins: What @joins of the head was when that was found.
@@ -28,6 +30,8 @@
  */
 struct ivshmem_publisher {
 	struct topic topic;
+	struct topic_entry *entries;
+	uint64_t *published;
 	uint64_t count;
 	uint64_t slowest;
 	uint32_t joins;
@@ -217,7 +221,7 @@ static uint64_t time_of(unsigned int flags)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void gather(char *to, const struct iovec *parts, unsigned int count)
+static inline void gather(char *to, const struct iovec *parts, unsigned int count)
 {
 	unsigned int i;
 
@@ -229,22 +233,20 @@ static void gather(char *to, const struct iovec *parts, unsigned int count)
 }
 
 /* @buffer: which has the message, or NONE: @parts have it, and it goes into the entry. */
-static int pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
+static inline int pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
 		   const struct iovec *parts, unsigned int count, size_t length, uint32_t type,
 		   uint64_t time_ns)
 {
 	struct topic *topic = &publisher->topic;
 	uint64_t number = publisher->count + 1;
-	struct topic_entry *entry = topic_entry(topic, topic->place, number);
+	uint32_t index = (uint32_t)number & (topic->geometry.layout.history - 1);
+	struct topic_entry *entry = &publisher->entries[index];
 
 	__atomic_store_n(&entry->number, 0, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	if (publisher->in_entry) {
-		uint32_t *in_entry =
-			&publisher->in_entry[number & (topic->geometry.layout.history - 1)];
-
-		retire(publisher, in_entry);
-		*in_entry = buffer;
+		retire(publisher, &publisher->in_entry[index]);
+		publisher->in_entry[index] = buffer;
 	}
 	entry->length = (uint32_t)length;
 	entry->type = type;
@@ -254,7 +256,7 @@ static int pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
 	else
 		entry->buffer = buffer;
 	__atomic_store_n(&entry->number, number, __ATOMIC_RELEASE);
-	__atomic_store_n(topic_published(topic, topic->place), number, __ATOMIC_RELEASE);
+	__atomic_store_n(publisher->published, number, __ATOMIC_RELEASE);
 	publisher->count = number;
 	if (unlikely(__atomic_load_n(&topic->head->sleeps, __ATOMIC_RELAXED) != topic->handled))
 		ivshmem_topic_wake_subscribers(topic);
@@ -262,7 +264,7 @@ static int pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
 }
 
 /* The length of a message in parts; -EMSGSIZE, -EINVAL. */
-static int64_t length_of(const struct ivshmem_publisher *publisher, const struct iovec *parts,
+static inline int64_t length_of(const struct ivshmem_publisher *publisher, const struct iovec *parts,
 			 unsigned int count)
 {
 	uint64_t length = 0;
@@ -280,7 +282,7 @@ static int64_t length_of(const struct ivshmem_publisher *publisher, const struct
 	return (int64_t)length;
 }
 
-static int prepare(struct ivshmem_publisher *publisher, int timeout_ms)
+static inline int prepare(struct ivshmem_publisher *publisher, int timeout_ms)
 {
 	struct topic *topic = &publisher->topic;
 
@@ -412,11 +414,11 @@ static void prepare_place(struct topic *topic)
 	unsigned int i;
 
 	publisher->count = has_count ? last_number(topic) : 0;
-	__atomic_store_n(topic_published(topic, topic->place), publisher->count,
-			 __ATOMIC_RELEASE);
+	publisher->entries = topic_entry(topic, topic->place, 0);
+	publisher->published = topic_published(topic, topic->place);
+	__atomic_store_n(publisher->published, publisher->count, __ATOMIC_RELEASE);
 	for (i = 0; i < topic->geometry.layout.history; i++)
-		__atomic_store_n(&topic_entry(topic, topic->place, i)->number, 0,
-				 __ATOMIC_RELEASE);
+		__atomic_store_n(&publisher->entries[i].number, 0, __ATOMIC_RELEASE);
 	for (i = 0; !has_count && i < topic->geometry.layout.subscribers; i++)
 		__atomic_store_n(topic_dropped(topic, topic->place, i), 0, __ATOMIC_RELAXED);
 	__atomic_store_n(topic_counts_for(topic, topic->place), topic_identity(topic),

@@ -109,7 +109,7 @@ static bool find_next(struct ivshmem_subscriber *subscriber, unsigned int publis
 /* --- lossless topics: what is needed no more --- */
 
 /* As in wakeup/wakeup.h: a publisher that is awake looks itself. */
-static void tell_taken(struct ivshmem_subscriber *subscriber, unsigned int publisher)
+static inline void tell_taken(struct ivshmem_subscriber *subscriber, unsigned int publisher)
 {
 	struct stream *stream = &subscriber->streams[publisher];
 	struct topic *topic = &subscriber->topic;
@@ -249,23 +249,52 @@ static int find_message(struct ivshmem_subscriber *subscriber, unsigned int flag
 	return check_dropped(subscriber) ?: err;
 }
 
-/* A copy of an entry, without the message; false: it was overwritten meanwhile. */
-static bool read_entry(const struct ivshmem_subscriber *subscriber, struct topic_entry *entry)
+/* After its message was looked at: is it there still, and so was it all the time? */
+static inline bool is_unchanged(const struct topic_entry *entry, uint64_t number)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&entry->number, __ATOMIC_RELAXED) == number;
+}
+
+static inline const struct topic_entry *next_entry_of(const struct ivshmem_subscriber *subscriber)
+{
+	return topic_entry(&subscriber->topic, subscriber->turn,
+			   subscriber->streams[subscriber->turn].next);
+}
+
+/* What find_message() would find at once, where nothing else is to be looked at. */
+static inline bool message_is_there(const struct ivshmem_subscriber *subscriber,
+				    unsigned int flags)
 {
 	const struct stream *stream = &subscriber->streams[subscriber->turn];
-	const struct topic_entry *it = topic_entry(&subscriber->topic, subscriber->turn,
-						   stream->next);
+
+	return !flags && !subscriber->topic.failed && stream->has_count &&
+	       subscriber->skipped == subscriber->checked &&
+	       __atomic_load_n(&next_entry_of(subscriber)->number, __ATOMIC_ACQUIRE) ==
+	       stream->next;
+}
+
+/* A copy of an entry, without the message; false: it was overwritten meanwhile. */
+static inline bool read_entry(const struct ivshmem_subscriber *subscriber,
+			      struct topic_entry *entry)
+{
+	const struct topic_entry *it = next_entry_of(subscriber);
 
 	entry->length = __atomic_load_n(&it->length, __ATOMIC_RELAXED);
 	entry->type = __atomic_load_n(&it->type, __ATOMIC_RELAXED);
 	entry->time_ns = __atomic_load_n(&it->time_ns, __ATOMIC_RELAXED);
 	entry->buffer = __atomic_load_n(&it->buffer, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return number_at(&subscriber->topic, subscriber->turn, stream->next) == stream->next;
+	return is_unchanged(it, subscriber->streams[subscriber->turn].next);
+}
+
+static inline bool next_is_unchanged(const struct ivshmem_subscriber *subscriber)
+{
+	return is_unchanged(next_entry_of(subscriber),
+			    subscriber->streams[subscriber->turn].next);
 }
 
 /* NULL: there can't be such a message. */
-static const char *text_of(const struct ivshmem_subscriber *subscriber,
+static inline const char *text_of(const struct ivshmem_subscriber *subscriber,
 			   const struct topic_entry *entry)
 {
 	const struct topic *topic = &subscriber->topic;
@@ -280,7 +309,7 @@ static const char *text_of(const struct ivshmem_subscriber *subscriber,
 	return topic_buffer(topic, subscriber->turn, entry->buffer);
 }
 
-static void take(struct ivshmem_subscriber *subscriber, const struct topic_entry *entry,
+static inline void take(struct ivshmem_subscriber *subscriber, const struct topic_entry *entry,
 		 struct ivshmem_message_info *info)
 {
 	unsigned int publisher = subscriber->turn;
@@ -333,7 +362,8 @@ ssize_t ivshmem_subscriber_recv(struct ivshmem_subscriber *subscriber, void *buf
 	if (!subscriber || (!buffer && length) || flags & ~IVSHMEM_LATEST)
 		return -EINVAL;
 	for (;;) {
-		err = find_message(subscriber, flags, timeout_ms, &deadline);
+		err = message_is_there(subscriber, flags) ? 0 :
+		      find_message(subscriber, flags, timeout_ms, &deadline);
 		if (err)
 			return err;
 		if (unlikely(!read_entry(subscriber, &entry)))
@@ -346,7 +376,7 @@ ssize_t ivshmem_subscriber_recv(struct ivshmem_subscriber *subscriber, void *buf
 		if (unlikely(entry.length > length))
 			return -EMSGSIZE;
 		memcpy(buffer, text, entry.length);
-		if (likely(read_entry(subscriber, &(struct topic_entry) { .number = 0 })))
+		if (likely(next_is_unchanged(subscriber)))
 			break;
 again:
 		err = may_try_again(subscriber, ++tries, timeout_ms, &deadline);
@@ -398,7 +428,7 @@ static bool try_hold(struct ivshmem_subscriber *subscriber, struct held *held,
 		set_hold(subscriber, held, (uint64_t)subscriber->turn << 32 | (entry->buffer + 1));
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
-	if (!read_entry(subscriber, &(struct topic_entry) { .number = 0 })) {
+	if (!next_is_unchanged(subscriber)) {
 		set_hold(subscriber, held, 0);
 		return false;
 	}
@@ -426,7 +456,8 @@ ssize_t ivshmem_subscriber_hold(struct ivshmem_subscriber *subscriber, const voi
 	if (!held)
 		return -ENOBUFS;
 	for (;;) {
-		err = find_message(subscriber, flags, timeout_ms, &deadline);
+		err = message_is_there(subscriber, flags) ? 0 :
+		      find_message(subscriber, flags, timeout_ms, &deadline);
 		if (err)
 			return err;
 		if (try_hold(subscriber, held, &entry))
