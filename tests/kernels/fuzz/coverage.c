@@ -115,6 +115,12 @@ static int compare_functions(const void *a, const void *b)
 	return (one->at > other->at) - (one->at < other->at);
 }
 
+/* What KASAN makes of variables, and what is patched when it is used. */
+static bool is_made(const char *name)
+{
+	return !strncmp(name, "_sub_", 5) || !strncmp(name, "__SCT__", 7);
+}
+
 static size_t read_functions(struct function *function, size_t most)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "r");
@@ -125,7 +131,8 @@ static size_t read_functions(struct function *function, size_t most)
 	while (symbols && count < most && fgets(line, sizeof(line), symbols)) {
 		if (!strstr(line, "[ivshmem]") ||
 		    sscanf(line, "%lx %c %127s", &address, &kind, function[count].name) != 3 ||
-		    (kind != 't' && kind != 'T') || address - module_start >= module_size)
+		    (kind != 't' && kind != 'T') || address - module_start >= module_size ||
+		    is_made(function[count].name))
 			continue;
 		function[count++].at = address - module_start;
 	}
