@@ -67,20 +67,34 @@ void call_set_eventfd(struct runner *me, const uint32_t *arg)
 	      number_pointer(me, arg[1], &set, sizeof(set)));
 }
 
-/* Whole pages mostly, which are in the region. */
+/* Whole pages mostly, in the region; or to its end, or a page more; or anything. */
+static void choose_part(struct ivshmem_dmabuf *what, const uint32_t *arg)
+{
+	what->offset = (arg[2] & 0x30) << 12;
+	switch (arg[0] >> 20 & 7) {
+	case 0:
+		what->offset = number_offset(arg[2]);
+		what->len = number_length(arg[3]);
+		break;
+	case 1:
+		what->len = fuzz.device[arg[3] % fuzz.devices].size - what->offset +
+			    (arg[3] >> 8 & 1) * 4096;
+		break;
+	default:
+		what->len = 4096 + number_length(arg[3]) % 16 * 4096;
+	}
+}
+
 void call_export(struct runner *me, const uint32_t *arg)
 {
-	bool any = (arg[0] & 0x700000) == 0;
-	uint64_t offset = number_offset(arg[2]), len = number_length(arg[3]);
 	struct ivshmem_dmabuf *result, what = {
-		.offset = any ? offset : (arg[2] & 0x30) << 12,
-		.len = any ? len : 4096 + len % 16 * 4096,
 		.flags = (arg[0] & 0x10 ? O_RDONLY : O_RDWR) | O_CLOEXEC |
 			 mostly_zero(arg[0] >> 8),
 		.fd = -1,
 		.reserved = mostly_zero(arg[0] >> 16),
 	};
 
+	choose_part(&what, arg);
 	result = number_pointer(me, arg[1], &what, sizeof(what));
 	if (!ioctl(resource_get(NODES, arg[0]), IVSHMEM_IOC_EXPORT_DMABUF, result) &&
 	    (char *)result >= me->memory && (char *)result < me->memory + MEMORY)

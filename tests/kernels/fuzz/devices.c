@@ -110,6 +110,8 @@ void devices_add(const char *address)
 	if (!device_read(fuzz.devices, "size", text, sizeof(text)))
 		die(address);
 	device->size = strtoull(text, NULL, 10);
+	device->vectors = device_read(fuzz.devices, "vectors", text, sizeof(text)) &&
+			  strcmp(text, "0\n");
 	fuzz.devices++;
 }
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define CALLS_MAX	32
+#define CHAIN_MAX	10
 #define ARGS		4
 #define THREADS		2
 #define DEVICES_MAX	4
@@ -41,6 +42,7 @@ struct input {
 struct device {
 	const char *address;	/* of PCI */
 	uint64_t size;		/* of the region */
+	bool vectors;		/* it has some */
 	bool pinning;		/* programs may pin it, between two inputs */
 };
 
@@ -75,6 +77,10 @@ bool random_once_in(uint32_t times);
 void input_make(struct input *input, bool racing);
 void input_mutate(struct input *input, const struct input *other);
 void input_print(const struct input *input);
+void random_call(struct call *call, uint8_t kind);
+
+/* chains.c */
+unsigned int chain_make(struct call *call);
 
 /* calls.c, calls_device.c, calls_file.c, calls_memory.c */
 struct call_kind {

@@ -43,7 +43,7 @@ static uint8_t random_thread(void)
 	return random_once_in(2) ? BY_BOTH : random_below(THREADS);
 }
 
-static void random_call(struct call *call, uint8_t kind)
+void random_call(struct call *call, uint8_t kind)
 {
 	unsigned int i;
 
@@ -54,27 +54,43 @@ static void random_call(struct call *call, uint8_t kind)
 		call->arg[i] = random_argument();
 }
 
+/* As many as there is room for, at one place. */
+static void insert(struct input *input, const struct call *call, unsigned int count)
+{
+	unsigned int at = random_below(input->count + 1), room = CALLS_MAX - input->count;
+
+	if (count > room)
+		count = room;
+	memmove(&input->call[at + count], &input->call[at], (input->count - at) * sizeof(*call));
+	memcpy(&input->call[at], call, count * sizeof(*call));
+	input->count += count;
+}
+
+static void insert_chain(struct input *input)
+{
+	struct call chain[CHAIN_MAX];
+
+	insert(input, chain, chain_make(chain));
+}
+
 /* Most begin with an open node, that kind is the first; pinning is for those without. */
-void input_make(struct input *input, bool racing)
+static void make_random(struct input *input)
 {
 	unsigned int i, opens = random_once_in(4) ? 0 : 2;
 
-	memset(input, 0, sizeof(*input));
-	input->racing = racing;
 	input->count = 4 + random_below(CALLS_MAX - 4);
 	for (i = 0; i < input->count; i++)
 		random_call(&input->call[i], i < opens ? 0 : random_kind());
 }
 
-static void insert(struct input *input, const struct call *call)
+void input_make(struct input *input, bool racing)
 {
-	unsigned int at = random_below(input->count + 1);
-
-	if (input->count == CALLS_MAX)
-		return;
-	memmove(&input->call[at + 1], &input->call[at], (input->count - at) * sizeof(*call));
-	input->call[at] = *call;
-	input->count++;
+	memset(input, 0, sizeof(*input));
+	input->racing = racing;
+	if (random_once_in(2))
+		insert_chain(input);
+	else
+		make_random(input);
 }
 
 static void delete(struct input *input)
@@ -118,7 +134,7 @@ static void mutate_once(struct input *input, const struct input *other)
 {
 	struct call *call = &input->call[random_below(input->count)], fresh;
 
-	switch (random_below(9)) {
+	switch (random_below(11)) {
 	case 0:
 		delete(input);
 		break;
@@ -133,12 +149,16 @@ static void mutate_once(struct input *input, const struct input *other)
 		break;
 	case 4:
 		fresh = *call;
-		insert(input, &fresh);
+		insert(input, &fresh, 1);
 		break;
 	case 5:
 	case 6:
 		random_call(&fresh, random_kind());
-		insert(input, &fresh);
+		insert(input, &fresh, 1);
+		break;
+	case 7:
+	case 8:
+		insert_chain(input);
 		break;
 	default:
 		change_argument(call);
