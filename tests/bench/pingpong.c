@@ -90,7 +90,8 @@ static void be_host(struct link *links, char **argv)
 	int i;
 
 	check(argv[5], ivshmem_open(&shm, argv[5], 0));
-	check(argv[5], ivshmem_format(shm, "bench", 1, ivshmem_size(shm) / 4, IVSHMEM_FORMAT_FORCE));
+	check(argv[5], ivshmem_format(shm, "bench", 1, ivshmem_size(shm) / 4,
+				      IVSHMEM_FORMAT_FORCE));
 	open_region(links, argv[3]);
 	for (i = 0; i < LINKS; i++)
 		if (links[i].line)

@@ -72,7 +72,7 @@ static struct {
 	bool superblock_lied;		/* the other side wrote there */
 	bool has_others;		/* this side made or removed objects beforehand */
 	bool directory_lied;		/* the same: keys, names, facts or block map */
-	uint64_t mapped;		/* a bit for each page that was mapped beyond the superblock */
+	uint64_t mapped;		/* a bit for each page mapped beyond the superblock */
 	struct ivshmem_channel *channel;
 	unsigned int side;
 } run;

@@ -88,7 +88,9 @@ static inline int publish_number(struct ivshmem_publisher *publisher, uint64_t n
 {
 	char data[LARGE];
 	size_t length = length_of(number, most);
-	struct iovec parts[2] = { { data, length / 3 }, { data + length / 3, length - length / 3 } };
+	struct iovec parts[2] = {
+		{ data, length / 3 }, { data + length / 3, length - length / 3 },
+	};
 
 	put_number(data, length, number);
 	return ivshmem_publish(publisher, parts, 2, (uint32_t)number, 0, timeout_ms);

@@ -199,8 +199,8 @@ const struct command cmd_publish = {
 	.help =
 		"[OPTION]... WHERE NAME\n"
 		"\n"
-		"Publish each line of standard input as a message of a topic, which 'ivshmem make\n"
-		"--topic' makes. Ends with its input.\n"
+		"Publish each line of standard input as a message of a topic. Ends with its input.\n"
+		"'ivshmem make --topic' makes topics.\n"
 		"\n"
 		"      --frame SIZE           each SIZE bytes are a message, in place of each line\n"
 		"      --type N               a number that goes with each message\n"

@@ -86,8 +86,8 @@ static int send_stream(const struct attachment *attachment)
 	size_t chunk = max < COPY_CHUNK ? max : COPY_CHUNK;
 	struct progress progress;
 	uint64_t sent = 0;
+	void *room = NULL;
 	ssize_t n = 0;
-	void *room;
 	int ret;
 
 	progress_start(&progress, attachment->where, input_left());

@@ -23,6 +23,7 @@ static const void *message;
 static void *room;
 static struct ivshmem *shm_out;
 static struct ivshmem_channel *channel_out;
+static struct ivshmem_area *area_out;
 static struct ivshmem_publisher *publisher_out;
 static struct ivshmem_subscriber *subscriber_out;
 static struct ivshmem_device *device_out;
@@ -88,6 +89,16 @@ static void numbers_of_null_are_einval_or_zero(void **state)
 		GIVES(-EINVAL, ivshmem_peer_next(good.served, 0, &peer_change, NULL)),
 		GIVES(-EINVAL, ivshmem_format(NULL, "", 1, 0, 0)),
 		GIVES(-EINVAL, ivshmem_format(good.shm, NULL, 1, 0, IVSHMEM_FORMAT_FORCE)),
+		GIVES(-EINVAL, ivshmem_make_channel(NULL, "u", 0, 0)),
+		GIVES(-EINVAL, ivshmem_make_channel(good.shm, NULL, 0, 0)),
+		GIVES(-EINVAL, ivshmem_make_area(NULL, "u", 1)),
+		GIVES(-EINVAL, ivshmem_make_area(good.shm, NULL, 1)),
+		GIVES(-EINVAL, ivshmem_remove(NULL, "u", 0)),
+		GIVES(-EINVAL, ivshmem_remove(good.shm, NULL, 0)),
+		GIVES(-EINVAL, ivshmem_area_open(NULL, good.shm, "u")),
+		GIVES(-EINVAL, ivshmem_area_open(&area_out, NULL, "u")),
+		GIVES(-EINVAL, ivshmem_area_open(&area_out, good.shm, NULL)),
+		GIVES(0, ivshmem_area_size(NULL)),
 		GIVES(-EINVAL, ivshmem_layout_read(NULL, good.shm)),
 		GIVES(-EINVAL, ivshmem_layout_read(&good.layout, NULL)),
 		GIVES(0, ivshmem_layout_objects(NULL)),
@@ -204,6 +215,7 @@ static void texts_and_parts_of_null_are_null(void **state)
 {
 	const struct call calls[] = {
 		GIVES(0, ivshmem_data(NULL)),
+		GIVES(0, ivshmem_area_data(NULL)),
 		GIVES(0, ivshmem_path(NULL)),
 		GIVES(0, ivshmem_location(NULL)),
 		GIVES(0, ivshmem_mapping(NULL)),
@@ -233,6 +245,7 @@ static void closing_null_does_nothing(void **state)
 	const struct call calls[] = {
 		NOTHING(ivshmem_close(NULL)),
 		NOTHING(ivshmem_channel_close(NULL)),
+		NOTHING(ivshmem_area_close(NULL)),
 		NOTHING(ivshmem_publisher_close(NULL)),
 		NOTHING(ivshmem_subscriber_close(NULL)),
 		NOTHING(ivshmem_layout_free(NULL)),

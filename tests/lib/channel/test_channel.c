@@ -653,7 +653,8 @@ static void end_of_who_died_before_it_saw_that_the_slot_is_anothers_is_free(void
 	end = &slot_of(raw, 0)->ends[IVSHMEM_END_CREATOR];
 	end->wake = 0;
 	end->epoch += 4 + END_ATTACHED - END_CLOSED;
-	end->purpose = (uint64_t)(end->epoch & ~3u) << 32 | (slot_generation_of(slot_of(raw, 0)->key) - 1);
+	end->purpose = (uint64_t)(end->epoch & ~3u) << 32 |
+		       (slot_generation_of(slot_of(raw, 0)->key) - 1);
 	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
 	talk(pair.a, pair.b);
 	munmap(raw, REGION_SIZE);
@@ -736,7 +737,8 @@ static void layout_tells_names_states_programs_and_counts(void **state)
 	assert_int_equal(ivshmem_layout_read(&layout, pair.left), 0);
 	assert_string_equal(ivshmem_layout_label(layout), "label");
 	assert_int_equal(ivshmem_layout_objects(layout), 2);
-	assert_true(ivshmem_layout_ring_size(layout, 0, IVSHMEM_END_CREATOR) / 2 - 8 == ivshmem_channel_max_length(pair.a));
+	assert_true(ivshmem_layout_ring_size(layout, 0, IVSHMEM_END_CREATOR) / 2 - 8 ==
+		    ivshmem_channel_max_length(pair.a));
 	assert_string_equal(ivshmem_layout_name(layout, 0), "first");
 	assert_int_equal(ivshmem_layout_state(layout, 0, IVSHMEM_END_CREATOR),
 			 IVSHMEM_END_ATTACHED);

@@ -89,6 +89,7 @@ static struct ivshmem_directory directory = {
 	.slots = slots,
 	.blocks = blocks,
 };
+
 static const struct ivshmem_spec spec = { .kind = IVSHMEM_CHANNEL, .size = 4096 };
 static struct program programs[2];
 static struct program *running;
@@ -222,8 +223,9 @@ static const char *text_of(const struct program *program)
 
 #define expect(condition, i, j, k) do {					\
 	if (!(condition))						\
-		fail_msg("%u slots, steps %u, %u, %u; %s; %s: " #condition, directory.superblock.slots, i, j, k, \
-			 text_of(&programs[0]), text_of(&programs[1]));	\
+		fail_msg("%u slots, steps %u, %u, %u; %s; %s: " #condition,	\
+			 directory.superblock.slots, i, j, k,			\
+			 text_of(&programs[0]), text_of(&programs[1]));		\
 } while (0)
 
 static bool owns_blocks(const struct ivshmem_object *object, const struct ivshmem_extent *extent)
@@ -316,9 +318,10 @@ static void run_order(const struct program two[2], struct order *order, bool die
 static void run_all_orders(const struct program two[2], unsigned int max_slots, bool dies)
 {
 	struct order order = { .turns = { 0 } };
-	unsigned int *turns = order.turns, count = 0;
+	unsigned int *turns = order.turns, count = 0, slots_here;
 
-	for (directory.superblock.slots = 1; directory.superblock.slots <= max_slots; directory.superblock.slots++) {
+	for (slots_here = 1; slots_here <= max_slots; slots_here++) {
+		directory.superblock.slots = slots_here;
 		for (turns[0] = 0; !turns[0] || !order.ended[0]; turns[0]++) {
 			for (turns[1] = 1; turns[1] == 1 || !order.ended[1]; turns[1]++) {
 				for (turns[2] = 1; turns[2] == 1 || !order.ended[2]; turns[2]++) {

@@ -102,7 +102,8 @@ static void of_many_that_make_one_name_at_once_one_does(void **state)
 	for (round = 0; round < 1500; round++) {
 		for (i = 0; i < MAKERS; i++) {
 			makers[i] = (struct maker) { pair.left, &barrier, i, 0 };
-			assert_int_equal(pthread_create(&threads[i], NULL, make_one, &makers[i]), 0);
+			assert_int_equal(pthread_create(&threads[i], NULL, make_one, &makers[i]),
+					 0);
 		}
 		for (i = 0; i < MAKERS; i++)
 			assert_int_equal(pthread_join(threads[i], NULL), 0);

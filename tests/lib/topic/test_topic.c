@@ -194,7 +194,7 @@ static void held_messages_stay_whatever_comes(void **state)
 		for (int i = 0; i < 4; i++)
 			for (int j = 0; j < 3; j++)
 				assert_true(has_number(held[i][j], length_of(numbers[i][j], LARGE),
-						      numbers[i][j]));
+						       numbers[i][j]));
 		assert_int_equal(ivshmem_subscriber_release(world.subscribers[s], held[s][h]), 0);
 		assert_int_equal(ivshmem_subscriber_release(world.subscribers[s], held[s][h]),
 				 -EINVAL);
@@ -575,7 +575,8 @@ static void hostile_writer_ends_nobody(void **state)
 			if (ivshmem_subscriber_recv(world.subscribers[0], data, sizeof(data), NULL,
 						    i % 7 ? 0 : IVSHMEM_LATEST, 0) == -EINVAL)
 				fail();
-			if (ivshmem_subscriber_hold(world.subscribers[0], &message, NULL, 0, 0) >= 0)
+			if (ivshmem_subscriber_hold(world.subscribers[0], &message, NULL, 0,
+						    0) >= 0)
 				assert_int_equal(ivshmem_subscriber_release(world.subscribers[0],
 									    message), 0);
 			ivshmem_publisher_subscribers(world.publishers[0]);

@@ -23,7 +23,8 @@ static pid_t start_stepped(body_fn body)
 	assert_true(child >= 0);
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || ivshmem_open(&shm, in_shm("region"), 0))
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) ||
+		    ivshmem_open(&shm, in_shm("region"), 0))
 			_exit(100);
 		_exit(body(shm));
 	}

@@ -256,8 +256,8 @@ int ivshmem_check(const struct ivshmem *shm);
  * Where it serves another region of the same size, that one takes the place of the old
  * one: a mapping stays at its address, and shows the new region from then on. What the old
  * one held is gone for this program. A handle with open channels or areas stays with the
- * old region (-EBUSY): close them first. So does one whose region has another size (-EMSGSIZE): close
- * the handle, and open the region anew.
+ * old region (-EBUSY): close them first. So does one whose region has another size
+ * (-EMSGSIZE): close the handle, and open the region anew.
  *
  * The peer ID is another one, and so may be the number of vectors; the peers of the old
  * server are forgotten, and those that are there give no event, as after ivshmem_open().

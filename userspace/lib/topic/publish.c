@@ -234,8 +234,8 @@ static inline void gather(char *to, const struct iovec *parts, unsigned int coun
 
 /* @buffer: which has the message, or NONE: @parts have it, and it goes into the entry. */
 static inline int pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
-		   const struct iovec *parts, unsigned int count, size_t length, uint32_t type,
-		   uint64_t time_ns)
+			  const struct iovec *parts, unsigned int count, size_t length,
+			  uint32_t type, uint64_t time_ns)
 {
 	struct topic *topic = &publisher->topic;
 	uint64_t number = publisher->count + 1;
@@ -264,8 +264,8 @@ static inline int pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
 }
 
 /* The length of a message in parts; -EMSGSIZE, -EINVAL. */
-static inline int64_t length_of(const struct ivshmem_publisher *publisher, const struct iovec *parts,
-			 unsigned int count)
+static inline int64_t length_of(const struct ivshmem_publisher *publisher,
+				const struct iovec *parts, unsigned int count)
 {
 	uint64_t length = 0;
 	unsigned int i;

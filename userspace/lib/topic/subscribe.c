@@ -295,7 +295,7 @@ static inline bool next_is_unchanged(const struct ivshmem_subscriber *subscriber
 
 /* NULL: there can't be such a message. */
 static inline const char *text_of(const struct ivshmem_subscriber *subscriber,
-			   const struct topic_entry *entry)
+				  const struct topic_entry *entry)
 {
 	const struct topic *topic = &subscriber->topic;
 	uint64_t number = subscriber->streams[subscriber->turn].next;
@@ -310,7 +310,7 @@ static inline const char *text_of(const struct ivshmem_subscriber *subscriber,
 }
 
 static inline void take(struct ivshmem_subscriber *subscriber, const struct topic_entry *entry,
-		 struct ivshmem_message_info *info)
+			struct ivshmem_message_info *info)
 {
 	unsigned int publisher = subscriber->turn;
 	struct stream *stream = &subscriber->streams[publisher];
