@@ -24,7 +24,7 @@ named_in_pages() {
 # options; what it would do with WHERE is not tried
 exists() {
 	local words
-	read -ra words <<<"$(sed -E 's/^ivshmem (%s|VERB)/ivshmem list/; s/%s|PATH|NAME/x/g; s/libvirt-qemu|kvm/root/g; s/\$\(.*//; s/\b(N|%u)\b/1/g; s/\bSIZE\b/4K/g; s/["'"'"')]//g; s/ \.\.\.//' <<<"$*")"
+	read -ra words <<<"$(sed -E 's/^ivshmem (%s|VERB)/ivshmem list/; s/%s|PATH|NAME/x/g; s/libvirt-qemu|kvm/root/g; s/\$\(.*//; s/\b(N|%u)\b/1/g; s/\b(SIZE|LENGTH)\b/4K/g; s/["'"'"')]//g; s/ \.\.\.//' <<<"$*")"
 	run timeout 10 "${words[@]}" --help </dev/null
 	if [ "$status" -ne 0 ] || [[ "$output" != "Usage: ivshmem ${words[1]} "* ]]; then
 		echo "named, and refused: $* ($output)"

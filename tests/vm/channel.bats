@@ -86,7 +86,8 @@ exchange() {
 	echo "$output"
 	[ "$output" = "$ROUNDS doorbell" ]
 	wait $echo_pid
-	[ "$(<"$REGIONS/echo")" = reconnected ]
+	# It is told that the guest has gone, and then has its place taken by the next one.
+	[ "$(tail -n 1 "$REGIONS/echo")" = reconnected ]
 }
 
 # sent_by_asker: messages of the host's end, as a guest sees them

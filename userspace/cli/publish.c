@@ -200,7 +200,7 @@ const struct command cmd_publish = {
 		"[OPTION]... WHERE NAME\n"
 		"\n"
 		"Publish each line of standard input as a message of a topic. Ends with its input.\n"
-		"'ivshmem make --topic' makes topics.\n"
+		"'ivshmem make --topic NAME:LENGTH WHERE' makes topics.\n"
 		"\n"
 		"      --frame SIZE           each SIZE bytes are a message, in place of each line\n"
 		"      --type N               a number that goes with each message\n"

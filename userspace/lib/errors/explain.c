@@ -324,8 +324,8 @@ static const char *explain_topic(int error)
 		return "the region was opened for reading only: that will do to receive from a "
 		       "topic that overwrites, not to publish, to hold, or for a lossless one";
 	case -ENOENT:
-		return "there is no topic of that name: 'ivshmem make --topic' makes one, and "
-		       "'ivshmem info' shows what there is";
+		return "there is no topic of that name: 'ivshmem make --topic NAME:LENGTH WHERE' "
+		       "makes one, and 'ivshmem info' shows what there is";
 	case -EPROTOTYPE:
 		return "the object of that name is no topic: 'ivshmem info' shows what it is";
 	case -EBUSY:
