@@ -2,7 +2,9 @@
 /* What a peer does once it was introduced: ring, wait, and follow the table. */
 #include "fake_server.h"
 
+#include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -823,9 +825,29 @@ static void end_is_told_to_who_looks_only(void **state)
 	ivshmem_close(shm);
 }
 
+static pid_t waiter;
+
 static void *wait_for_vector_0(void *shm)
 {
+	__atomic_store_n(&waiter, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	return (void *)(intptr_t)ivshmem_wait(shm, 0, -1);
+}
+
+/* Of the thread that waits for a vector. */
+static void wait_until_it_sleeps(void)
+{
+	char path[64], stat[256] = "";
+	int fd;
+
+	while (!__atomic_load_n(&waiter, __ATOMIC_ACQUIRE))
+		sched_yield();
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", waiter);
+	do {
+		usleep(1000);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert_true(fd >= 0 && read(fd, stat, sizeof(stat) - 1) > 0);
+		close(fd);
+	} while (!strstr(stat, ") S "));
 }
 
 static void end_wakes_who_sleeps(void **state)
@@ -834,9 +856,10 @@ static void end_wakes_who_sleeps(void **state)
 	pthread_t thread;
 	void *result;
 
+	waiter = 0;
 	assert_int_equal(pthread_create(&thread, NULL, wait_for_vector_0, shm), 0);
-	poll(NULL, 0, 20);
-	alarm(10);
+	wait_until_it_sleeps();
+	alarm(60);
 	hang_up();
 	pthread_join(thread, &result);
 	alarm(0);
@@ -1041,9 +1064,10 @@ static void rejoin_wakes_who_sleeps_on_the_old_descriptor(void **state)
 	shm = join(0);
 	hang_up();
 	assert_int_equal(ivshmem_wait(shm, 0, -1), -ECONNRESET);
+	waiter = 0;
 	assert_int_equal(pthread_create(&thread, NULL, wait_for_vector_0, shm), 0);
-	poll(NULL, 0, 20);
-	alarm(10);
+	wait_until_it_sleeps();
+	alarm(60);
 	say_hello_again(region, 1);
 	say(1, own);
 	assert_int_equal(rejoin(shm), 0);

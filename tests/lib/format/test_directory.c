@@ -25,6 +25,7 @@
 #define ivshmem_object_find	stepped_object_find
 #define ivshmem_object_claim	stepped_object_claim
 #define ivshmem_object_keep	stepped_object_keep
+#define ivshmem_object_stays	stepped_object_stays
 #define ivshmem_slot_has_object	stepped_slot_has_object
 #define ivshmem_object_fact	stepped_object_fact
 #define ivshmem_object_extent	stepped_object_extent

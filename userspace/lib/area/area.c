@@ -49,8 +49,7 @@ static int find(struct ivshmem_area *area, const struct ivshmem_directory *direc
 	if (err)
 		return err;
 	ivshmem_share(area->shm, &area->holder, ivshmem_slot_byte(object.slot));
-	if (!ivshmem_slot_has_object(directory, &object))
-		err = -ENOENT;
+	err = ivshmem_object_stays(directory, &object);
 	return err ? err : map(area, directory, &object);
 }
 

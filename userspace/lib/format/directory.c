@@ -19,12 +19,14 @@
  *   one of the two gets as far as a named slot.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "blocks.h"
 #include "slot.h"
 
 #define CLAIM_TRIES	8
+#define STAY_TRIES	1000
 
 /* Is it the one that others open, too? A server that has ended is no fault here. */
 static int check_file(struct ivshmem *shm)
@@ -202,11 +204,44 @@ int ivshmem_object_keep(const struct ivshmem_directory *directory,
 	return ivshmem_slot_change(slot, key, slot_next_key(key, SLOT_NAMED)) ? 0 : -EAGAIN;
 }
 
-/* Also where somebody has doomed it: whoever looks once more finds the lock of the caller. */
+/* Also where somebody has doomed it, and may free it yet. */
 bool ivshmem_slot_has_object(const struct ivshmem_directory *directory,
 			     const struct ivshmem_object *object)
 {
 	return ivshmem_slot_is_object(&directory->slots[object->slot], object->generation);
+}
+
+static int look_again(const struct ivshmem_directory *directory,
+		      const struct ivshmem_object *object)
+{
+	uint64_t key = slot_key(&directory->slots[object->slot]);
+
+	if (!directory->shm->readonly)
+		return ivshmem_object_keep(directory, object);
+	if (slot_generation_of(key) != object->generation || slot_state_of(key) < SLOT_NAMED)
+		return -EREMCHG;
+	return slot_state_of(key) == SLOT_NAMED ? 0 : -EAGAIN;
+}
+
+/*
+ * For who has shared the slot's lock since the object was found: does it stay? Whoever has
+ * doomed it may have looked before the lock was there, and is about to free it. So it is named
+ * again; who only reads waits for what becomes of it. If it stays doomed, that program has
+ * died, and the next one that looks finds the lock. 0; -ENOENT.
+ */
+int ivshmem_object_stays(const struct ivshmem_directory *directory,
+			 const struct ivshmem_object *object)
+{
+	unsigned int tries;
+	int err = -EAGAIN;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (tries = 0; tries < STAY_TRIES && err == -EAGAIN; tries++) {
+		if (tries)
+			sched_yield();
+		err = look_again(directory, object);
+	}
+	return err == -EREMCHG ? -ENOENT : 0;
 }
 
 /* 0; -EUCLEAN: what is there was not written for this object. */

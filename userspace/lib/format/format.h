@@ -370,6 +370,8 @@ int ivshmem_object_claim(const struct ivshmem_directory *directory, const char *
 			 const struct ivshmem_spec *spec, struct ivshmem_object *object);
 int ivshmem_object_keep(const struct ivshmem_directory *directory,
 			const struct ivshmem_object *object);
+int ivshmem_object_stays(const struct ivshmem_directory *directory,
+			 const struct ivshmem_object *object);
 bool ivshmem_slot_has_object(const struct ivshmem_directory *directory,
 			     const struct ivshmem_object *object);
 int ivshmem_object_fact(const struct ivshmem_directory *directory,

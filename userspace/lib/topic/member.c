@@ -92,9 +92,8 @@ int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *nam
 		return err;
 	/* The lock first, then a look whether it was in time: see directory.c. */
 	ivshmem_share(shm, &topic->user, ivshmem_slot_byte(topic->object.slot));
-	if (!ivshmem_slot_has_object(&topic->directory, &topic->object))
-		return -ENOENT;
-	return map_topic(topic);
+	err = ivshmem_object_stays(&topic->directory, &topic->object);
+	return err ? err : map_topic(topic);
 }
 
 /* -EBUSY: another program has it. The place is attaching then. */
