@@ -21,14 +21,15 @@ static void take_number(int fd, int old)
 }
 
 /*
- * Rings may have been missed, so each vector is rung. On the descriptor that was there
- * before, too: whoever sleeps on that one wakes, and finds the new one.
+ * Rings may have been missed, so each vector is rung. The new descriptor first: poll(2) of
+ * a thread that sleeps on the one before looks at the new one when it wakes, but does not
+ * wait for it.
  */
 static void ring_both(int before, int now)
 {
 	const uint64_t one = 1;
 
-	if (write(before, &one, sizeof(one)) < 0 || write(now, &one, sizeof(one)) < 0)
+	if (write(now, &one, sizeof(one)) < 0 || write(before, &one, sizeof(one)) < 0)
 		return;
 }
 
