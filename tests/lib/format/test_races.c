@@ -123,9 +123,11 @@ static unsigned int next(unsigned int *seed)
 /* Errors that come with what the others do. */
 static void allow(int err)
 {
-	if (err && err != -EEXIST && err != -ENOENT && err != -ENOSPC && err != -EBUSY &&
-	    err != -EPROTOTYPE)
-		_exit(1);
+	if (!err || err == -EEXIST || err == -ENOENT || err == -ENOSPC || err == -EBUSY ||
+	    err == -EPROTOTYPE)
+		return;
+	fprintf(stderr, "# %s\n", ivshmem_strerror(err));
+	_exit(1);
 }
 
 static void make_find_remove(struct ivshmem *shm, unsigned int seed)

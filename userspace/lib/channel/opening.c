@@ -106,7 +106,7 @@ static int find_end(struct ivshmem_channel *channel)
 		ivshmem_end_give_back(channel);
 		ivshmem_channel_unmap_rings(channel);
 	}
-	return err;
+	return err == -ENOENT ? -EAGAIN : err;
 }
 
 /* The region went back to before this program had attached here: it does so again. */

@@ -175,15 +175,18 @@ static bool find(const struct ivshmem_directory *directory, const char *name,
 	return false;
 }
 
-/* 0; -ENOENT; -EPROTOTYPE: it is of another kind. */
+/* 0; -ENOENT; -EPROTOTYPE: it is of another kind; -EUCLEAN: it does not say. */
 int ivshmem_object_find(const struct ivshmem_directory *directory, const char *name,
 			enum ivshmem_kind kind, struct ivshmem_object *object)
 {
-	uint32_t its = 0;
+	uint32_t its;
+	int err;
 
 	if (!find(directory, name, object))
 		return -ENOENT;
-	ivshmem_object_fact(directory, object, FACT_KIND, &its);
+	err = ivshmem_object_fact(directory, object, FACT_KIND, &its);
+	if (err)
+		return err;
 	return (its & ~FACT_KEPT) == kind ? 0 : -EPROTOTYPE;
 }
 
@@ -244,12 +247,13 @@ int ivshmem_object_stays(const struct ivshmem_directory *directory,
 	return err == -EREMCHG ? -ENOENT : 0;
 }
 
-/* 0; -EUCLEAN: what is there was not written for this object. */
+/* 0; -ENOENT: it was removed; -EUCLEAN: what is there was not written for it. */
 int ivshmem_object_fact(const struct ivshmem_directory *directory,
 			const struct ivshmem_object *object, enum slot_fact fact, uint32_t *value)
 {
-	return ivshmem_slot_fact(&directory->slots[object->slot], object->generation, fact,
-				 value) ? 0 : -EUCLEAN;
+	if (ivshmem_slot_fact(&directory->slots[object->slot], object->generation, fact, value))
+		return 0;
+	return ivshmem_slot_has_object(directory, object) ? -EUCLEAN : -ENOENT;
 }
 
 /* Wherever it says that its blocks are, it is within the region's. */
@@ -380,6 +384,16 @@ static bool write_facts(struct ivshmem_slot *slot, uint64_t claim, const struct 
 	return true;
 }
 
+/* Memory that is not there is told of now, and not by SIGBUS later. */
+static int reserve(const struct ivshmem_directory *directory, uint32_t first, uint32_t count)
+{
+	const struct ivshmem_superblock *superblock = &directory->superblock;
+
+	return ivshmem_region_reserve(directory->shm,
+				      superblock->blocks_offset + first * superblock->block_size,
+				      count * superblock->block_size);
+}
+
 /* All of the object but its key's state. */
 static int fill(const struct ivshmem_directory *directory, const struct ivshmem_object *object,
 		uint64_t claim, const char *name, const struct ivshmem_spec *spec, uint64_t print)
@@ -399,7 +413,8 @@ static int fill(const struct ivshmem_directory *directory, const struct ivshmem_
 	if (!ivshmem_slot_write_fact(slot, claim, FACT_FIRST_BLOCK, first) ||
 	    !ivshmem_slot_write_fact(slot, claim, FACT_BLOCKS, count))
 		return -EAGAIN;
-	return 0;
+	/* As long as nobody can find the object, and remove it. */
+	return count ? reserve(directory, first, count) : 0;
 }
 
 /* 0; -ENOSPC; -EAGAIN: try again. */
@@ -442,7 +457,7 @@ int ivshmem_object_claim(const struct ivshmem_directory *directory, const char *
 		found = ivshmem_object_find(directory, name, spec->kind, object);
 		if (found != -ENOENT && spec->must_be_new)
 			return -EEXIST;
-		if (found != -ENOENT || err == -ENOSPC)
+		if (found != -ENOENT || err != -EAGAIN)
 			return found == -ENOENT ? err : found;
 		err = claim(directory, name, spec, object);
 		if (!err)

@@ -20,44 +20,29 @@ static int check_arguments(const struct ivshmem *shm, const char *name)
 
 /* -EEXIST: it is there, of whatever kind. */
 static int make(const struct ivshmem_directory *directory, const char *name,
-		const struct ivshmem_spec *spec, struct ivshmem_object *object)
+		const struct ivshmem_spec *spec)
 {
+	struct ivshmem_object object;
 	int err = -EAGAIN;
 	unsigned int tries;
 
 	for (tries = 0; tries < TRIES && err == -EAGAIN; tries++) {
 		if (tries)
 			sched_yield();
-		err = ivshmem_object_claim(directory, name, spec, object);
+		err = ivshmem_object_claim(directory, name, spec, &object);
 	}
 	return err;
-}
-
-/* Memory that is not there is told of now, and not by SIGBUS later. */
-static int reserve(const struct ivshmem_directory *directory, const struct ivshmem_object *object)
-{
-	struct ivshmem_extent extent;
-	int err;
-
-	err = ivshmem_object_extent(directory, object, &extent);
-	return err ?: ivshmem_region_reserve(directory->shm, extent.offset, extent.size);
 }
 
 int ivshmem_make_object(struct ivshmem *shm, const char *name, const struct ivshmem_spec *spec)
 {
 	struct ivshmem_directory directory;
-	struct ivshmem_object object;
 	int err;
 
 	err = ivshmem_directory_open(&directory, shm);
 	if (err)
 		return err;
-	err = make(&directory, name, spec, &object);
-	if (!err) {
-		err = reserve(&directory, &object);
-		if (err)
-			ivshmem_object_remove(&directory, name, false);
-	}
+	err = make(&directory, name, spec);
 	ivshmem_directory_close(&directory);
 	return err;
 }
