@@ -23,6 +23,11 @@ guest_default() {
 	:
 }
 
+# With all tests of the library: for what it needs of the kernel.
+guest_library() {
+	export GUEST_LIBRARY=all
+}
+
 guest_newest_qemu() {
 	root_add forky qemu-system-x86 && export QEMU=tests/kernels/qemu-newest
 }
@@ -43,6 +48,7 @@ guest_q35() {
 # machine; doorbell.bats unplugs, and its vectors are too many for x86.)
 guest_arm64() {
 	export QEMU=qemu-system-aarch64 GUEST_BUILD=$out/build
+	guest_library
 	guest_without removal.bats power.bats udev.bats cache.bats rootport.bats \
 		unplug.bats frames.bats highest.bats windows.bats doorbell.bats advice.bats \
 		reset.bats restore.bats
