@@ -57,6 +57,17 @@ static inline int format_for(struct ivshmem *shm, const char *label, unsigned in
 	return ivshmem_format(shm, label, channels, ring, flags);
 }
 
+static inline uint64_t free_bytes(struct ivshmem *shm)
+{
+	struct ivshmem_layout *layout;
+	uint64_t bytes;
+
+	assert_int_equal(ivshmem_layout_read(&layout, shm), 0);
+	bytes = ivshmem_layout_free_bytes(layout);
+	ivshmem_layout_free(layout);
+	return bytes;
+}
+
 static inline const char *make_formatted(off_t size, unsigned int channels)
 {
 	struct ivshmem *shm = open_region(make_file("region", size), 0);

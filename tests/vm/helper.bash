@@ -27,6 +27,8 @@ teardown_file() {
 
 # start_server SIZE VECTORS [OPTION...]: of doorbells, at $REGIONS/server
 start_server() {
+	# A server that was killed has left its own.
+	rm -f "$REGIONS/server"
 	build/ivshmem serve --socket "$REGIONS/server" --size "$1" --vectors "$2" "${@:3}" \
 		3>&- 2>"$REGIONS/server.log" &
 	echo $! >"$REGIONS/server.pid"

@@ -4,27 +4,11 @@
 # doorbell.
 
 load helper
+load both_kinds
 
-boot() {
-	start_server 4M 2
-	vm_start -object "$(region plain 4M)" -device ivshmem-plain,memdev=plain,addr=4 \
-		-chardev "socket,id=server,path=$REGIONS/server" \
-		-device ivshmem-doorbell,chardev=server,vectors=2,addr=5
-}
-
-host() {
-	timeout $((60 * VM_PATIENCE)) build/ivshmem "$@"
-}
-
-# Each kind of region: its path here, and its node there.
-each() {
-	"$@" "$REGIONS/plain" /dev/ivshmem/by-path/pci-0000:00:04.0
-	"$@" "unix:$REGIONS/server" /dev/ivshmem/by-path/pci-0000:00:05.0
-}
-
-# in_guest COMMAND: with a time limit, in the background, its output in /run/NAME
+# start_in_guest NAME COMMAND: with a time limit, in the background, its output in /run/NAME
 start_in_guest() {
-	guest "timeout $((50 * VM_PATIENCE)) $2 >/run/$1 2>/run/$1.err & echo \$! >/run/$1.pid"
+	guest "timeout $((50 * VM_PATIENCE)) $2 >/run/$1 2>/run/$1.err &"
 }
 
 # Each message is waited for, so lines don't come faster than the guest can be told.

@@ -10,17 +10,6 @@ static struct ivshmem *formatted(off_t size, unsigned int objects)
 	return shm;
 }
 
-static uint64_t free_bytes(struct ivshmem *shm)
-{
-	struct ivshmem_layout *layout;
-	uint64_t bytes;
-
-	assert_int_equal(ivshmem_layout_read(&layout, shm), 0);
-	bytes = ivshmem_layout_free_bytes(layout);
-	ivshmem_layout_free(layout);
-	return bytes;
-}
-
 static void made_channel_has_the_rings_asked_for_and_stays(void **state)
 {
 	char name[] = "x?";

@@ -12,17 +12,6 @@
 #define ROUNDS		10000
 #define KILLS		1000
 
-static uint64_t free_bytes(struct ivshmem *shm)
-{
-	struct ivshmem_layout *layout;
-	uint64_t bytes;
-
-	assert_int_equal(ivshmem_layout_read(&layout, shm), 0);
-	bytes = ivshmem_layout_free_bytes(layout);
-	ivshmem_layout_free(layout);
-	return bytes;
-}
-
 /* A child that does not come back from @work. */
 static pid_t start(void (*work)(struct ivshmem *shm, unsigned int seed), unsigned int seed)
 {

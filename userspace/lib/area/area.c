@@ -67,11 +67,9 @@ int ivshmem_area_open(struct ivshmem_area **out, struct ivshmem *shm, const char
 	struct ivshmem_area *area;
 	int err;
 
-	if (!out || !shm || !name || !*name || !ivshmem_is_name(name, IVSHMEM_NAME_SIZE))
-		return -EINVAL;
-	if (shm->inherited)
-		return -ECHILD;
-	err = ivshmem_directory_open(&directory, shm);
+	err = out ? ivshmem_object_check(shm, name, false) : -EINVAL;
+	if (!err)
+		err = ivshmem_directory_open(&directory, shm);
 	if (err)
 		return err;
 	area = calloc(1, sizeof(*area));

@@ -17,14 +17,10 @@
 static int check_arguments(struct ivshmem_channel **channel, const struct ivshmem *shm,
 			   const char *name, enum ivshmem_end end, unsigned int flags)
 {
-	if (!channel || (unsigned int)end > IVSHMEM_END_CONNECTOR)
+	if (!channel || (unsigned int)end > IVSHMEM_END_CONNECTOR ||
+	    flags & ~IVSHMEM_CHANNEL_TAKE_OVER)
 		return -EINVAL;
-	if (!shm || !name || !*name || flags & ~IVSHMEM_CHANNEL_TAKE_OVER ||
-	    !ivshmem_is_name(name, IVSHMEM_NAME_SIZE))
-		return -EINVAL;
-	if (shm->inherited)
-		return -ECHILD;
-	return shm->readonly ? -EACCES : 0;
+	return ivshmem_object_check(shm, name, true);
 }
 
 /* What the directory says of its rings is checked here: anybody may have written it. */

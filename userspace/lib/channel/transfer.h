@@ -9,11 +9,6 @@
 
 #include "channel.h"
 
-#define likely(x)	__builtin_expect(!!(x), 1)
-#define unlikely(x)	__builtin_expect(!!(x), 0)
-#define noinline	__attribute__((noinline))
-#define always_inline	inline __attribute__((always_inline))
-
 /*
  * What is told once is told by another name from then on. That the VM has left is told
  * once, and ends nothing.

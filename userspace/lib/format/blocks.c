@@ -65,7 +65,7 @@ static uint64_t aligned(const struct ivshmem_superblock *superblock, uint64_t bl
 			uint64_t alignment)
 {
 	uint64_t offset = superblock->blocks_offset + block * superblock->block_size;
-	uint64_t end = (offset + alignment - 1) / alignment * alignment;
+	uint64_t end = round_up(offset, alignment);
 
 	return (end - superblock->blocks_offset + superblock->block_size - 1) /
 	       superblock->block_size;

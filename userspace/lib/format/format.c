@@ -63,11 +63,6 @@ static int check_contents(struct ivshmem *shm)
 	}
 }
 
-static uint64_t round_up(uint64_t value, uint64_t unit)
-{
-	return (value + unit - 1) / unit * unit;
-}
-
 /* Enough for many small objects, and not more than a sixteenth of the region. */
 static unsigned int suitable_objects(uint64_t size)
 {

@@ -392,6 +392,7 @@ static inline bool ivshmem_object_seems_there(const struct ivshmem_directory *di
 }
 
 /* objects.c */
+int ivshmem_object_check(const struct ivshmem *shm, const char *name, bool writes);
 int ivshmem_make_object(struct ivshmem *shm, const char *name, const struct ivshmem_spec *spec);
 void ivshmem_spec_channel(struct ivshmem_spec *spec, const struct ivshmem_superblock *superblock,
 			  uint64_t creator_ring, uint64_t connector_ring);

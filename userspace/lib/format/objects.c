@@ -9,13 +9,14 @@
 
 #define TRIES	1000	/* while other programs make and remove objects */
 
-static int check_arguments(const struct ivshmem *shm, const char *name)
+/* 0; -EINVAL; -ECHILD; -EACCES: @writes, and the handle is for reading only. */
+int ivshmem_object_check(const struct ivshmem *shm, const char *name, bool writes)
 {
 	if (!shm || !name || !*name || !ivshmem_is_name(name, IVSHMEM_NAME_SIZE))
 		return -EINVAL;
 	if (shm->inherited)
 		return -ECHILD;
-	return shm->readonly ? -EACCES : 0;
+	return writes && shm->readonly ? -EACCES : 0;
 }
 
 /* -EEXIST: it is there, of whatever kind. */
@@ -69,7 +70,7 @@ int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator
 	struct ivshmem_spec spec;
 	int err;
 
-	err = check_arguments(shm, name);
+	err = ivshmem_object_check(shm, name, true);
 	if (err)
 		return err;
 	if (creator_ring > MAX_RING_SIZE || connector_ring > MAX_RING_SIZE)
@@ -89,7 +90,7 @@ int ivshmem_make_area(struct ivshmem *shm, const char *name, uint64_t size)
 	};
 	int err;
 
-	err = check_arguments(shm, name);
+	err = ivshmem_object_check(shm, name, true);
 	if (err)
 		return err;
 	if (!size || size > shm->size)
@@ -103,7 +104,7 @@ int ivshmem_remove(struct ivshmem *shm, const char *name, unsigned int flags)
 	unsigned int tries;
 	int err;
 
-	err = check_arguments(shm, name);
+	err = ivshmem_object_check(shm, name, true);
 	if (err)
 		return err;
 	if (flags & ~IVSHMEM_REMOVE_FORCE)

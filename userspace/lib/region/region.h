@@ -141,7 +141,6 @@ int ivshmem_region_read(const struct ivshmem *shm, void *buffer, uint64_t offset
 int ivshmem_region_reserve(const struct ivshmem *shm, uint64_t offset, uint64_t size);
 
 /* window.c */
-uint64_t ivshmem_window_unit(const struct ivshmem *shm);
 int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
 		       uint64_t offset, uint64_t size);
 void ivshmem_window_unmap(struct ivshmem_window *window);

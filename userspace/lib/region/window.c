@@ -11,7 +11,7 @@ static int protection(const struct ivshmem *shm)
 }
 
 /* A device maps any page; a file on a hugetlbfs, whole huge pages only. */
-uint64_t ivshmem_window_unit(const struct ivshmem *shm)
+static uint64_t page_of(const struct ivshmem *shm)
 {
 	if (shm->backend->side == IVSHMEM_HOST)
 		return shm->page_size;
@@ -22,9 +22,9 @@ uint64_t ivshmem_window_unit(const struct ivshmem *shm)
 int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
 		       uint64_t offset, uint64_t size)
 {
-	uint64_t page = ivshmem_window_unit(shm);
+	uint64_t page = page_of(shm);
 	uint64_t start = offset - offset % page;
-	uint64_t end = (offset + size + page - 1) / page * page;
+	uint64_t end = round_up(offset + size, page);
 	void *base;
 
 	*window = (struct ivshmem_window){ .base = NULL };

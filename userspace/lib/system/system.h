@@ -15,10 +15,20 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
+#define always_inline	inline __attribute__((always_inline))
+
 #define container_of(pointer, type, member) \
 	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 static_assert(sizeof(off_t) == 8, "build with -D_FILE_OFFSET_BITS=64");
+
+static inline uint64_t round_up(uint64_t value, uint64_t unit)
+{
+	return (value + unit - 1) / unit * unit;
+}
 
 /* clock.c: points in time are nanoseconds of CLOCK_MONOTONIC. */
 #define NS_PER_US	1000ll

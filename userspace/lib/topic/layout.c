@@ -7,11 +7,6 @@
 #define PAGE		4096
 #define SPARE_BUFFERS	2	/* beside what can be in use: one to write, one to come */
 
-static uint64_t round_up(uint64_t value, uint64_t unit)
-{
-	return (value + unit - 1) / unit * unit;
-}
-
 static unsigned int power_of_two(unsigned int at_least)
 {
 	unsigned int power = 2;

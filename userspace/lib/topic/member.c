@@ -32,15 +32,6 @@ bool ivshmem_topic_lives(const struct topic *topic, unsigned int index)
 	       ivshmem_end_lives(member, member_byte(topic, index), topic->shm);
 }
 
-static int check_arguments(const struct ivshmem *shm, const char *name, bool is_publisher)
-{
-	if (!shm || !name || !*name || !ivshmem_is_name(name, IVSHMEM_NAME_SIZE))
-		return -EINVAL;
-	if (shm->inherited)
-		return -ECHILD;
-	return is_publisher && shm->readonly ? -EACCES : 0;
-}
-
 static int map_topic(struct topic *topic)
 {
 	struct ivshmem_extent extent;
@@ -73,7 +64,7 @@ static void disown(struct ivshmem_holder *holder)
 int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *name,
 		       bool is_publisher)
 {
-	int err = check_arguments(shm, name, is_publisher);
+	int err = ivshmem_object_check(shm, name, is_publisher);
 
 	*topic = (struct topic) { .is_publisher = is_publisher };
 	if (err)
@@ -230,7 +221,7 @@ int ivshmem_make_topic(struct ivshmem *shm, const char *name,
 {
 	struct topic_geometry geometry;
 	struct ivshmem_spec spec;
-	int err = check_arguments(shm, name, true);
+	int err = ivshmem_object_check(shm, name, true);
 
 	if (err)
 		return err;

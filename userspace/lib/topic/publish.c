@@ -233,9 +233,9 @@ static inline void gather(char *to, const struct iovec *parts, unsigned int coun
 }
 
 /* @buffer: which has the message, or NONE: @parts have it, and it goes into the entry. */
-static inline int pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
-			  const struct iovec *parts, unsigned int count, size_t length,
-			  uint32_t type, uint64_t time_ns)
+static inline void pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
+			   const struct iovec *parts, unsigned int count, size_t length,
+			   uint32_t type, uint64_t time_ns)
 {
 	struct topic *topic = &publisher->topic;
 	uint64_t number = publisher->count + 1;
@@ -260,7 +260,6 @@ static inline int pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
 	publisher->count = number;
 	if (unlikely(__atomic_load_n(&topic->head->sleeps, __ATOMIC_RELAXED) != topic->handled))
 		ivshmem_topic_wake_subscribers(topic);
-	return 0;
 }
 
 /* The length of a message in parts; -EMSGSIZE, -EINVAL. */
@@ -313,7 +312,8 @@ int ivshmem_publish(struct ivshmem_publisher *publisher, const struct iovec *par
 		gather(topic_buffer(&publisher->topic, publisher->topic.place, buffer), parts,
 		       count);
 	}
-	return pass_on(publisher, buffer, parts, count, (size_t)length, type, time_of(flags));
+	pass_on(publisher, buffer, parts, count, (size_t)length, type, time_of(flags));
+	return 0;
 }
 
 int ivshmem_publisher_reserve(struct ivshmem_publisher *publisher, void **buffer)
@@ -364,7 +364,8 @@ int ivshmem_publisher_commit(struct ivshmem_publisher *publisher, size_t length,
 		publisher->free[publisher->free_count++] = buffer;
 		buffer = NONE;
 	}
-	return pass_on(publisher, buffer, &part, 1, length, type, time_of(flags));
+	pass_on(publisher, buffer, &part, 1, length, type, time_of(flags));
+	return 0;
 }
 
 /* --- the object --- */

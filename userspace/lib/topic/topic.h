@@ -17,11 +17,6 @@
 
 #include "layout.h"
 
-#ifndef likely
-#define likely(x)	__builtin_expect(!!(x), 1)
-#define unlikely(x)	__builtin_expect(!!(x), 0)
-#endif
-
 /**
  * struct topic - What both kinds of members have.
  * @shm: The region.
