@@ -36,6 +36,10 @@ static const char *kind_name(unsigned int kind)
 		return "area";
 	case IVSHMEM_TOPIC:
 		return "topic";
+	case IVSHMEM_SERVICE:
+		return "service";
+	case IVSHMEM_WAITSET:
+		return "wait set";
 	}
 	return NULL;
 }

@@ -389,6 +389,41 @@ static void object_of_an_unknown_kind_is_left_alone(void **state)
 	munmap(raw, ivshmem_size(pair.left));
 }
 
+/* Its hints may be anything, and look like the end of a channel that somebody has. */
+static void object_with_one_end_goes_when_that_end_is_free(void **state)
+{
+	static const enum ivshmem_kind kinds[] = { IVSHMEM_SERVICE, IVSHMEM_WAITSET };
+	struct ivshmem_spec spec = { .size = 0 };
+	struct ivshmem_slot_end *hints;
+	struct ivshmem_slot *slot;
+	unsigned int i;
+	char *raw;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		pair.left = formatted(MIB, 1);
+		raw = map_raw(pair.left);
+		spec.kind = kinds[i];
+		assert_int_equal(ivshmem_make_object(pair.left, "one", &spec), 0);
+		slot = only_slot(raw);
+		hints = &slot->ends[1];
+		hints->epoch = 4 + END_ATTACHED;
+		hints->purpose = 4ull << 32 | slot->key >> 32;
+		assert_int_equal(ivshmem_make_area(pair.left, "another", 4096), 0);
+		assert_int_equal(ivshmem_remove(pair.left, "another", 0), 0);
+
+		slot->ends[0].epoch = 4 + END_ATTACHED;
+		assert_int_equal(ivshmem_make_object(pair.left, "one", &spec), 0);
+		slot->ends[0].purpose = 4ull << 32 | slot->key >> 32;
+		assert_int_equal(ivshmem_make_area(pair.left, "another", 4096), -ENOSPC);
+		assert_int_equal(ivshmem_remove(pair.left, "one", 0), -EBUSY);
+		assert_int_equal(ivshmem_remove(pair.left, "one", IVSHMEM_REMOVE_FORCE), 0);
+		munmap(raw, ivshmem_size(pair.left));
+		ivshmem_close(pair.left);
+		pair.left = NULL;
+		unlink(in_shm("region"));
+	}
+}
+
 static void block_map_of_junk_keeps_nobody_from_making_objects(void **state)
 {
 	struct ivshmem_superblock superblock;
@@ -491,6 +526,7 @@ int main(void)
 		PAIR_TEST(blocks_beyond_the_region_fail_euclean),
 		PAIR_TEST(rings_that_do_not_fit_their_blocks_fail_euclean),
 		PAIR_TEST(object_of_an_unknown_kind_is_left_alone),
+		PAIR_TEST(object_with_one_end_goes_when_that_end_is_free),
 		PAIR_TEST(block_map_of_junk_keeps_nobody_from_making_objects),
 		PAIR_TEST(claim_that_was_left_is_taken_away_when_room_is_needed),
 		PAIR_TEST(generations_come_round_to_0),

@@ -57,6 +57,9 @@ int ivshmem_format(struct ivshmem *shm, const char *label, unsigned int objects,
  * @IVSHMEM_CHANNEL: A two-way link between two programs.
  * @IVSHMEM_AREA: Raw memory with a name, which its users lay out themselves.
  * @IVSHMEM_TOPIC: Messages from publishers to any number of subscribers.
+ * @IVSHMEM_SERVICE: A name to which clients connect, each by a channel of its own.
+ * @IVSHMEM_WAITSET: What a program waits with for several objects at once. It goes with that
+ *	program.
  *
  * Other programs may have made objects of kinds that are not named here.
  */
@@ -64,6 +67,8 @@ enum ivshmem_kind {
 	IVSHMEM_CHANNEL = 1,
 	IVSHMEM_AREA,
 	IVSHMEM_TOPIC,
+	IVSHMEM_SERVICE,
+	IVSHMEM_WAITSET,
 };
 
 /**

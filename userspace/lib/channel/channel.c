@@ -42,6 +42,7 @@ struct ivshmem_channel *ivshmem_channel_new(struct ivshmem *shm, enum ivshmem_en
 	strcpy(channel->name, name);
 	channel->cancel = IVSHMEM_CANCEL_INIT;
 	channel->link.shm = shm;
+	channel->link.directory = &channel->directory;
 	channel->link.cancels[0] = &shm->cancel;
 	channel->link.cancels[1] = &channel->cancel;
 	channel->spin_us = SPIN_US;

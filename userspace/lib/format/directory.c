@@ -92,21 +92,40 @@ static bool has_end(const struct ivshmem_directory *directory, unsigned int slot
 	       IVSHMEM_END_ATTACHED && ivshmem_end_is_for(end, epoch, generation);
 }
 
+static uint32_t kind_of(const struct ivshmem_slot *slot, uint32_t generation)
+{
+	uint32_t kind;
+
+	return ivshmem_slot_fact(slot, generation, FACT_KIND, &kind) ? kind : IVSHMEM_CHANNEL;
+}
+
+static bool has_one_end(uint32_t kind)
+{
+	return (kind & ~FACT_KEPT) == IVSHMEM_SERVICE || (kind & ~FACT_KEPT) == IVSHMEM_WAITSET;
+}
+
+static unsigned int ends_of(const struct ivshmem_slot *slot, uint32_t generation)
+{
+	return has_one_end(kind_of(slot, generation)) ? 1 : 2;
+}
+
 static bool is_used(const struct ivshmem_directory *directory, unsigned int slot,
 		    uint32_t generation)
 {
-	return has_end(directory, slot, IVSHMEM_END_CREATOR, generation) ||
-	       has_end(directory, slot, IVSHMEM_END_CONNECTOR, generation) ||
-	       ivshmem_slot_is_locked(directory->shm, slot);
+	unsigned int side, ends = ends_of(&directory->slots[slot], generation);
+
+	for (side = 0; side < ends; side++)
+		if (has_end(directory, slot, side, generation))
+			return true;
+	return ivshmem_slot_is_locked(directory->shm, slot);
 }
 
 /* It stays although nobody uses it, or nobody here knows how to tell. */
 static bool is_kept(const struct ivshmem_slot *slot, uint32_t generation)
 {
-	uint32_t kind;
+	uint32_t kind = kind_of(slot, generation);
 
-	return ivshmem_slot_fact(slot, generation, FACT_KIND, &kind) &&
-	       (kind & FACT_KEPT || kind != IVSHMEM_CHANNEL);
+	return kind & FACT_KEPT || (kind != IVSHMEM_CHANNEL && !has_one_end(kind));
 }
 
 /*
@@ -485,11 +504,12 @@ static int finish_removal(const struct ivshmem_directory *directory, unsigned in
 {
 	struct ivshmem_slot *it = &directory->slots[slot];
 	uint32_t generation = slot_generation_of(doomed);
+	unsigned int side, ends = ends_of(it, generation);
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (force) {
-		evict(&it->ends[IVSHMEM_END_CREATOR], generation);
-		evict(&it->ends[IVSHMEM_END_CONNECTOR], generation);
+		for (side = 0; side < ends; side++)
+			evict(&it->ends[side], generation);
 	} else if (is_used(directory, slot, generation)) {
 		ivshmem_slot_change(it, doomed, slot_next_key(doomed, SLOT_NAMED));
 		return -EBUSY;

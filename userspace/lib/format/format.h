@@ -38,6 +38,7 @@
 #define MAX_RING_SIZE		(4ull << 30)
 #define NAME_WORDS		14
 #define FACTS			8
+#define SLOT_HINTS		384
 
 /**
  * struct ivshmem_superblock - Written by ivshmem_format(), and never changed.
@@ -94,6 +95,9 @@ enum slot_fact {
 	FACT_TOPIC_HISTORY,
 	FACT_TOPIC_MEMBERS,
 	FACT_TOPIC_HOLDS,
+	/* Of a channel that was made for a client of a service. */
+	FACT_SERVICE = FACT_CONNECTOR_RING + 1,	/* the service's slot + 1; 0: none */
+	FACT_SERVICE_GENERATION,
 };
 
 #define FACT_KEPT	(1u << 8)	/* it stays when nobody uses it */
@@ -103,6 +107,7 @@ enum waiting_state {
 	WAITING_AWAKE,
 	WAITING_DROWSY,
 	WAITING_ASLEEP,
+	WAITING_IN_SET,		/* like asleep, but a wait set is to be told: see hints */
 };
 
 /* How an end can be woken, and can wake. */
@@ -137,7 +142,11 @@ enum waiting_state {
  * @boot_id: The kernel under which it runs, /proc/sys/kernel/random/boot_id.
  * @lock_device: Of the file that its lock is on: st_dev of stat(2).
  * @lock_inode: The same: st_ino.
- * @processor: Where it waited last, counted from 1; 0: unknown.
+ * @processor: Where it waited last, counted from 1; 0: unknown. Of a sleeper for many: how
+ *             it is woken, see wakeup/sleeper.h.
+ * @set: The wait set that it is in: the slot's index + 1; 0: none.
+ * @set_generation: Of that slot.
+ * @ticket: Which of the set's hints are for it.
  * @consumed: Bytes that it has taken from the other's ring.
  * @received: What it has taken: ivshmem_session_start(), and 1 for each message. It looks
  *            whether that is still there: else the region went back in time.
@@ -169,7 +178,9 @@ struct ivshmem_slot_end {
 	uint64_t lock_device;
 	uint64_t lock_inode;
 	uint32_t processor;
-	uint8_t reserved_116[12];
+	uint32_t set;
+	uint32_t set_generation;
+	uint32_t ticket;
 	uint64_t consumed;
 	uint8_t reserved_136[56];
 	uint64_t received;
@@ -204,6 +215,10 @@ struct ivshmem_mail {
  * @name: Four bytes in the low half of each word, padded with zeroes; in the high
  *        half the generation that they belong to.
  * @ends: The creator's, then the connector's.
+ * @end: Of a service or a wait set: its only end.
+ * @hints: Of these: a byte for each thing that it should look at. Who has something for it
+ *         writes 1; the end itself writes 0 before it looks. So no byte needs more than plain
+ *         stores, which also hold where one side's atomic additions are not atomic to the other.
  * @mail: The creator's, then the connector's.
  * @facts: By enum slot_fact, in the low half of each word; in the high half the generation.
  */
@@ -211,7 +226,13 @@ struct ivshmem_slot {
 	uint64_t key;
 	uint64_t name[NAME_WORDS];
 	uint8_t reserved_120[8];
-	struct ivshmem_slot_end ends[2];
+	union {
+		struct ivshmem_slot_end ends[2];
+		struct {
+			struct ivshmem_slot_end end;
+			uint8_t hints[SLOT_HINTS];
+		};
+	};
 	struct ivshmem_mail mail[2];
 	uint64_t facts[FACTS];
 };
@@ -228,6 +249,7 @@ static_assert(offsetof(struct ivshmem_superblock, label) == 64, "format");
 static_assert(offsetof(struct ivshmem_superblock, crc) == 128, "format");
 static_assert(offsetof(struct ivshmem_slot, name) == 8, "format");
 static_assert(offsetof(struct ivshmem_slot, ends) == 128, "format");
+static_assert(offsetof(struct ivshmem_slot, hints) == 512, "format");
 static_assert(offsetof(struct ivshmem_slot, mail) == 896, "format");
 static_assert(offsetof(struct ivshmem_slot, facts) == 960, "format");
 static_assert(sizeof(struct ivshmem_slot) == 1024, "format");
@@ -252,6 +274,9 @@ static_assert(offsetof(struct ivshmem_slot_end, boot_id) == 80, "format");
 static_assert(offsetof(struct ivshmem_slot_end, lock_device) == 96, "format");
 static_assert(offsetof(struct ivshmem_slot_end, lock_inode) == 104, "format");
 static_assert(offsetof(struct ivshmem_slot_end, processor) == 112, "format");
+static_assert(offsetof(struct ivshmem_slot_end, set) == 116, "format");
+static_assert(offsetof(struct ivshmem_slot_end, set_generation) == 120, "format");
+static_assert(offsetof(struct ivshmem_slot_end, ticket) == 124, "format");
 static_assert(offsetof(struct ivshmem_slot_end, consumed) == 128, "format");
 static_assert(offsetof(struct ivshmem_slot_end, received) == 192, "format");
 static_assert(offsetof(struct ivshmem_slot_end, sent) == 256, "format");

@@ -70,9 +70,7 @@ int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *nam
 	if (err)
 		return err;
 	topic->shm = shm;
-	topic->waiter.epoll = -1;
-	topic->link.shm = shm;
-	topic->link.cancels[0] = &shm->cancel;
+	ivshmem_sleeper_init(&topic->sleeper, shm, &ivshmem_topic_sleeps);
 	topic->holder.disown = disown;
 	ivshmem_hold(shm, &topic->holder);
 	ivshmem_hold(shm, &topic->user);
@@ -87,44 +85,23 @@ int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *nam
 	return err ? err : map_topic(topic);
 }
 
-/* -EBUSY: another program has it. The place is attaching then. */
+/* -EBUSY: another program has it. */
 static int try_place(struct topic *topic, unsigned int place)
 {
 	unsigned int index = member_index(topic, place);
-	struct ivshmem_slot_end *member = topic_member(topic, index);
-	uint64_t byte = member_byte(topic, index);
-	uint32_t epoch = __atomic_load_n(&member->epoch, __ATOMIC_ACQUIRE);
-	uint32_t attaching = ((epoch ?: (uint32_t)ivshmem_now()) & ~3u) + 4 + END_ATTACHING;
-	int err;
 
-	if (ivshmem_end_state_by(member, byte, topic->shm) == IVSHMEM_END_ATTACHED &&
-	    ivshmem_end_is_for(member, epoch, topic->object.generation))
-		return -EBUSY;
-	err = ivshmem_claim(topic->shm, &topic->holder, byte);
-	if (err)
-		return err;
-	err = ivshmem_byte_lock(topic->shm, byte);
-	if (err != -EBUSY &&
-	    __atomic_compare_exchange_n(&member->epoch, &epoch, attaching, false,
-					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
-	    ivshmem_end_tell_purpose(member, attaching, topic->object.generation)) {
-		ivshmem_link_tell(&topic->link, member, topic->object.slot, !err);
-		topic->place = place;
-		topic->member = member;
-		topic->epoch = attaching - END_ATTACHING + END_ATTACHED;
-		return 0;
-	}
-	if (!err)
-		ivshmem_byte_unlock(topic->shm, byte);
-	ivshmem_unclaim(topic->shm, &topic->holder);
-	return -EBUSY;
+	topic->place = place;
+	return ivshmem_place_take(&topic->sleeper, &topic->holder, topic_member(topic, index),
+				  member_byte(topic, index), &topic->object);
 }
 
-/* What a place says is not looked at until enter(). -EBUSY: all are taken. */
+/* What a place says is not looked at until ivshmem_place_enter(). -EBUSY: all are taken. */
 static int take_place(struct topic *topic)
 {
 	const struct ivshmem_topic_layout *layout = &topic->geometry.layout;
 	unsigned int count = topic->is_publisher ? layout->publishers : layout->subscribers;
+	struct ivshmem_waiter *waiter = &topic->sleeper.waiter;
+	struct ivshmem_slot_end *end;
 	unsigned int place;
 	int err = -EBUSY;
 
@@ -132,43 +109,13 @@ static int take_place(struct topic *topic)
 		err = try_place(topic, place);
 	if (err)
 		return err;
-	topic->waiter.word = topic->is_publisher ? &topic->member->sender :
-						   &topic->member->receiver;
-	topic->waiter.other_bell = topic->is_publisher ? &topic->member->receiver_bell :
-							 &topic->head->bell;
+	end = topic->sleeper.end;
+	waiter->word = topic->is_publisher ? &end->sender : &end->receiver;
+	waiter->other_bell = topic->is_publisher ? &end->receiver_bell : &topic->head->bell;
 	/* It counts on: publishers know how far they have woken whoever had the place before. */
-	topic->waiter.waits = __atomic_load_n(topic->waiter.word, __ATOMIC_RELAXED);
-	ivshmem_waiter_announce(&topic->waiter, WAITING_AWAKE);
+	waiter->waits = __atomic_load_n(waiter->word, __ATOMIC_RELAXED);
+	ivshmem_waiter_announce(waiter, WAITING_AWAKE);
 	return 0;
-}
-
-static void leave_place(struct topic *topic)
-{
-	uint32_t epoch = topic->epoch;
-
-	__atomic_compare_exchange_n(&topic->member->epoch, &epoch,
-				    epoch - END_ATTACHED + END_CLOSED, false,
-				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-	if (topic->link.can & WAKE_LOCKED)
-		ivshmem_byte_unlock(topic->shm,
-				    member_byte(topic, member_index(topic, topic->place)));
-	ivshmem_unclaim(topic->shm, &topic->holder);
-	topic->member = NULL;
-}
-
-/*
- * From here on the others reckon with it, and see all that it has stored before. False: one
- * under another kernel, who can't see its lock, was quicker.
- */
-static bool enter(struct topic *topic)
-{
-	uint32_t attaching = topic->epoch - END_ATTACHED + END_ATTACHING;
-	bool entered = __atomic_compare_exchange_n(&topic->member->epoch, &attaching,
-						   topic->epoch, false, __ATOMIC_SEQ_CST,
-						   __ATOMIC_SEQ_CST);
-
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return entered;
 }
 
 /* Takes a place, has @prepare write what others will see there, and enters. -EBUSY: no place. */
@@ -181,23 +128,11 @@ int ivshmem_topic_join(struct topic *topic, void (*prepare)(struct topic *topic)
 		if (err)
 			return err;
 		prepare(topic);
-		if (enter(topic))
+		if (ivshmem_place_enter(&topic->sleeper))
 			return 0;
-		leave_place(topic);
+		ivshmem_place_leave(&topic->sleeper, &topic->holder);
 	}
 	return -EBUSY;
-}
-
-/* 0; -ECONNRESET: the place or the topic is another's by now. Not for each message. */
-int ivshmem_topic_check(struct topic *topic)
-{
-	if (topic->failed)
-		return topic->failed;
-	if (!topic_has_place(topic) ||
-	    !ivshmem_slot_has_object(&topic->directory, &topic->object) ||
-	    ivshmem_directory_has_layout(&topic->directory))
-		topic->failed = -ECONNRESET;
-	return topic->failed;
 }
 
 /* A child's copy is only forgotten: the place is the parent's. */
@@ -205,9 +140,9 @@ void ivshmem_topic_close(struct topic *topic)
 {
 	if (!topic->shm)
 		return;
-	if (topic->member && !topic->shm->inherited)
-		leave_place(topic);
-	ivshmem_waiter_close(&topic->waiter);
+	if (topic->sleeper.end && !topic->shm->inherited)
+		ivshmem_place_leave(&topic->sleeper, &topic->holder);
+	ivshmem_waiter_close(&topic->sleeper.waiter);
 	ivshmem_window_unmap(&topic->window);
 	ivshmem_directory_close(&topic->directory);
 	ivshmem_unclaim(topic->shm, &topic->holder);

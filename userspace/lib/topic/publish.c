@@ -179,8 +179,9 @@ static uint64_t next_victim(const struct ivshmem_publisher *publisher)
 	return publisher->count < history ? 0 : publisher->count + 1 - history;
 }
 
-static int room_is_there(struct topic *topic)
+static int room_is_there(struct ivshmem_sleeper *sleeper)
 {
+	struct topic *topic = topic_of(sleeper);
 	struct ivshmem_publisher *publisher = container_of(topic, struct ivshmem_publisher, topic);
 
 	find_slowest(publisher, next_victim(publisher), false);
@@ -202,7 +203,7 @@ static int find_room(struct ivshmem_publisher *publisher, int timeout_ms)
 
 	if (!topic_is_lossless(&publisher->topic) || has_room(publisher))
 		return 0;
-	err = ivshmem_topic_wait(&publisher->topic, room_is_there, timeout_ms, &deadline);
+	err = ivshmem_sleeper_wait(&publisher->topic.sleeper, room_is_there, timeout_ms, &deadline);
 	if (err != -EAGAIN && err != -ETIMEDOUT)
 		return err;
 	find_slowest(publisher, next_victim(publisher), true);

@@ -182,8 +182,9 @@ static int enter_again(struct ivshmem_subscriber *subscriber)
 
 /* --- receiving --- */
 
-static int news_is_there(struct topic *topic)
+static int news_is_there(struct ivshmem_sleeper *sleeper)
 {
+	struct topic *topic = topic_of(sleeper);
 	struct ivshmem_subscriber *subscriber = container_of(topic, struct ivshmem_subscriber,
 							     topic);
 	unsigned int count = topic->geometry.layout.publishers, i;
@@ -216,7 +217,7 @@ static int wait_for_news(struct ivshmem_subscriber *subscriber, int timeout_ms,
 			 int64_t *deadline)
 {
 	tell_all(subscriber);
-	return ivshmem_topic_wait(&subscriber->topic, news_is_there, timeout_ms, deadline);
+	return ivshmem_sleeper_wait(&subscriber->topic.sleeper, news_is_there, timeout_ms, deadline);
 }
 
 /* Looked for only where something was skipped since the last look: without that it lost nothing. */
@@ -228,7 +229,7 @@ static int check_dropped(struct ivshmem_subscriber *subscriber)
 	return was_dropped(subscriber) ? enter_again(subscriber) ?: -EPIPE : 0;
 }
 
-/* 0: @turn says whose message is there. @deadline: as for ivshmem_topic_wait(). */
+/* 0: @turn says whose message is there. @deadline: as for ivshmem_sleeper_wait(). */
 static int find_message(struct ivshmem_subscriber *subscriber, unsigned int flags,
 			int timeout_ms, int64_t *deadline)
 {
@@ -239,7 +240,7 @@ static int find_message(struct ivshmem_subscriber *subscriber, unsigned int flag
 		return topic->failed;
 	if (flags & IVSHMEM_LATEST)
 		skip_to_latest(subscriber);
-	err = news_is_there(topic);
+	err = news_is_there(&topic->sleeper);
 	if (err < 0)
 		return ivshmem_topic_check(topic) ?: -ECONNRESET;
 	err = err ? 0 : wait_for_news(subscriber, timeout_ms, deadline);
@@ -343,7 +344,7 @@ static int may_try_again(const struct ivshmem_subscriber *subscriber, unsigned i
 		return 0;
 	if (!timeout_ms)
 		return -EAGAIN;
-	if (ivshmem_link_is_cancelled(&subscriber->topic.link))
+	if (ivshmem_link_is_cancelled(&subscriber->topic.sleeper.link))
 		return -ECANCELED;
 	*deadline = *deadline ?: ivshmem_deadline(timeout_ms);
 	return ivshmem_deadline_passed(*deadline) ? -ETIMEDOUT : 0;
@@ -450,7 +451,7 @@ ssize_t ivshmem_subscriber_hold(struct ivshmem_subscriber *subscriber, const voi
 		return -EINVAL;
 	if (subscriber->topic.failed)
 		return subscriber->topic.failed;
-	if (!subscriber->topic.member)
+	if (!subscriber->topic.sleeper.end)
 		return -EACCES;
 	held = find_held(subscriber, NULL);
 	if (!held)
@@ -535,7 +536,7 @@ static int enter(struct ivshmem_subscriber *subscriber)
 		err = ivshmem_topic_join(topic, prepare_place);
 	if (err)
 		return err;
-	if (topic->member)
+	if (topic->sleeper.end)
 		call_publishers(topic);
 	for (i = 0; i < topic->geometry.layout.publishers; i++) {
 		begin_at(subscriber, i);

@@ -30,10 +30,7 @@
  * @head: The head.
  * @is_publisher: Which kind this one is.
  * @place: Among those of its kind.
- * @member: The place, written here; NULL: none, it only reads.
- * @epoch: Of the place.
- * @link: How this one is woken, and wakes.
- * @waiter: How it sleeps.
+ * @sleeper: How this one is woken; its end is the place.
  * @handled: Of a publisher: what @sleeps of the head was when it woke whoever slept.
  * @woken: Of a publisher: the waiting word of each subscriber that it has woken.
  * @failed: What all calls return from now on; 0 as long as all is well.
@@ -50,14 +47,16 @@ struct topic {
 	struct topic_head *head;
 	bool is_publisher;
 	unsigned int place;
-	struct ivshmem_slot_end *member;
-	uint32_t epoch;
-	struct ivshmem_link link;
-	struct ivshmem_waiter waiter;
+	struct ivshmem_sleeper sleeper;
 	uint32_t handled;
 	uint32_t *woken;
 	int failed;
 };
+
+static inline struct topic *topic_of(struct ivshmem_sleeper *sleeper)
+{
+	return container_of(sleeper, struct topic, sleeper);
+}
 
 static inline void *topic_at(const struct topic *topic, uint64_t offset)
 {
@@ -157,8 +156,7 @@ static inline bool topic_is_lossless(const struct topic *topic)
 /* Has no other program taken the place, and nobody removed the topic? */
 static inline bool topic_has_place(const struct topic *topic)
 {
-	return (!topic->member ||
-		__atomic_load_n(&topic->member->epoch, __ATOMIC_RELAXED) == topic->epoch) &&
+	return (!topic->sleeper.end || ivshmem_place_is_own(&topic->sleeper)) &&
 	       ivshmem_object_seems_there(&topic->directory, &topic->object);
 }
 
@@ -167,14 +165,12 @@ int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *nam
 		       bool is_publisher);
 int ivshmem_topic_join(struct topic *topic, void (*prepare)(struct topic *topic));
 void ivshmem_topic_close(struct topic *topic);
-int ivshmem_topic_check(struct topic *topic);
 bool ivshmem_topic_lives(const struct topic *topic, unsigned int index);
 
 /* sleep.c */
-typedef int (*topic_ready_fn)(struct topic *topic);
+extern const struct ivshmem_sleeper_ops ivshmem_topic_sleeps;
 
-int ivshmem_topic_wait(struct topic *topic, topic_ready_fn is_ready, int timeout_ms,
-		       int64_t *deadline);
+int ivshmem_topic_check(struct topic *topic);
 void ivshmem_topic_wake_subscribers(struct topic *topic);
 void ivshmem_topic_wake_publisher(struct topic *topic, unsigned int publisher);
 

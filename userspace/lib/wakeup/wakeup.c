@@ -68,8 +68,15 @@ static void ring_by_doorbell(const struct ivshmem_link *link)
 		ivshmem_notify(link->shm, (unsigned int)peer, link->other_vector);
 }
 
-static void ring(const struct ivshmem_link *link, struct ivshmem_waiter *waiter)
+/* @word: what the other's waiting word says. */
+static void ring(const struct ivshmem_link *link, struct ivshmem_waiter *waiter, uint32_t word)
 {
+	struct ivshmem_rung rung = { .count = 0 };
+
+	if (word % 4 == WAITING_IN_SET) {
+		ivshmem_wake_end(link->directory, link->other, word, &rung);
+		return;
+	}
 	switch (link->wakes_other) {
 	case WAKEUP_DOORBELL:
 		ring_by_doorbell(link);
@@ -95,13 +102,17 @@ void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *
 			return;
 	}
 	waiter->handled = word;
-	if (word % 4 == WAITING_ASLEEP)
-		ring(link, waiter);
+	if (ivshmem_word_sleeps(word))
+		ring(link, waiter, word);
 }
 
 /* Whatever its waiting words say; they may be of another time. Any thread. */
 void ivshmem_wake_surely(const struct ivshmem_link *link, struct ivshmem_slot_end *own)
 {
+	struct ivshmem_rung rung = { .count = 0 };
+
+	if (link->other && __atomic_load_n(&link->other->set, __ATOMIC_RELAXED))
+		ivshmem_wake_end(link->directory, link->other, WAITING_IN_SET, &rung);
 	if (link->wakes_other == WAKEUP_DOORBELL) {
 		ring_by_doorbell(link);
 	} else if (link->wakes_other == WAKEUP_FUTEX) {

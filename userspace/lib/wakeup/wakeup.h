@@ -56,6 +56,7 @@ enum ivshmem_wakeup {
 /**
  * struct ivshmem_link - How two ends wake each other.
  * @shm: The region.
+ * @directory: Of the region.
  * @cancels: What ends a wait besides, then NULL.
  * @can: Of the WAKE_ flags, what this end can do.
  * @vector: Where this end is rung.
@@ -70,6 +71,7 @@ enum ivshmem_wakeup {
  */
 struct ivshmem_link {
 	struct ivshmem *shm;
+	const struct ivshmem_directory *directory;
 	struct ivshmem_cancel *cancels[3];
 	uint32_t can;
 	unsigned int vector;
@@ -150,5 +152,7 @@ int ivshmem_futex_fd_poll_fd(const struct ivshmem_futex_fd *futex_fd);
 int ivshmem_futex_fd_arm(struct ivshmem_futex_fd *futex_fd, unsigned int index,
 			 const uint32_t *word, uint32_t value);
 void ivshmem_futex_fd_take(struct ivshmem_futex_fd *futex_fd);
+
+#include "sleeper.h"
 
 #endif /* WAKEUP_H */
