@@ -13,7 +13,7 @@
 # make check-packages  build and try the packages, for SUITES of Debian
 # make release-check  see that all is ready for a release
 # make style      checkpatch, sparse, shellcheck, codespell
-# make bench      measure
+# make bench      measure, all or PARTS of it
 # make bench-kvm  count KVM's exits, on the KVM that QEMU emulates
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
 # make soak       ten million wake-ups, an hour of random traffic, 20,000 killings, and
@@ -447,7 +447,7 @@ check:
 bench:
 	@tests/setup bench
 	@$(GUEST_MAKE) -s build/bench/initramfs
-	@tests/bench/run
+	@tests/bench/run $(PARTS)
 
 bench-kvm:
 	@tests/setup bench
