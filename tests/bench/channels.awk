@@ -34,8 +34,11 @@ function trips(    n, lengths, i) {
 		print "round trip, " text_of(lengths[i] + 0)
 		if (i == 1)
 			row("channel", "trip/channel/8", "ns", 0, "trip/line/8", "of one line", "≤ 1.1")
-		else
+		else if (lengths[i] < 1048576)
 			row("channel", "trip/channel/" lengths[i], "ns", 0)
+		else
+			row("channel", "trip/channel/" lengths[i], "ns", 0,
+				"trip/socket/" lengths[i], "of the UNIX socket", "≤ 0.7")
 		beside("pipe", lengths[i])
 		beside("UNIX socket", lengths[i], "socket")
 		if (lengths[i] <= 4096)
