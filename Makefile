@@ -16,8 +16,8 @@
 # make bench      measure, all or PARTS of it
 # make bench-kvm  count KVM's exits, on the KVM that QEMU emulates
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
-# make soak       ten million wake-ups, an hour of random traffic, 20,000 killings, and
-#                 100 of a server among guests
+# make soak       ten million wake-ups, an hour of random traffic in channels and one in topics,
+#                 20,000 killings, and 100 of a server among guests
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
 # make install-dkms  the module, for DKMS to build; make uninstall-dkms undoes it
 # make dist       the release tarball, in build/dist
@@ -336,15 +336,16 @@ build/asan/%: %.c tests/tap.h $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 # Those that share memory between threads, under the sanitizer for races.
 SANITIZE_THREADS := -fsanitize=thread -fno-omit-frame-pointer
 TSAN_OBJ := $(LIB_SRC:userspace/%.c=build/tsan/%.o)
-TSAN_TESTS := $(addprefix build/tsan/test_,ring channel mailbox opening cancel threads objects races)
+TSAN_TESTS := $(addprefix build/tsan/test_,ring channel mailbox opening cancel threads objects races topic topic_traffic)
 
 build/tsan/%.o: userspace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(IVSHMEM_CPPFLAGS) $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -Wno-tsan -c -o $@ $<
 
-build/tsan/%: %.c tests/tap.h $(wildcard tests/lib/*.h) $(TSAN_OBJ)
+build/tsan/%: %.c tests/tap.h $(wildcard tests/lib/*.h) tests/lib/one_map.c $(TSAN_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(IVSHMEM_CPPFLAGS) -Itests/lib $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) -o $@ $< $(TSAN_OBJ) \
+	$(CC) $(IVSHMEM_CPPFLAGS) -Itests/lib $(IVSHMEM_CFLAGS) $(SANITIZE_THREADS) \
+		-Wl,--wrap=mmap64,--wrap=munmap -o $@ $< tests/lib/one_map.c $(TSAN_OBJ) \
 		-lcmocka $(LIB_LIBS)
 
 # The whole command under the sanitizers, and the server's tests, which start it.
@@ -396,13 +397,13 @@ fuzz: $(FUZZERS)
 
 # SOAK_MESSAGES, SOAK_SECONDS, DEATH_ROUNDS, DEATH_STEPS, RESTART_STRIDE, KILLS and GUESTS
 # choose other numbers.
-soak: build/asan/test_wakeup build/asan/test_death build/asan/server-tests/test_restart \
-		build/asan/server-tests/keeper userspace
+soak: build/asan/test_wakeup build/asan/test_death build/asan/test_topic_traffic \
+		build/asan/server-tests/test_restart build/asan/server-tests/keeper userspace
 	@$(GUEST_MAKE) build/tests/initramfs
 	RESTART_STRIDE=$${RESTART_STRIDE:-1} \
 	SOAK_MESSAGES=$${SOAK_MESSAGES:-10000000} SOAK_SECONDS=$${SOAK_SECONDS:-3600} \
 	DEATH_ROUNDS=$${DEATH_ROUNDS:-20000} DEATH_STEPS=$${DEATH_STEPS:-10000} \
-		tests/run build/asan/test_wakeup build/asan/test_death \
+		tests/run build/asan/test_wakeup build/asan/test_death build/asan/test_topic_traffic \
 			build/asan/server-tests/test_restart tests/soak/restart.bats
 
 # Other kernels have theirs elsewhere.

@@ -568,7 +568,7 @@ static void hostile_writer_ends_nobody(void **state)
 		raw = map_raw(world.shm[0]);
 		open_publisher(0);
 		open_subscriber(0, 0);
-		publisher_is_done = false;
+		__atomic_store_n(&publisher_is_done, false, __ATOMIC_RELAXED);
 		assert_int_equal(pthread_create(&thread, NULL, write_junk, raw), 0);
 		for (i = 1; i < 5000; i++) {
 			publish_number(world.publishers[0], i, LARGE, 0);
@@ -581,7 +581,7 @@ static void hostile_writer_ends_nobody(void **state)
 									    message), 0);
 			ivshmem_publisher_subscribers(world.publishers[0]);
 		}
-		publisher_is_done = true;
+		__atomic_store_n(&publisher_is_done, true, __ATOMIC_RELAXED);
 		pthread_join(thread, NULL);
 		munmap(raw, 4 * MIB);
 		world_teardown(state);

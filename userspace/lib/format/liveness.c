@@ -17,7 +17,7 @@ bool ivshmem_end_is_local(const struct ivshmem_slot_end *end, const struct ivshm
 	const uint8_t *own = shm->whereabouts.boot_id;
 	uint8_t its[16];
 
-	memcpy(its, (const void *)end->boot_id, sizeof(its));
+	ivshmem_copy_shared(its, end->boot_id, sizeof(its));
 	return memcmp(own, none, sizeof(none)) && !memcmp(own, its, sizeof(its));
 }
 
@@ -67,9 +67,11 @@ void ivshmem_end_unlock(const struct ivshmem *shm, unsigned int slot, unsigned i
 
 void ivshmem_end_tell_whereabouts(struct ivshmem_slot_end *own, const struct ivshmem *shm)
 {
-	memcpy(own->boot_id, shm->whereabouts.boot_id, sizeof(own->boot_id));
-	own->lock_device = shm->lock_fd < 0 ? 0 : shm->whereabouts.device;
-	own->lock_inode = shm->lock_fd < 0 ? 0 : shm->whereabouts.inode;
+	ivshmem_copy_shared(own->boot_id, shm->whereabouts.boot_id, sizeof(own->boot_id));
+	__atomic_store_n(&own->lock_device, shm->lock_fd < 0 ? 0 : shm->whereabouts.device,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&own->lock_inode, shm->lock_fd < 0 ? 0 : shm->whereabouts.inode,
+			 __ATOMIC_RELAXED);
 }
 
 /* A device may have several nodes, as in a container: a lock is on one of them. */

@@ -228,7 +228,7 @@ static inline void gather(char *to, const struct iovec *parts, unsigned int coun
 
 	for (i = 0; i < count; i++) {
 		if (parts[i].iov_len)
-			memcpy(to, parts[i].iov_base, parts[i].iov_len);
+			ivshmem_copy_shared(to, parts[i].iov_base, parts[i].iov_len);
 		to += parts[i].iov_len;
 	}
 }
@@ -249,13 +249,13 @@ static inline void pass_on(struct ivshmem_publisher *publisher, uint32_t buffer,
 		retire(publisher, &publisher->in_entry[index]);
 		publisher->in_entry[index] = buffer;
 	}
-	entry->length = (uint32_t)length;
-	entry->type = type;
-	entry->time_ns = time_ns;
+	__atomic_store_n(&entry->length, (uint32_t)length, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->type, type, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->time_ns, time_ns, __ATOMIC_RELAXED);
 	if (buffer == NONE)
 		gather(entry->text, parts, count);
 	else
-		entry->buffer = buffer;
+		__atomic_store_n(&entry->buffer, buffer, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->number, number, __ATOMIC_RELEASE);
 	__atomic_store_n(publisher->published, number, __ATOMIC_RELEASE);
 	publisher->count = number;

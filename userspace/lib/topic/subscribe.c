@@ -376,7 +376,7 @@ ssize_t ivshmem_subscriber_recv(struct ivshmem_subscriber *subscriber, void *buf
 		}
 		if (unlikely(entry.length > length))
 			return -EMSGSIZE;
-		memcpy(buffer, text, entry.length);
+		ivshmem_copy_shared(buffer, text, entry.length);
 		if (likely(next_is_unchanged(subscriber)))
 			break;
 again:
@@ -423,7 +423,7 @@ static bool try_hold(struct ivshmem_subscriber *subscriber, struct held *held,
 		return false;
 	}
 	if (entry->length <= INLINE_SIZE) {
-		memcpy(held->copy, text, entry->length);
+		ivshmem_copy_shared(held->copy, text, entry->length);
 		text = held->copy;
 	} else {
 		set_hold(subscriber, held, (uint64_t)subscriber->turn << 32 | (entry->buffer + 1));

@@ -36,13 +36,13 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		__atomic_store_n(&link->shm->peer_id, (uint32_t)peer, __ATOMIC_RELAXED);
 		__atomic_store_n(&link->told, (uint32_t)peer, __ATOMIC_RELAXED);
 		__atomic_store_n(&own->peer_id, (uint32_t)peer, __ATOMIC_RELAXED);
-		own->vector = link->vector;
+		__atomic_store_n(&own->vector, link->vector, __ATOMIC_RELAXED);
 	}
 	if (futex_works(&own->receiver))
 		link->can |= WAKE_FUTEX;
-	own->wake = link->can;
-	own->pid = (uint32_t)getpid();
-	own->processor = 0;
+	__atomic_store_n(&own->wake, link->can, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->pid, (uint32_t)getpid(), __ATOMIC_RELAXED);
+	__atomic_store_n(&own->processor, 0, __ATOMIC_RELAXED);
 }
 
 /*
@@ -88,10 +88,9 @@ static enum ivshmem_wakeup choose(uint32_t sleeper, uint32_t waker, bool togethe
 
 void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end *other)
 {
-	const volatile struct ivshmem_slot_end *said = other;
 	bool together = ivshmem_end_is_local(other, link->shm);
-	uint32_t wake = said->wake;
-	uint32_t vector = said->vector;
+	uint32_t wake = __atomic_load_n(&other->wake, __ATOMIC_RELAXED);
+	uint32_t vector = __atomic_load_n(&other->vector, __ATOMIC_RELAXED);
 
 	link->other = other;
 	if (ivshmem_link_other_peer(link) < 0 || vector >= IVSHMEM_MAX_VECTORS)
