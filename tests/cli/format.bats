@@ -19,6 +19,26 @@ superblock_with() {
 	dd if="$part" of="$region" conv=notrunc status=none
 }
 
+@test "info shows an area that somebody has open" {
+	ivshmem create "$region" --size 16M
+	ivshmem format --label x --area "a:64K" "$region"
+	[ "$(info '.objects[0].used')" = false ]
+	run -0 ivshmem info "$region"
+	grep -Eq '^a +area +64K$' <<<"$output"
+	: >"$dir/go"
+	python3 -c '
+import fcntl, os, struct, sys, time
+fd = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqixxxx", fcntl.F_RDLCK, 0, 4096 + 2, 1, 0))
+while os.path.exists(sys.argv[2]): time.sleep(0.05)' "$region" "$dir/go" 3>&- &
+	eventually bash -c 'ivshmem info --json "$region" | jq -e ".objects[0].used"'
+	run -0 ivshmem info "$region"
+	rm "$dir/go"
+	wait
+	grep -Eq '^a +area +64K users +attached$' <<<"$output"
+	[ "$(info '.objects[0].used')" = false ]
+}
+
 @test "format says nothing, and info tells label, UUID and room" {
 	ivshmem create "$region" --size 16M
 	[ "$(info .format)" = none ]
@@ -78,7 +98,7 @@ even channel true 131072" ]
 	says "ivshmem: $region: 'nothing': there is no object of that name: 'ivshmem info' shows"
 	[ "$(info '.objects[].name' | xargs)" = "video even" ]
 	run -0 ivshmem info "$region"
-	grep -qE '^video +channel +4100K +creator +free +0$' <<<"$output"
+	grep -qE '^video +channel +4100K +creator +free +0 +0$' <<<"$output"
 }
 
 @test "an object that can't be made is told, and those before it stay" {

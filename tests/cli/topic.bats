@@ -65,6 +65,28 @@ with_topic() {
 	wait $subscriber || true
 }
 
+@test "info shows who publishes and who subscribes, what was published, and when" {
+	with_topic 64,lossless
+	timeout 30 ivshmem subscribe "$region" t >"$dir/out" 3>&- &
+	subscriber=$!
+	eventually bash -c 'ivshmem info "$region" | grep -q subscriber'
+	seq 1 5 | ivshmem publish --stamp "$region" t
+	eventually grep -qx 5 "$dir/out"
+	run -0 bash -c 'ivshmem info --json "$region" | jq -c ".objects[0] | [.max_length, .history, .max_publishers, .max_subscribers, .holds, .lossless],
+		(.publishers[] | [.place, .state, .sent, .length, .pid]), (.time_ns > 0), (.subscribers[] | [.place, .state, .waiting, .held])"'
+	[ "$output" = '[64,64,1,16,0,true]
+[0,"free",5,1,null]
+false
+[0,"attached",0,0]' ]
+	[ "$(ivshmem info --json "$region" | jq ".objects[0].publishers[0].time_ns / 1e9 - now | fabs < 600")" = true ]
+	run -0 ivshmem info "$region"
+	grep -Eq '^t +topic +[0-9]+K publisher 0 +free .* 5 .* [0-9.]+s$' <<<"$output"
+	grep -Eq '^ +subscriber 0 attached +[0-9]+ ' <<<"$output"
+	kill $subscriber
+	wait $subscriber || true
+	[ "$(ivshmem info --json "$region" | jq '.objects[0].subscribers | length')" = 0 ]
+}
+
 @test "what can't be is told" {
 	with_topic 8
 	run -1 --separate-stderr ivshmem publish "$region" t <<<"longer than eight"

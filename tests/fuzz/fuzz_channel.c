@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include <ivshmem/area.h>
+#include <ivshmem/status.h>
 
 #include "channel/channel.h"
 #include "format/superblock.h"
@@ -505,10 +506,41 @@ static void read_layout(struct ivshmem *shm)
 
 		check(!name || strlen(name) < IVSHMEM_NAME_SIZE);
 		check(ivshmem_layout_size(layout, i) <= REGION_SIZE);
-		check((unsigned int)ivshmem_layout_state(layout, i, IVSHMEM_END_CREATOR) <=
-		      IVSHMEM_END_DEAD);
 	}
 	ivshmem_layout_free(layout);
+}
+
+static void check_member(const struct ivshmem_status *status, unsigned int index,
+			 unsigned int member)
+{
+	uint64_t value;
+	int detail;
+
+	check((unsigned int)ivshmem_status_role(status, index, member) <= IVSHMEM_ROLE_USER);
+	check((unsigned int)ivshmem_status_state(status, index, member) <= IVSHMEM_END_DEAD);
+	check(ivshmem_status_place(status, index, member) < 1024);
+	for (detail = 0; detail <= IVSHMEM_DETAIL_TIME; detail++)
+		ivshmem_status_detail(status, index, member, (enum ivshmem_detail)detail, &value);
+}
+
+static void read_status(struct ivshmem *shm)
+{
+	struct ivshmem_topic_layout topic;
+	struct ivshmem_status *status;
+	int err = ivshmem_status_read(&status, shm);
+	unsigned int i, member;
+
+	check(is_documented(err));
+	if (err)
+		return;
+	for (i = 0; i < ivshmem_layout_objects(ivshmem_status_layout(status)); i++) {
+		if (!ivshmem_status_topic(status, i, &topic))
+			check(topic.subscribers >= 1 && topic.subscribers <= 1024);
+		check(ivshmem_status_members(status, i) <= 16 + 1024);
+		for (member = 0; member < ivshmem_status_members(status, i); member++)
+			check_member(status, i, member);
+	}
+	ivshmem_status_free(status);
 }
 
 /* The bytes themselves are read, and written, from one end to the other. */
@@ -685,6 +717,7 @@ static void turn(struct ivshmem *shm)
 		break;
 	case 14:
 		read_layout(shm);
+		read_status(shm);
 		break;
 	case 15:
 		result = what & 64 ? use_directory(shm, what) : ivshmem_format(shm, "", 1, 0, 0);

@@ -248,10 +248,19 @@ int json_add_string(struct json_object *object, const char *name, const char *va
 int json_add_number(struct json_object *object, const char *name, uint64_t value);
 void json_print(struct json_object *object);
 
-/* layout.c */
-unsigned int layout_objects_used(const struct ivshmem_layout *layout);
-int layout_print_objects(const struct ivshmem_layout *layout);
-struct json_object *layout_objects_json(const struct ivshmem_layout *layout);
+/* status_names.c */
+const char *kind_name(unsigned int kind);
+const char *role_name(enum ivshmem_role role);
+const char *state_name(enum ivshmem_end_state state);
+
+/* status_json.c */
+struct json_object *status_json(const struct ivshmem_status *status);
+
+/* status_table.c */
+struct libscols_table;
+
+unsigned int status_objects_used(const struct ivshmem_status *status);
+struct libscols_table *status_table(const struct ivshmem_status *status);
 
 /* objects.c */
 

@@ -24,7 +24,7 @@ struct facts {
 	int peer_id;		/* negative: a plain region */
 	int vectors;
 	const char *format;
-	struct ivshmem_layout *layout;	/* NULL: not formatted, or not readable */
+	struct ivshmem_status *status;	/* NULL: not formatted, or not readable */
 };
 
 static void collect(struct facts *facts, const struct ivshmem *shm)
@@ -45,7 +45,7 @@ static void collect(struct facts *facts, const struct ivshmem *shm)
 /* A raw region is as good as any: only what is broken gives a message. */
 static void collect_layout(struct facts *facts, const char *where, struct ivshmem *shm)
 {
-	int ret = ivshmem_layout_read(&facts->layout, shm);
+	int ret = ivshmem_status_read(&facts->status, shm);
 
 	switch (ret) {
 	case 0:
@@ -91,12 +91,12 @@ static int add_doorbell_rows(struct libscols_table *table, const struct facts *f
 
 static int add_layout_rows(struct libscols_table *table, const struct facts *facts)
 {
-	const struct ivshmem_layout *layout = facts->layout;
+	const struct ivshmem_layout *layout = ivshmem_status_layout(facts->status);
 	char objects[32], ring_size[SIZE_TEXT_MAX], left[SIZE_TEXT_MAX];
 
 	if (!layout)
 		return 0;
-	snprintf(objects, sizeof(objects), "%u of %u", layout_objects_used(layout),
+	snprintf(objects, sizeof(objects), "%u of %u", status_objects_used(facts->status),
 		 ivshmem_layout_objects(layout));
 	size_text(ring_size, ivshmem_layout_default_ring(layout));
 	size_text(left, ivshmem_layout_free_bytes(layout));
@@ -105,6 +105,20 @@ static int add_layout_rows(struct libscols_table *table, const struct facts *fac
 	       add_row(table, "ring_size", ring_size) ||
 	       add_row(table, "objects", objects) ||
 	       add_row(table, "free", left);
+}
+
+/* After an empty line. */
+static int print_objects(const struct ivshmem_status *status)
+{
+	struct libscols_table *table = status_table(status);
+	int ret;
+
+	if (!table)
+		return -ENOMEM;
+	putchar('\n');
+	ret = scols_print_table(table);
+	scols_unref_table(table);
+	return ret;
 }
 
 static int print_table(const struct facts *facts)
@@ -133,14 +147,14 @@ static int print_table(const struct facts *facts)
 	    !add_layout_rows(table, facts))
 		ret = scols_print_table(table);
 	scols_unref_table(table);
-	if (!ret && facts->layout && layout_objects_used(facts->layout))
-		ret = layout_print_objects(facts->layout);
+	if (!ret && facts->status && status_objects_used(facts->status))
+		ret = print_objects(facts->status);
 	return ret;
 }
 
 static int add_layout(struct json_object *object, const struct facts *facts)
 {
-	const struct ivshmem_layout *layout = facts->layout;
+	const struct ivshmem_layout *layout = ivshmem_status_layout(facts->status);
 
 	if (!layout)
 		return 0;
@@ -151,7 +165,7 @@ static int add_layout(struct json_object *object, const struct facts *facts)
 	    json_add_number(object, "free", ivshmem_layout_free_bytes(layout)) ||
 	    json_add_number(object, "max_objects", ivshmem_layout_objects(layout)))
 		return -ENOMEM;
-	return json_add(object, "objects", layout_objects_json(layout));
+	return json_add(object, "objects", status_json(facts->status));
 }
 
 static int print_json(const struct facts *facts)
@@ -196,7 +210,7 @@ static void warn_of_cache(const char *where, const struct facts *facts)
 
 static int show_info(const char *where, unsigned int flags, bool json)
 {
-	struct facts facts = { .layout = NULL };
+	struct facts facts = { .status = NULL };
 	struct ivshmem *shm;
 	int ret;
 
@@ -209,7 +223,7 @@ static int show_info(const char *where, unsigned int flags, bool json)
 		complain(where, "the facts could not be printed: not enough memory");
 	flush_stdout();
 	warn_of_cache(where, &facts);
-	ivshmem_layout_free(facts.layout);
+	ivshmem_status_free(facts.status);
 	ivshmem_close(shm);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -254,8 +268,8 @@ const struct command cmd_info = {
 		"Tell the side, path, location, size, kind, mapping, cache type and largest page of a\n"
 		"region; on the host, whether it is sealed, so that nobody can make it smaller; and\n"
 		"its peer ID and vectors where it has a doorbell. Of a formatted region also its label,\n"
-		"UUID and objects (channels, with who is there and how many messages were sent, and\n"
-		"areas), and how much is free.\n"
+		"UUID and objects, with who is there, whether it lives, and how many messages it has\n"
+		"sent and received, and how much is free.\n"
 		"Where the mapping is not cached write-back, stderr says what to do.\n"
 		"\n"
 		"      --json       print JSON; sizes are in bytes\n"

@@ -13,6 +13,7 @@ static struct good {
 	struct ivshmem_publisher *publisher;
 	struct ivshmem_subscriber *subscriber;
 	struct ivshmem_layout *layout;
+	struct ivshmem_status *status;
 	struct ivshmem_monitor *monitor;
 } good;
 
@@ -55,6 +56,8 @@ static void assert_all(const struct call *calls, size_t count)
 
 static void numbers_of_null_are_einval_or_zero(void **state)
 {
+	struct ivshmem_topic_layout topic;
+	uint64_t detail;
 	const struct call calls[] = {
 		GIVES(-EINVAL, ivshmem_open(NULL, "/dev/shm/x", 0)),
 		GIVES(-EINVAL, ivshmem_open(&shm_out, NULL, 0)),
@@ -109,9 +112,16 @@ static void numbers_of_null_are_einval_or_zero(void **state)
 		GIVES(0, ivshmem_layout_is_kept(NULL, 0)),
 		GIVES(0, ivshmem_layout_size(NULL, 0)),
 		GIVES(0, ivshmem_layout_ring_size(NULL, 0, IVSHMEM_END_CREATOR)),
-		GIVES(IVSHMEM_END_FREE, ivshmem_layout_state(NULL, 0, IVSHMEM_END_CREATOR)),
-		GIVES(0, ivshmem_layout_pid(NULL, 0, IVSHMEM_END_CREATOR)),
-		GIVES(0, ivshmem_layout_messages(NULL, 0, IVSHMEM_END_CREATOR)),
+		GIVES(-EINVAL, ivshmem_status_read(NULL, good.shm)),
+		GIVES(-EINVAL, ivshmem_status_read(&good.status, NULL)),
+		GIVES(-EINVAL, ivshmem_status_topic(NULL, 0, &topic)),
+		GIVES(-EINVAL, ivshmem_status_topic(good.status, 0, NULL)),
+		GIVES(0, ivshmem_status_members(NULL, 0)),
+		GIVES(IVSHMEM_ROLE_NONE, ivshmem_status_role(NULL, 0, 0)),
+		GIVES(0, ivshmem_status_place(NULL, 0, 0)),
+		GIVES(IVSHMEM_END_FREE, ivshmem_status_state(NULL, 0, 0)),
+		GIVES(-EINVAL, ivshmem_status_detail(NULL, 0, 0, IVSHMEM_DETAIL_PID, &detail)),
+		GIVES(-EINVAL, ivshmem_status_detail(good.status, 0, 0, IVSHMEM_DETAIL_PID, NULL)),
 		GIVES(-EINVAL, ivshmem_list(NULL)),
 		GIVES(0, ivshmem_list_count(NULL)),
 		GIVES(0, ivshmem_device_size(NULL)),
@@ -223,6 +233,7 @@ static void texts_and_parts_of_null_are_null(void **state)
 		GIVES(0, ivshmem_layout_label(NULL)),
 		GIVES(0, ivshmem_layout_uuid(NULL)),
 		GIVES(0, ivshmem_layout_name(NULL, 0)),
+		GIVES(0, ivshmem_status_layout(NULL)),
 		GIVES(0, ivshmem_list_get(NULL, 0)),
 		GIVES(0, ivshmem_device_address(NULL)),
 		GIVES(0, ivshmem_device_node(NULL)),
@@ -249,6 +260,7 @@ static void closing_null_does_nothing(void **state)
 		NOTHING(ivshmem_publisher_close(NULL)),
 		NOTHING(ivshmem_subscriber_close(NULL)),
 		NOTHING(ivshmem_layout_free(NULL)),
+		NOTHING(ivshmem_status_free(NULL)),
 		NOTHING(ivshmem_list_free(NULL)),
 		NOTHING(ivshmem_device_free(NULL)),
 		NOTHING(ivshmem_monitor_close(NULL)),
@@ -266,23 +278,29 @@ static void what_lies_beyond_the_end_is_nothing(void **state)
 		const size_t end = ivshmem_list_count(list);
 		const unsigned int last = ivshmem_layout_objects(good.layout);
 		const enum ivshmem_end no_end = (enum ivshmem_end)2;
+		const enum ivshmem_detail no_detail = (enum ivshmem_detail)-1;
+		struct ivshmem_topic_layout topic;
+		uint64_t detail;
 		const struct call calls[] = {
 			GIVES(0, ivshmem_list_get(list, end)),
 			GIVES(0, ivshmem_list_get(list, SIZE_MAX)),
 			GIVES(0, ivshmem_layout_name(good.layout, last)),
 			GIVES(0, ivshmem_layout_name(good.layout, UINT_MAX)),
-			GIVES(0, ivshmem_layout_state(good.layout, last, IVSHMEM_END_CREATOR)),
-			GIVES(0, ivshmem_layout_state(good.layout, 0, no_end)),
-			GIVES(0, ivshmem_layout_state(good.layout, 0, (enum ivshmem_end)-1)),
-			GIVES(0, ivshmem_layout_pid(good.layout, UINT_MAX, IVSHMEM_END_CREATOR)),
-			GIVES(0, ivshmem_layout_pid(good.layout, 0, no_end)),
-			GIVES(0, ivshmem_layout_messages(good.layout, last, IVSHMEM_END_CREATOR)),
-			GIVES(0, ivshmem_layout_messages(good.layout, 0, no_end)),
 			GIVES(0, ivshmem_layout_ring_size(good.layout, last, IVSHMEM_END_CREATOR)),
 			GIVES(0, ivshmem_layout_ring_size(good.layout, 0, no_end)),
 			GIVES(0, ivshmem_layout_kind(good.layout, last)),
 			GIVES(0, ivshmem_layout_is_kept(good.layout, UINT_MAX)),
 			GIVES(0, ivshmem_layout_size(good.layout, last)),
+			GIVES(-ENOENT, ivshmem_status_topic(good.status, last, &topic)),
+			GIVES(0, ivshmem_status_members(good.status, last)),
+			GIVES(0, ivshmem_status_members(good.status, UINT_MAX)),
+			GIVES(IVSHMEM_ROLE_NONE, ivshmem_status_role(good.status, 0, 2)),
+			GIVES(0, ivshmem_status_place(good.status, last, 0)),
+			GIVES(IVSHMEM_END_FREE, ivshmem_status_state(good.status, 0, UINT_MAX)),
+			GIVES(-ENODATA, ivshmem_status_detail(good.status, 0, 2,
+							      IVSHMEM_DETAIL_PID, &detail)),
+			GIVES(-ENODATA, ivshmem_status_detail(good.status, 0, 0, no_detail,
+							      &detail)),
 			GIVES(-EINVAL, ivshmem_notify(good.served, 65536, 0)),
 			GIVES(-EINVAL, ivshmem_notify(good.served, 0, 256)),
 			GIVES(-EINVAL, ivshmem_event_fd(good.served, 1)),
@@ -325,7 +343,9 @@ static int null_setup(void **state)
 	open_pair();
 	good = (struct good) { .shm = pair.left, .channel = pair.a, .served = join_alone(1) };
 	open_topic();
-	return ivshmem_layout_read(&good.layout, good.shm) ?: ivshmem_monitor_open(&good.monitor);
+	return ivshmem_layout_read(&good.layout, good.shm) ?:
+	       ivshmem_status_read(&good.status, good.shm) ?:
+	       ivshmem_monitor_open(&good.monitor);
 }
 
 static int null_teardown(void **state)
@@ -335,6 +355,7 @@ static int null_teardown(void **state)
 	ivshmem_close(good.topics);
 	ivshmem_monitor_close(good.monitor);
 	ivshmem_layout_free(good.layout);
+	ivshmem_status_free(good.status);
 	ivshmem_close(good.served);
 	stop_server();
 	return pair_teardown(state);

@@ -185,9 +185,14 @@ static void do_read_layout(void)
 	ivshmem_layout_size(subject.layout, 0);
 	ivshmem_layout_ring_size(subject.layout, 0, IVSHMEM_END_CREATOR);
 	ivshmem_layout_name(subject.layout, 0);
-	ivshmem_layout_state(subject.layout, 0, IVSHMEM_END_CREATOR);
-	ivshmem_layout_pid(subject.layout, 0, IVSHMEM_END_CREATOR);
-	ivshmem_layout_messages(subject.layout, 0, IVSHMEM_END_CREATOR);
+}
+
+static void do_status(void)
+{
+	struct ivshmem_status *status;
+
+	if (!ivshmem_status_read(&status, subject.shm))
+		ivshmem_status_free(status);
 }
 
 static void do_list(void)
@@ -309,6 +314,7 @@ static const struct call {
 	{ "monitor_cancel, _uncancel", do_monitor_cancel, ANY },
 	{ "layout_read", do_layout, ANY },
 	{ "layout's calls", do_read_layout, ANY },
+	{ "status_read", do_status, ANY },
 	{ "peer_id", do_peer_id, ANY },
 	{ "vectors", do_vectors, ANY },
 	{ "notify this peer", do_notify_self, ANY },

@@ -606,15 +606,13 @@ static void all_slots_in_use_fails_enospc(void **state)
 
 static void wait_for_state(unsigned int slot, enum ivshmem_end end, enum ivshmem_end_state wanted)
 {
-	struct ivshmem_layout *layout;
-	enum ivshmem_end_state is;
+	int is;
 
 	do {
 		sched_yield();
-		assert_int_equal(ivshmem_layout_read(&layout, pair.left), 0);
-		is = ivshmem_layout_state(layout, slot, end);
-		ivshmem_layout_free(layout);
-	} while (is != wanted);
+		is = state_of(pair.left, slot, end);
+		assert_true(is >= 0);
+	} while (is != (int)wanted);
 }
 
 static void object_that_a_dead_program_has_doomed_is_named_again(void **state)
@@ -724,38 +722,19 @@ static void slots_of_killed_programs_are_used_again(void **state)
 	talk(pair.a, pair.b);
 }
 
-static void layout_tells_names_states_programs_and_counts(void **state)
+static void layout_tells_names_and_sizes(void **state)
 {
 	struct ivshmem_layout *layout;
-	int i;
 
 	open_handles(REGION_SIZE, 2);
 	open_both(pair.left, &pair.a, pair.right, &pair.b, "first");
-	for (i = 0; i < 7; i++)
-		send_text(pair.a, i % 2 ? "short" : "longer than what a mailbox takes");
-	send_text(pair.b, "one");
 	assert_int_equal(ivshmem_layout_read(&layout, pair.left), 0);
 	assert_string_equal(ivshmem_layout_label(layout), "label");
 	assert_int_equal(ivshmem_layout_objects(layout), 2);
 	assert_true(ivshmem_layout_ring_size(layout, 0, IVSHMEM_END_CREATOR) / 2 - 8 ==
 		    ivshmem_channel_max_length(pair.a));
 	assert_string_equal(ivshmem_layout_name(layout, 0), "first");
-	assert_int_equal(ivshmem_layout_state(layout, 0, IVSHMEM_END_CREATOR),
-			 IVSHMEM_END_ATTACHED);
-	assert_int_equal(ivshmem_layout_state(layout, 0, IVSHMEM_END_CONNECTOR),
-			 IVSHMEM_END_ATTACHED);
-	assert_int_equal(ivshmem_layout_pid(layout, 0, IVSHMEM_END_CREATOR), getpid());
-	assert_true(ivshmem_layout_messages(layout, 0, IVSHMEM_END_CREATOR) == 7);
-	assert_true(ivshmem_layout_messages(layout, 0, IVSHMEM_END_CONNECTOR) == 1);
 	assert_null(ivshmem_layout_name(layout, 1));
-	assert_int_equal(ivshmem_layout_state(layout, 1, IVSHMEM_END_CREATOR), IVSHMEM_END_FREE);
-	assert_int_equal(ivshmem_layout_pid(layout, 1, IVSHMEM_END_CREATOR), 0);
-	ivshmem_layout_free(layout);
-
-	close_end(&pair.a);
-	assert_int_equal(ivshmem_layout_read(&layout, pair.right), 0);
-	assert_int_equal(ivshmem_layout_state(layout, 0, IVSHMEM_END_CREATOR), IVSHMEM_END_FREE);
-	assert_int_equal(ivshmem_layout_pid(layout, 0, IVSHMEM_END_CREATOR), 0);
 	ivshmem_layout_free(layout);
 }
 
@@ -1646,7 +1625,7 @@ int main(void)
 		PAIR_TEST(slot_whose_other_end_is_closed_stays_with_its_owner),
 		PAIR_TEST(slots_of_closed_channels_are_used_again),
 		PAIR_TEST(slots_of_killed_programs_are_used_again),
-		PAIR_TEST(layout_tells_names_states_programs_and_counts),
+		PAIR_TEST(layout_tells_names_and_sizes),
 		PAIR_TEST(close_gives_all_messages_then_epipe),
 		PAIR_TEST(close_wakes_who_waits),
 		PAIR_TEST(channel_goes_on_with_the_next_peer_after_epipe),

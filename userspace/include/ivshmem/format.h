@@ -304,43 +304,6 @@ uint64_t ivshmem_layout_size(const struct ivshmem_layout *layout, unsigned int i
 uint64_t ivshmem_layout_ring_size(const struct ivshmem_layout *layout, unsigned int index,
 				  enum ivshmem_end end);
 
-/**
- * ivshmem_layout_state() - What is known of one end of a channel.
- * @layout: Snapshot.
- * @index: From 0 to ivshmem_layout_objects() - 1.
- * @end: Which end.
- *
- * Return: An enum ivshmem_end_state; IVSHMEM_END_FREE where there is no channel.
- * Since: 0.1
- */
-enum ivshmem_end_state ivshmem_layout_state(const struct ivshmem_layout *layout,
-					    unsigned int index, enum ivshmem_end end);
-
-/**
- * ivshmem_layout_pid() - Which program has one end of a channel.
- * @layout: Snapshot.
- * @index: From 0 to ivshmem_layout_objects() - 1.
- * @end: Which end.
- *
- * Return: Its process ID as it sees it itself, in its own machine; 0 where the
- * end is free.
- * Since: 0.1
- */
-uint32_t ivshmem_layout_pid(const struct ivshmem_layout *layout, unsigned int index,
-			    enum ivshmem_end end);
-
-/**
- * ivshmem_layout_messages() - Messages that one end has sent since it was attached.
- * @layout: Snapshot.
- * @index: From 0 to ivshmem_layout_objects() - 1.
- * @end: Which end.
- *
- * Return: The count, as that end tells it.
- * Since: 0.1
- */
-uint64_t ivshmem_layout_messages(const struct ivshmem_layout *layout, unsigned int index,
-				 enum ivshmem_end end);
-
 IVSHMEM_END_DECLS
 
 #endif /* IVSHMEM_FORMAT_H */

@@ -407,6 +407,15 @@ int ivshmem_object_extent(const struct ivshmem_directory *directory,
 int ivshmem_object_remove(const struct ivshmem_directory *directory, const char *name,
 			  bool force);
 
+/* Which object the slot has, if any. */
+static inline struct ivshmem_object ivshmem_object_at(const struct ivshmem_directory *directory,
+						      unsigned int slot)
+{
+	uint64_t key = __atomic_load_n(&directory->slots[slot].key, __ATOMIC_ACQUIRE);
+
+	return (struct ivshmem_object) { .slot = slot, .generation = (uint32_t)(key >> 32) };
+}
+
 /* Without a fence: for who looks before each use, and is told a moment later, too. */
 static inline bool ivshmem_object_seems_there(const struct ivshmem_directory *directory,
 					      const struct ivshmem_object *object)
@@ -415,6 +424,10 @@ static inline bool ivshmem_object_seems_there(const struct ivshmem_directory *di
 
 	return key >> 32 == object->generation && (key & 3) >= SLOT_NAMED;
 }
+
+/* snapshot.c */
+void ivshmem_layout_directory(const struct ivshmem_layout *layout,
+			      struct ivshmem_directory *directory, struct ivshmem *shm);
 
 /* objects.c */
 int ivshmem_object_check(const struct ivshmem *shm, const char *name, bool writes);

@@ -108,6 +108,15 @@ struct topic_geometry {
 	uint64_t size;
 };
 
+static inline uint64_t topic_entry_offset(const struct topic_geometry *geometry,
+					  unsigned int publisher, uint64_t number)
+{
+	uint64_t history = geometry->layout.history;
+
+	return geometry->entries + (publisher * history + (number & (history - 1))) *
+				   sizeof(struct topic_entry);
+}
+
 bool ivshmem_topic_measure(struct topic_geometry *geometry,
 			   const struct ivshmem_topic_layout *layout);
 void ivshmem_topic_spec(struct ivshmem_spec *spec, const struct topic_geometry *geometry);

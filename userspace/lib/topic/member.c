@@ -32,6 +32,17 @@ bool ivshmem_topic_lives(const struct topic *topic, unsigned int index)
 	       ivshmem_end_lives(member, member_byte(topic, index), topic->shm);
 }
 
+/* IVSHMEM_END_FREE also where it does not count. */
+enum ivshmem_end_state ivshmem_topic_state(const struct topic *topic, unsigned int index)
+{
+	const struct ivshmem_slot_end *member = topic_member(topic, index);
+	uint32_t epoch = __atomic_load_n(&member->epoch, __ATOMIC_ACQUIRE);
+
+	if (!ivshmem_end_is_for(member, epoch, topic->object.generation))
+		return IVSHMEM_END_FREE;
+	return ivshmem_end_state_by(member, member_byte(topic, index), topic->shm);
+}
+
 static int map_topic(struct topic *topic)
 {
 	struct ivshmem_extent extent;

@@ -7,6 +7,7 @@
  *	sleep.c		waits, and wakes
  *	publish.c	publishes
  *	subscribe.c	receives, and holds
+ *	copy.c		copies it for who only looks
  */
 #ifndef TOPIC_H
 #define TOPIC_H
@@ -134,10 +135,7 @@ static inline uint64_t *topic_hold(const struct topic *topic, unsigned int subsc
 static inline struct topic_entry *topic_entry(const struct topic *topic, unsigned int publisher,
 					      uint64_t number)
 {
-	uint64_t history = topic->geometry.layout.history;
-
-	return (struct topic_entry *)topic_at(topic, topic->geometry.entries) +
-	       publisher * history + (number & (history - 1));
+	return topic_at(topic, topic_entry_offset(&topic->geometry, publisher, number));
 }
 
 static inline char *topic_buffer(const struct topic *topic, unsigned int publisher,
@@ -166,6 +164,14 @@ int ivshmem_topic_open(struct topic *topic, struct ivshmem *shm, const char *nam
 int ivshmem_topic_join(struct topic *topic, void (*prepare)(struct topic *topic));
 void ivshmem_topic_close(struct topic *topic);
 bool ivshmem_topic_lives(const struct topic *topic, unsigned int index);
+enum ivshmem_end_state ivshmem_topic_state(const struct topic *topic, unsigned int index);
+
+/* copy.c */
+int ivshmem_topic_copy(struct topic *topic, const struct ivshmem_directory *directory,
+		       const struct ivshmem_object *object);
+void ivshmem_topic_free_copy(struct topic *topic);
+int ivshmem_topic_copy_entry(const struct topic *topic, unsigned int publisher, uint64_t number,
+			     struct topic_entry *entry);
 
 /* sleep.c */
 extern const struct ivshmem_sleeper_ops ivshmem_topic_sleeps;

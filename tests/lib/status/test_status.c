@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Who uses a region's objects, and what goes on there, as it is shown to those who watch.
+ */
+#include "topics.h"
+
+#define TOPIC	0	/* where make() puts it */
+
+static struct ivshmem_status *read_status(struct ivshmem *shm)
+{
+	struct ivshmem_status *status;
+
+	assert_int_equal(ivshmem_status_read(&status, shm), 0);
+	return status;
+}
+
+static void assert_detail(const struct ivshmem_status *status, unsigned int index,
+			  unsigned int member, enum ivshmem_detail detail, uint64_t expected)
+{
+	uint64_t value = ~expected;
+
+	assert_int_equal(ivshmem_status_detail(status, index, member, detail, &value), 0);
+	assert_int_equal(value, expected);
+}
+
+static void assert_unknown(const struct ivshmem_status *status, unsigned int index,
+			   unsigned int member, enum ivshmem_detail detail)
+{
+	uint64_t value = 5;
+
+	assert_int_equal(ivshmem_status_detail(status, index, member, detail, &value), -ENODATA);
+	assert_int_equal(value, 5);
+}
+
+static void assert_member(const struct ivshmem_status *status, unsigned int index,
+			  unsigned int member, enum ivshmem_role role, unsigned int place,
+			  enum ivshmem_end_state state)
+{
+	assert_int_equal(ivshmem_status_role(status, index, member), role);
+	assert_int_equal(ivshmem_status_place(status, index, member), place);
+	assert_int_equal(ivshmem_status_state(status, index, member), state);
+}
+
+/* --- channels --- */
+
+static void channel_tells_ends_programs_and_counts(void **state)
+{
+	struct ivshmem_status *status;
+	int i;
+
+	open_handles(REGION_SIZE, 2);
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "first");
+	for (i = 0; i < 7; i++)
+		send_text(pair.a, i % 2 ? "short" : "longer than what a mailbox takes");
+	send_text(pair.b, "one");
+	recv_text(pair.b, "longer than what a mailbox takes");
+	status = read_status(pair.left);
+	assert_string_equal(ivshmem_layout_name(ivshmem_status_layout(status), 0), "first");
+	assert_int_equal(ivshmem_status_members(status, 0), 2);
+	assert_member(status, 0, 0, IVSHMEM_ROLE_CREATOR, 0, IVSHMEM_END_ATTACHED);
+	assert_member(status, 0, 1, IVSHMEM_ROLE_CONNECTOR, 0, IVSHMEM_END_ATTACHED);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_PID, (uint64_t)getpid());
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_SENT, 7);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_RECEIVED, 0);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_WAITING, 1);
+	assert_detail(status, 0, 1, IVSHMEM_DETAIL_SENT, 1);
+	assert_detail(status, 0, 1, IVSHMEM_DETAIL_RECEIVED, 1);
+	assert_detail(status, 0, 1, IVSHMEM_DETAIL_WAITING, 6);
+	assert_unknown(status, 0, 0, IVSHMEM_DETAIL_HELD);
+	assert_unknown(status, 0, 0, IVSHMEM_DETAIL_PEER);
+	assert_int_equal(ivshmem_status_members(status, 1), 0);
+	ivshmem_status_free(status);
+}
+
+/* What was sent to it is its own until the next one comes. */
+static void channel_that_one_end_has_closed_tells_what_is_left(void **state)
+{
+	struct ivshmem_status *status;
+
+	open_pair();
+	send_text(pair.a, "one");
+	send_text(pair.a, "two, which is longer than a mailbox takes");
+	close_end(&pair.a);
+	status = read_status(pair.right);
+	assert_member(status, 0, 0, IVSHMEM_ROLE_CREATOR, 0, IVSHMEM_END_FREE);
+	assert_unknown(status, 0, 0, IVSHMEM_DETAIL_PID);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_SENT, 2);
+	assert_detail(status, 0, 1, IVSHMEM_DETAIL_WAITING, 2);
+	ivshmem_status_free(status);
+}
+
+static void channel_without_a_session_has_counted_nothing(void **state)
+{
+	struct ivshmem_status *status;
+
+	open_handles(REGION_SIZE, 1);
+	assert_int_equal(ivshmem_channel_begin(&pair.a, pair.left, "a", IVSHMEM_END_CREATOR, 0),
+			 0);
+	status = read_status(pair.right);
+	assert_member(status, 0, 0, IVSHMEM_ROLE_CREATOR, 0, IVSHMEM_END_ATTACHED);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_SENT, 0);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_RECEIVED, 0);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_WAITING, 0);
+	ivshmem_status_free(status);
+}
+
+static void channel_whose_program_was_killed_is_dead(void **state)
+{
+	struct ivshmem_status *status;
+	pid_t child;
+
+	open_handles(REGION_SIZE, 1);
+	child = start_other(in_shm("region"), false, "a", 0, wait_for_ever);
+	assert_int_equal(ivshmem_channel_create(&pair.a, pair.left, "a", 0, PATIENCE_MS), 0);
+	kill_other(child);
+	status = read_status(pair.left);
+	assert_member(status, 0, 1, IVSHMEM_ROLE_CONNECTOR, 0, IVSHMEM_END_DEAD);
+	assert_detail(status, 0, 1, IVSHMEM_DETAIL_PID, (uint64_t)child);
+	assert_unknown(status, 0, 1, IVSHMEM_DETAIL_ASLEEP);
+	ivshmem_status_free(status);
+}
+
+static void *receive_in_thread(void *channel)
+{
+	recv_text(channel, "wake up");
+	return NULL;
+}
+
+static void end_that_sleeps_is_shown_asleep(void **state)
+{
+	uint64_t asleep = 0;
+	pthread_t thread;
+
+	open_pair();
+	assert_int_equal(pthread_create(&thread, NULL, receive_in_thread, pair.b), 0);
+	while (asleep != 1) {
+		struct ivshmem_status *status = read_status(pair.left);
+
+		assert_detail(status, 0, 0, IVSHMEM_DETAIL_ASLEEP, 0);
+		assert_int_equal(ivshmem_status_detail(status, 0, 1, IVSHMEM_DETAIL_ASLEEP,
+						       &asleep), 0);
+		ivshmem_status_free(status);
+		usleep(1000);
+	}
+	send_text(pair.a, "wake up");
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* --- areas --- */
+
+static void area_is_used_while_somebody_has_it_open(void **state)
+{
+	struct ivshmem_status *status;
+	struct ivshmem_area *area;
+
+	make(&small);
+	assert_int_equal(ivshmem_make_area(world.shm[0], "area", 1), 0);
+	status = read_status(world.shm[0]);
+	assert_int_equal(ivshmem_status_members(status, 1), 0);
+	ivshmem_status_free(status);
+	assert_int_equal(ivshmem_area_open(&area, world.shm[1], "area"), 0);
+	status = read_status(world.shm[0]);
+	assert_int_equal(ivshmem_status_members(status, 1), 1);
+	assert_member(status, 1, 0, IVSHMEM_ROLE_USER, 0, IVSHMEM_END_ATTACHED);
+	assert_unknown(status, 1, 0, IVSHMEM_DETAIL_PID);
+	ivshmem_status_free(status);
+	ivshmem_area_close(area);
+	status = read_status(world.shm[0]);
+	assert_int_equal(ivshmem_status_members(status, 1), 0);
+	ivshmem_status_free(status);
+}
+
+/* --- topics --- */
+
+static void topic_tells_its_layout(void **state)
+{
+	struct ivshmem_topic_layout layout = { .max_length = 1 };
+	struct ivshmem_status *status;
+
+	make(&large);
+	status = read_status(world.shm[0]);
+	assert_int_equal(ivshmem_status_topic(status, TOPIC, &layout), 0);
+	assert_true(layout.max_length == LARGE);
+	assert_int_equal(layout.history, 8);
+	assert_int_equal(layout.publishers, 2);
+	assert_int_equal(layout.subscribers, 4);
+	assert_int_equal(layout.holds, 3);
+	assert_int_equal(layout.flags, 0);
+	assert_int_equal(ivshmem_status_topic(status, TOPIC + 1, &layout), -ENOENT);
+	assert_int_equal(ivshmem_status_members(status, TOPIC), 0);
+	ivshmem_status_free(status);
+}
+
+static void topic_tells_publishers_then_subscribers(void **state)
+{
+	struct ivshmem_status *status;
+
+	make(&small);
+	open_publisher(0);
+	open_publisher(1);
+	open_subscriber(0, 0);
+	open_subscriber(1, 0);
+	ivshmem_publisher_close(world.publishers[0]);
+	world.publishers[0] = NULL;
+	ivshmem_subscriber_close(world.subscribers[0]);
+	world.subscribers[0] = NULL;
+	status = read_status(world.shm[0]);
+	assert_int_equal(ivshmem_status_members(status, TOPIC), 2);
+	assert_member(status, TOPIC, 0, IVSHMEM_ROLE_PUBLISHER, 1, IVSHMEM_END_ATTACHED);
+	assert_member(status, TOPIC, 1, IVSHMEM_ROLE_SUBSCRIBER, 1, IVSHMEM_END_ATTACHED);
+	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_PID, (uint64_t)getpid());
+	assert_detail(status, TOPIC, 1, IVSHMEM_DETAIL_PID, (uint64_t)getpid());
+	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_SENT, 0);
+	assert_unknown(status, TOPIC, 0, IVSHMEM_DETAIL_LENGTH);
+	assert_unknown(status, TOPIC, 1, IVSHMEM_DETAIL_WAITING);
+	ivshmem_status_free(status);
+}
+
+static void publish_bytes(size_t length, unsigned int flags)
+{
+	char data[LARGE] = "";
+	const struct iovec part = { data, length };
+
+	assert_int_equal(ivshmem_publish(world.publishers[0], &part, 1, 0, flags, 0), 0);
+}
+
+static void publisher_that_has_left_messages_tells_how_many_how_long_and_how_old(void **state)
+{
+	struct ivshmem_status *status;
+	struct timespec before;
+	uint64_t time_ns = 0;
+	int i;
+
+	make(&small);
+	open_publisher(0);
+	for (i = 0; i < 20; i++)
+		publish_bytes(80, 0);
+	status = read_status(world.shm[0]);
+	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_LENGTH, 80);
+	assert_unknown(status, TOPIC, 0, IVSHMEM_DETAIL_TIME);
+	ivshmem_status_free(status);
+
+	clock_gettime(CLOCK_REALTIME, &before);
+	for (i = 0; i < 4; i++)
+		publish_bytes(10, IVSHMEM_STAMP);
+	ivshmem_publisher_close(world.publishers[0]);
+	world.publishers[0] = NULL;
+	status = read_status(world.shm[0]);
+	assert_member(status, TOPIC, 0, IVSHMEM_ROLE_PUBLISHER, 0, IVSHMEM_END_FREE);
+	assert_unknown(status, TOPIC, 0, IVSHMEM_DETAIL_PID);
+	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_SENT, 24);
+	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_LENGTH, (4 * 80 + 4 * 10) / 8);
+	assert_int_equal(ivshmem_status_detail(status, TOPIC, 0, IVSHMEM_DETAIL_TIME, &time_ns),
+			 0);
+	assert_in_range(time_ns, (uint64_t)before.tv_sec * 1000000000 + (uint64_t)before.tv_nsec,
+			((uint64_t)before.tv_sec + 600) * 1000000000);
+	ivshmem_status_free(status);
+}
+
+static void subscriber_tells_what_it_holds_and_what_waits_for_it(void **state)
+{
+	struct ivshmem_topic_layout lossless = large;
+	struct ivshmem_status *status;
+	const void *message;
+	int i;
+
+	lossless.flags = IVSHMEM_TOPIC_LOSSLESS;
+	make(&lossless);
+	open_publisher(0);
+	open_subscriber(0, 0);
+	for (i = 0; i < 5; i++)
+		publish_bytes(LARGE, 0);
+	assert_int_equal(ivshmem_subscriber_hold(world.subscribers[0], &message, NULL, 0, 0),
+			 LARGE);
+	assert_int_equal(ivshmem_subscriber_hold(world.subscribers[0], &message, NULL, 0, 0),
+			 LARGE);
+	status = read_status(world.shm[0]);
+	assert_detail(status, TOPIC, 1, IVSHMEM_DETAIL_HELD, 2);
+	assert_detail(status, TOPIC, 1, IVSHMEM_DETAIL_WAITING, 3);
+	ivshmem_status_free(status);
+}
+
+static void subscriber_that_was_killed_is_dead(void **state)
+{
+	struct ivshmem_status *status;
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	make(&small);
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		struct ivshmem_subscriber *subscriber;
+		struct ivshmem *shm;
+
+		if (ivshmem_open(&shm, in_shm("region"), 0) ||
+		    ivshmem_subscriber_open(&subscriber, shm, "t", 0))
+			_exit(1);
+		write(ready[1], "x", 1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	status = read_status(world.shm[0]);
+	assert_member(status, TOPIC, 0, IVSHMEM_ROLE_SUBSCRIBER, 0, IVSHMEM_END_ATTACHED);
+	ivshmem_status_free(status);
+	kill_other(child);
+	status = read_status(world.shm[0]);
+	assert_member(status, TOPIC, 0, IVSHMEM_ROLE_SUBSCRIBER, 0, IVSHMEM_END_DEAD);
+	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_PID, (uint64_t)child);
+	ivshmem_status_free(status);
+}
+
+/* --- who watches --- */
+
+static void who_may_only_read_sees_the_same_and_changes_nothing(void **state)
+{
+	struct ivshmem_status *status;
+	char *before, *after;
+	struct ivshmem *shm;
+
+	make(&small);
+	open_publisher(0);
+	open_subscriber(0, 0);
+	publish(0, 1, 100);
+	after = map_raw(world.shm[0]);
+	before = malloc(4 * MIB);
+	assert_non_null(before);
+	memcpy(before, after, 4 * MIB);
+	shm = open_region(in_shm("region"), IVSHMEM_RDONLY);
+	status = read_status(shm);
+	assert_int_equal(ivshmem_status_members(status, TOPIC), 2);
+	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_SENT, 1);
+	assert_memory_equal(before, after, 4 * MIB);
+	ivshmem_status_free(status);
+	ivshmem_close(shm);
+	munmap(after, 4 * MIB);
+	free(before);
+}
+
+/* Of any junk the counts are bounded by what the topic's facts say, and no time is long. */
+static void objects_that_lie_are_shown_within_bounds(void **state)
+{
+	struct ivshmem_status *status;
+	struct ivshmem_slot *slot;
+	unsigned int junk, i;
+	uint64_t blocks;
+	char *raw;
+
+	make(&small);
+	open_publisher(0);
+	open_subscriber(0, 0);
+	raw = map_raw(world.shm[0]);
+	blocks = ((struct ivshmem_superblock *)raw)->blocks_offset;
+	for (junk = 0; junk < 0x100; junk += 0x33) {
+		memset(raw + blocks, (int)junk, 64 * KIB);
+		status = read_status(world.shm[0]);
+		assert_true(ivshmem_status_members(status, TOPIC) <= 2 + 4);
+		ivshmem_status_free(status);
+	}
+	slot = slot_of(raw, TOPIC);
+	for (i = 0; i < FACTS; i++) {
+		uint64_t was = slot->facts[i];
+
+		slot->facts[i] = was | UINT32_MAX;
+		status = read_status(world.shm[0]);
+		assert_true(ivshmem_status_members(status, TOPIC) <= 16 + 1024);
+		ivshmem_status_free(status);
+		slot->facts[i] = was;
+	}
+	munmap(raw, 4 * MIB);
+}
+
+static void what_is_not_there_is_nothing(void **state)
+{
+	struct ivshmem_topic_layout layout;
+	struct ivshmem_status *status;
+	uint64_t value;
+
+	make(&small);
+	open_publisher(0);
+	status = read_status(world.shm[0]);
+	assert_member(status, TOPIC, 1, IVSHMEM_ROLE_NONE, 0, IVSHMEM_END_FREE);
+	assert_member(status, UINT_MAX, 0, IVSHMEM_ROLE_NONE, 0, IVSHMEM_END_FREE);
+	assert_int_equal(ivshmem_status_members(status, UINT_MAX), 0);
+	assert_unknown(status, TOPIC, 0, (enum ivshmem_detail)-1);
+	assert_unknown(status, TOPIC, 0, (enum ivshmem_detail)1000);
+	assert_unknown(status, TOPIC, UINT_MAX, IVSHMEM_DETAIL_PID);
+	assert_int_equal(ivshmem_status_topic(status, UINT_MAX, &layout), -ENOENT);
+	assert_int_equal(ivshmem_status_topic(status, TOPIC, NULL), -EINVAL);
+	assert_int_equal(ivshmem_status_detail(status, TOPIC, 0, IVSHMEM_DETAIL_PID, NULL),
+			 -EINVAL);
+	ivshmem_status_free(status);
+
+	status = POISON;
+	assert_int_equal(ivshmem_status_read(&status, NULL), -EINVAL);
+	assert_int_equal(ivshmem_status_read(NULL, world.shm[0]), -EINVAL);
+	assert_ptr_equal(status, POISON);
+	assert_null(ivshmem_status_layout(NULL));
+	assert_int_equal(ivshmem_status_members(NULL, 0), 0);
+	assert_int_equal(ivshmem_status_role(NULL, 0, 0), IVSHMEM_ROLE_NONE);
+	assert_int_equal(ivshmem_status_place(NULL, 0, 0), 0);
+	assert_int_equal(ivshmem_status_state(NULL, 0, 0), IVSHMEM_END_FREE);
+	assert_int_equal(ivshmem_status_topic(NULL, 0, &layout), -EINVAL);
+	assert_int_equal(ivshmem_status_detail(NULL, 0, 0, IVSHMEM_DETAIL_PID, &value), -EINVAL);
+	ivshmem_status_free(NULL);
+}
+
+static void region_without_a_format_is_told(void **state)
+{
+	struct ivshmem_status *status = POISON;
+	struct ivshmem *shm = open_region(make_file("raw", MIB), 0);
+
+	assert_int_equal(ivshmem_status_read(&status, shm), -ENOMEDIUM);
+	assert_ptr_equal(status, POISON);
+	ivshmem_close(shm);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PAIR_TEST(channel_tells_ends_programs_and_counts),
+		PAIR_TEST(channel_that_one_end_has_closed_tells_what_is_left),
+		PAIR_TEST(channel_without_a_session_has_counted_nothing),
+		PAIR_TEST(channel_whose_program_was_killed_is_dead),
+		PAIR_TEST(end_that_sleeps_is_shown_asleep),
+		TOPIC_TEST(area_is_used_while_somebody_has_it_open),
+		TOPIC_TEST(topic_tells_its_layout),
+		TOPIC_TEST(topic_tells_publishers_then_subscribers),
+		TOPIC_TEST(publisher_that_has_left_messages_tells_how_many_how_long_and_how_old),
+		TOPIC_TEST(subscriber_tells_what_it_holds_and_what_waits_for_it),
+		TOPIC_TEST(subscriber_that_was_killed_is_dead),
+		TOPIC_TEST(who_may_only_read_sees_the_same_and_changes_nothing),
+		TOPIC_TEST(objects_that_lie_are_shown_within_bounds),
+		TOPIC_TEST(what_is_not_there_is_nothing),
+		TEST(region_without_a_format_is_told),
+	};
+
+	return run("status", tests, ARRAY_SIZE(tests));
+}

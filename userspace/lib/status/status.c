@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "status.h"
+
+struct ivshmem_status {
+	struct ivshmem_layout *layout;
+	struct status_members members[];
+};
+
+/* Those under other kernels can't be seen, nor how many there are under this one. */
+static int add_area(struct status_members *members, const struct ivshmem_directory *directory,
+		    unsigned int slot)
+{
+	if (!ivshmem_slot_is_locked(directory->shm, slot))
+		return 0;
+	return ivshmem_status_add(members, IVSHMEM_ROLE_USER, 0, IVSHMEM_END_ATTACHED) ? 0 :
+	       -ENOMEM;
+}
+
+static int add_members(struct ivshmem_status *status, const struct ivshmem_directory *directory,
+		       unsigned int slot)
+{
+	struct status_members *members = &status->members[slot];
+
+	members->topic_error = -ENOENT;
+	if (!ivshmem_layout_name(status->layout, slot))
+		return 0;
+	switch (ivshmem_layout_kind(status->layout, slot)) {
+	case IVSHMEM_CHANNEL:
+		return ivshmem_status_add_channel(members, directory, slot);
+	case IVSHMEM_AREA:
+		return add_area(members, directory, slot);
+	case IVSHMEM_TOPIC:
+		return ivshmem_status_add_topic(members, directory, slot);
+	}
+	return 0;
+}
+
+static int read_members(struct ivshmem_status *status, struct ivshmem *shm)
+{
+	struct ivshmem_directory directory;
+	unsigned int i;
+	int err = 0;
+
+	ivshmem_layout_directory(status->layout, &directory, shm);
+	for (i = 0; i < ivshmem_layout_objects(status->layout) && !err; i++)
+		err = add_members(status, &directory, i);
+	return err;
+}
+
+int ivshmem_status_read(struct ivshmem_status **out, struct ivshmem *shm)
+{
+	struct ivshmem_layout *layout;
+	struct ivshmem_status *status;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	err = ivshmem_layout_read(&layout, shm);
+	if (err)
+		return err;
+	status = calloc(1, sizeof(*status) +
+			   ivshmem_layout_objects(layout) * sizeof(status->members[0]));
+	if (!status) {
+		ivshmem_layout_free(layout);
+		return -ENOMEM;
+	}
+	status->layout = layout;
+	err = read_members(status, shm);
+	if (err) {
+		ivshmem_status_free(status);
+		return err;
+	}
+	*out = status;
+	return 0;
+}
+
+void ivshmem_status_free(struct ivshmem_status *status)
+{
+	unsigned int i;
+
+	if (!status)
+		return;
+	for (i = 0; i < ivshmem_layout_objects(status->layout); i++)
+		free(status->members[i].list);
+	ivshmem_layout_free(status->layout);
+	free(status);
+}
+
+const struct ivshmem_layout *ivshmem_status_layout(const struct ivshmem_status *status)
+{
+	return status ? status->layout : NULL;
+}
+
+static const struct status_members *members_of(const struct ivshmem_status *status,
+					       unsigned int index)
+{
+	static const struct status_members none = { .topic_error = -ENOENT };
+
+	return index < ivshmem_layout_objects(ivshmem_status_layout(status)) ?
+	       &status->members[index] : &none;
+}
+
+int ivshmem_status_topic(const struct ivshmem_status *status, unsigned int index,
+			 struct ivshmem_topic_layout *layout)
+{
+	const struct status_members *members = members_of(status, index);
+
+	if (!status || !layout)
+		return -EINVAL;
+	if (!members->topic_error)
+		*layout = members->topic;
+	return members->topic_error;
+}
+
+unsigned int ivshmem_status_members(const struct ivshmem_status *status, unsigned int index)
+{
+	return members_of(status, index)->count;
+}
+
+static const struct status_member *member_of(const struct ivshmem_status *status,
+					     unsigned int index, unsigned int member)
+{
+	static const struct status_member none;
+	const struct status_members *members = members_of(status, index);
+
+	return member < members->count ? &members->list[member] : &none;
+}
+
+enum ivshmem_role ivshmem_status_role(const struct ivshmem_status *status, unsigned int index,
+				      unsigned int member)
+{
+	return member_of(status, index, member)->role;
+}
+
+unsigned int ivshmem_status_place(const struct ivshmem_status *status, unsigned int index,
+				  unsigned int member)
+{
+	return member_of(status, index, member)->place;
+}
+
+enum ivshmem_end_state ivshmem_status_state(const struct ivshmem_status *status,
+					    unsigned int index, unsigned int member)
+{
+	return member_of(status, index, member)->state;
+}
+
+int ivshmem_status_detail(const struct ivshmem_status *status, unsigned int index,
+			  unsigned int member, enum ivshmem_detail detail, uint64_t *value)
+{
+	const struct status_member *it = member_of(status, index, member);
+
+	if (!status || !value)
+		return -EINVAL;
+	if ((unsigned int)detail >= DETAILS || !(it->known >> detail & 1))
+		return -ENODATA;
+	*value = it->details[detail];
+	return 0;
+}
