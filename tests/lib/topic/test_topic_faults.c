@@ -49,6 +49,14 @@ static void step_until(pid_t child, bool (*is_so)(void))
 		assert_true(steps < MAX_STEPS && step_on(child));
 }
 
+static bool run_to_system_call(pid_t child)
+{
+	int status;
+
+	return !ptrace(PTRACE_SYSCALL, child, NULL, NULL) &&
+	       waitpid(child, &status, 0) == child && WIFSTOPPED(status);
+}
+
 static void kill_child(pid_t child)
 {
 	kill(child, SIGKILL);
@@ -104,9 +112,29 @@ static bool first_message_is_taken(void)
 	return ivshmem_subscriber_recv(world.subscribers[0], data, 100, NULL, 0, 0) >= 0;
 }
 
+static bool first_publisher_is_locked(void)
+{
+	const struct topic *topic = (struct topic *)world.subscribers[0];
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_len = 1,
+		.l_start = (off_t)(topic->offset + topic->geometry.members),
+	};
+
+	assert_int_equal(fcntl(world.shm[1]->fd, F_OFD_GETLK, &lock), 0);
+	return lock.l_type != F_UNLCK;
+}
+
 static bool first_publisher_is_attaching(void)
 {
 	return first_publisher()->epoch % 4 == END_ATTACHING;
+}
+
+/* Quickly to the lock, which comes just before. */
+static void run_until_attaching(pid_t child)
+{
+	while (!first_publisher_is_locked())
+		assert_true(run_to_system_call(child));
+	step_until(child, first_publisher_is_attaching);
 }
 
 static bool first_publisher_has_told_its_purpose(void)
@@ -171,7 +199,7 @@ static void publisher_killed_while_it_opens_leaves_the_count(void **state)
 		receive(0, number, 100, 0);
 		close_publisher(0);
 		child = start_stepped(open_stepped_publisher);
-		step_until(child, first_publisher_is_attaching);
+		run_until_attaching(child);
 		for (steps = round < 12 ? round : rand() % 2000; steps; steps--)
 			step_on(child);
 		kill_child(child);
@@ -186,6 +214,7 @@ static void first_publisher_killed_while_it_opens_leaves_no_junk_count(void **st
 	open_subscriber(0, 0);
 	*topic_published((struct topic *)world.subscribers[0], 0) = 12345;
 	child = start_stepped(open_stepped_publisher);
+	run_until_attaching(child);
 	step_until(child, first_publisher_has_told_its_purpose);
 	kill_child(child);
 	open_publisher(0);
@@ -242,6 +271,7 @@ static void publisher_whose_place_was_taken_while_it_opened_takes_another(void *
 	make(&small);
 	open_subscriber(0, 0);
 	child = start_stepped(open_stepped_publisher);
+	run_until_attaching(child);
 	step_until(child, first_publisher_has_told_its_process);
 	/* By a program under another kernel, which can't see its lock. */
 	epoch = first_publisher()->epoch + 5;
@@ -287,6 +317,14 @@ static void waits_are_counted_on_where_a_place_was_used(void **state)
 }
 
 /* --- lossless --- */
+
+static void remake_lossless(void)
+{
+	struct ivshmem_topic_layout layout = small;
+
+	layout.flags = IVSHMEM_TOPIC_LOSSLESS;
+	assert_int_equal(ivshmem_make_topic(world.shm[0], "t", &layout), 0);
+}
 
 static void make_lossless(unsigned int holds)
 {
@@ -336,7 +374,7 @@ static void who_joins_a_lossless_topic_gets_all_from_where_it_begins(void **stat
 	open_subscriber(0, 100);
 	assert_int_equal(pthread_create(&thread, NULL, publish_some, world.publishers[0]), 0);
 	usleep(20000);
-	for (i = 2; i <= 30; i++)
+	for (i = 3; i <= 30; i++)
 		receive(0, i, 100, 0);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_null(result);
@@ -356,6 +394,63 @@ static void who_joins_a_lossless_topic_holds_up_nobody(void **state)
 	publish(0, i, 100);
 	assert_true(ivshmem_publisher_dropped(world.publishers[0]) == 0);
 	kill_child(child);
+}
+
+static int publish_17_stepped(struct ivshmem *shm)
+{
+	struct ivshmem_publisher *publisher;
+	uint64_t i;
+	int err = ivshmem_publisher_open(&publisher, shm, "t");
+
+	for (i = 1; i <= 16 && !err; i++)
+		err = publish_number(publisher, i, 100, 0);
+	raise(SIGSTOP);
+	return err ? 101 : -publish_number(publisher, i, 100, 0);
+}
+
+/* By the second publisher, where message 9 was; as the first one sees it. */
+static bool message_17_is_begun(void)
+{
+	return !topic_entry((struct topic *)world.publishers[0], 1, 17)->number;
+}
+
+static int steps_until(pid_t child, bool (*is_so)(void))
+{
+	int steps;
+
+	for (steps = 0; !is_so(); steps++)
+		assert_true(steps < MAX_STEPS && step_on(child));
+	return steps;
+}
+
+/* The publisher has looked for whom it has to wait then, and found nobody. */
+static void who_joins_a_lossless_topic_just_before_a_message_misses_nothing(void **state)
+{
+	int before, steps, all = 0;
+	uint64_t number;
+	pid_t child;
+
+	make_lossless(0);
+	for (before = 0; before <= 30; before++) {
+		open_publisher(0);
+		child = start_stepped(publish_17_stepped);
+		for (steps = 0; steps < all - before; steps++)
+			assert_true(step_on(child));
+		if (before) {
+			open_subscriber(0, 100);
+			let_it_succeed(child);
+			for (number = 10; number <= 17; number++)
+				receive(0, number, 100, 0);
+			assert_true(ivshmem_subscriber_skipped(world.subscribers[0]) == 0);
+		} else {
+			all = steps_until(child, message_17_is_begun);
+			let_it_succeed(child);
+		}
+		close_subscriber(0);
+		close_publisher(0);
+		assert_int_equal(ivshmem_remove(world.shm[0], "t", 0), 0);
+		remake_lossless();
+	}
 }
 
 /* Holds the first message, is dropped, and is told so. */
@@ -527,6 +622,7 @@ int main(void)
 		TOPIC_TEST(subscriber_is_dropped_only_when_it_is_a_history_behind),
 		TOPIC_TEST(who_joins_a_lossless_topic_gets_all_from_where_it_begins),
 		TOPIC_TEST(who_joins_a_lossless_topic_holds_up_nobody),
+		TOPIC_TEST(who_joins_a_lossless_topic_just_before_a_message_misses_nothing),
 		TOPIC_TEST(what_is_held_stays_while_a_dropped_holder_enters_again),
 		TOPIC_TEST(who_was_dropped_is_told_though_nothing_is_there),
 		TOPIC_TEST(place_of_a_dropped_subscriber_is_as_good_as_new),

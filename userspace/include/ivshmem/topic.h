@@ -207,7 +207,8 @@ uint64_t ivshmem_publisher_dropped(const struct ivshmem_publisher *publisher);
  *       may be closed before.
  * @name: Name of the topic.
  * @history: Begin so many messages of each publisher back, as far as they can be had: 0 begins
- *           with the next one, 1 with the newest that is there.
+ *           with the next one, 1 with the newest that is there. In a lossless topic the oldest
+ *           one that is there can't be had: it may be overwritten just now.
  *
  * Context: Any thread.
  * Return: 0; -EACCES (the topic is lossless, and the handle IVSHMEM_RDONLY); the errors of

@@ -134,11 +134,21 @@ static void next_entry(struct ivshmem_subscriber *subscriber)
 	__atomic_store_n(entered, subscriber->entered, __ATOMIC_SEQ_CST);
 }
 
-/* Publishers that find this look for those whom they have to wait for. */
+/*
+ * Publishers that find this look for those whom they have to wait for. They look before each
+ * message, without a fence between that look and what they have published before: as in
+ * wakeup/wakeup.h, that has arrived after DROWSY_NS. So none of those who have not found this
+ * yet publishes more than one message beyond what is to be seen here then.
+ */
 static void call_publishers(const struct topic *topic)
 {
-	if (topic_is_lossless(topic))
+	int64_t until;
+
+	if (topic_is_lossless(topic)) {
 		__atomic_fetch_add(&topic->head->joins, 1, __ATOMIC_SEQ_CST);
+		for (until = ivshmem_now() + DROWSY_NS; ivshmem_now() < until;)
+			;
+	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -491,17 +501,21 @@ int ivshmem_subscriber_release(struct ivshmem_subscriber *subscriber, const void
 
 /* --- the object --- */
 
-static uint64_t first_number(uint64_t count, unsigned int history)
+/* In a lossless topic all but the oldest that is there: see call_publishers(). */
+static unsigned int history_of(const struct ivshmem_subscriber *subscriber)
 {
-	return count > history ? count - history + 1 : 1;
+	const struct topic *topic = &subscriber->topic;
+	unsigned int most = topic->geometry.layout.history - topic_is_lossless(topic);
+
+	return subscriber->history < most ? subscriber->history : most;
 }
 
 static void begin_at(struct ivshmem_subscriber *subscriber, unsigned int publisher)
 {
 	uint64_t count = published(&subscriber->topic, publisher);
+	unsigned int history = history_of(subscriber);
 
-	subscriber->streams[publisher].next =
-		subscriber->history ? first_number(count, subscriber->history) : count + 1;
+	subscriber->streams[publisher].next = count > history ? count - history + 1 : 1;
 }
 
 /* Publishers wait from what was published by now; no one is held up by a 0 in between. */
@@ -522,10 +536,7 @@ static void prepare_place(struct topic *topic)
 	next_entry(subscriber);
 }
 
-/*
- * The place first, then a look at what was published: a publisher that has not seen it there
- * when it looked had not published more by then. See find_slowest() of publish.c.
- */
+/* The place first, then a look at what was published: see find_slowest() of publish.c. */
 static int enter(struct ivshmem_subscriber *subscriber)
 {
 	struct topic *topic = &subscriber->topic;
@@ -540,10 +551,10 @@ static int enter(struct ivshmem_subscriber *subscriber)
 		call_publishers(topic);
 	for (i = 0; i < topic->geometry.layout.publishers; i++) {
 		begin_at(subscriber, i);
-		tell_taken(subscriber, i);
 		/* What was gone before it came it has not missed. */
 		find_next(subscriber, i);
 		subscriber->streams[i].skipped = 0;
+		tell_taken(subscriber, i);
 	}
 	subscriber->skipped = 0;
 	return 0;
