@@ -295,6 +295,31 @@ static void publisher_of_a_topic_that_was_removed_by_force_fails_econnreset(void
 	assert_int_equal(ivshmem_publisher_reserve(world.publishers[1], &room), -ECONNRESET);
 }
 
+/* Whose blocks and numbers are the same. */
+static void subscriber_of_a_removed_topic_gets_nothing_of_the_next_one(void **state)
+{
+	const void *message;
+	char data[LARGE];
+	int s;
+
+	make(&large);
+	open_publisher(0);
+	open_subscriber(0, 0);
+	open_subscriber(1, 0);
+	world.shm[2] = open_region(in_shm("region"), IVSHMEM_RDONLY);
+	assert_int_equal(ivshmem_subscriber_open(&world.subscribers[2], world.shm[2], "t", 0), 0);
+	assert_int_equal(ivshmem_remove(world.shm[1], "t", IVSHMEM_REMOVE_FORCE), 0);
+	close_publisher(0);
+	assert_int_equal(ivshmem_make_topic(world.shm[0], "t", &large), 0);
+	open_publisher(0);
+	publish(0, 1, LARGE);
+	for (s = 0; s < 3; s++)
+		assert_int_equal(ivshmem_subscriber_recv(world.subscribers[s], data, LARGE, NULL,
+							 0, PATIENCE_MS), -ECONNRESET);
+	assert_int_equal(ivshmem_subscriber_hold(world.subscribers[1], &message, NULL, 0,
+						 PATIENCE_MS), -ECONNRESET);
+}
+
 static void waits_are_counted_on_where_a_place_was_used(void **state)
 {
 	uint32_t *word;
@@ -618,6 +643,7 @@ int main(void)
 		TOPIC_TEST(topic_of_a_region_formatted_anew_begins_anew),
 		TOPIC_TEST(publisher_whose_place_was_taken_while_it_opened_takes_another),
 		TOPIC_TEST(publisher_of_a_topic_that_was_removed_by_force_fails_econnreset),
+		TOPIC_TEST(subscriber_of_a_removed_topic_gets_nothing_of_the_next_one),
 		TOPIC_TEST(waits_are_counted_on_where_a_place_was_used),
 		TOPIC_TEST(subscriber_is_dropped_only_when_it_is_a_history_behind),
 		TOPIC_TEST(who_joins_a_lossless_topic_gets_all_from_where_it_begins),

@@ -199,6 +199,8 @@ static int news_is_there(struct ivshmem_sleeper *sleeper)
 							     topic);
 	unsigned int count = topic->geometry.layout.publishers, i;
 
+	if (!topic_has_place(topic))
+		return -ECONNRESET;
 	for (i = 0; i < count; i++) {
 		unsigned int publisher = subscriber->turn + i;
 
@@ -208,7 +210,7 @@ static int news_is_there(struct ivshmem_sleeper *sleeper)
 		subscriber->turn = publisher;
 		return 1;
 	}
-	return topic_has_place(topic) ? 0 : -ECONNRESET;
+	return 0;
 }
 
 static void skip_to_latest(struct ivshmem_subscriber *subscriber)
@@ -282,7 +284,7 @@ static inline bool message_is_there(const struct ivshmem_subscriber *subscriber,
 	return !flags && !subscriber->topic.failed && stream->has_count &&
 	       subscriber->skipped == subscriber->checked &&
 	       __atomic_load_n(&next_entry_of(subscriber)->number, __ATOMIC_ACQUIRE) ==
-	       stream->next;
+	       stream->next && topic_has_place(&subscriber->topic);
 }
 
 /* A copy of an entry, without the message; false: it was overwritten meanwhile. */
