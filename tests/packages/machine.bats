@@ -231,15 +231,58 @@ enrol() {
 		! nsenter -t ${PWD##*/} -m touch /etc/written && ! nsenter -t ${PWD##*/} -n ip -o link | grep -v " lo: "'
 }
 
-@test "an upgrade on a host leaves a running server alone, and who is connected to it" {
+# joins NAME FILE ARGUMENTS: a program of a user who is connected to the host's server from
+# here on: "ivshmem ARGUMENTS", its output in a file of his
+joins() {
+	guest "before=\$(ivshmem peers --socket /run/ivshmem/demo.sock | wc -l)
+		systemd-run -q --unit=$1 --uid=user -p StandardOutput=file:/home/user/$2 ivshmem $3
+		until [ \$(ivshmem peers --socket /run/ivshmem/demo.sock | wc -l) -gt \$before ]; do sleep 0.2; done"
+}
+
+# What the host's server is killed for is that each peer goes on, and a newcomer finds them.
+all_go_on() {
+	guest 'ivshmem peers --socket /run/ivshmem/demo.sock | diff - /root/peers
+		systemctl is-active receiver waiter'
+}
+
+@test "a host's server that is killed comes back, by systemd, with its peers and its region" {
 	machine host
-	guest 'systemd-run -q --unit=receiver --uid=user -p StandardOutput=file:/home/user/received \
-			ivshmem recv unix:/run/ivshmem/demo.sock news
-		systemctl show --value -p MainPID ivshmem@demo.service >/root/pid'
+	joins receiver received 'recv unix:/run/ivshmem/demo.sock news'
+	joins waiter rung 'wait unix:/run/ivshmem/demo.sock 3'
+	guest 'ivshmem peers --socket /run/ivshmem/demo.sock >/root/peers
+		systemctl kill -s KILL ivshmem@demo.service
+		until [ $(systemctl show --value -p NRestarts ivshmem@demo.service) = 1 ] &&
+			systemctl -q is-active ivshmem@demo.service; do sleep 0.2; done'
+	all_go_on
+	# Some before they are ready. More than 5 in 10 seconds make systemd give up most services.
+	guest_within 300 'count=0
+		while [ $count -lt 12 ]; do
+			! systemctl -q is-failed ivshmem@demo.service || exit
+			! kill -9 $(cat /sys/fs/cgroup/system.slice/system-ivshmem.slice/ivshmem@demo.service/cgroup.procs) 2>/dev/null ||
+				count=$((count + 1))
+			sleep 0.1
+		done
+		until systemctl -q is-active ivshmem@demo.service; do sleep 0.2; done'
+	all_go_on
+	guest_within 120 'echo "still here" | runuser -u user -- ivshmem send unix:/run/ivshmem/demo.sock news
+		peer=$(awk -v pid=$(systemctl show --value -p MainPID waiter) "\$5 == pid { print \$1 }" /root/peers)
+		runuser -u user -- ivshmem notify unix:/run/ivshmem/demo.sock $peer 3
+		while systemctl -q is-active receiver || systemctl -q is-active waiter; do sleep 0.2; done'
+	[[ $(guest 'cat /home/user/received /home/user/rung') == "still here"$'\n'1 ]]
+}
+
+@test "an upgrade on a host leaves a running server alone, which a reload changes to the new one" {
+	machine host
+	joins receiver received 'recv unix:/run/ivshmem/demo.sock news'
+	guest 'systemctl show --value -p MainPID ivshmem@demo.service >/root/pid'
 	machine_apt "$suite-newer"
 	guest_within 1200 'apt-get upgrade -y -qq 2>&1'
 	[[ $(guest 'ivshmem --version') == *" $newer"* ]]
 	guest 'systemctl show --value -p MainPID ivshmem@demo.service | cmp - /root/pid && systemctl is-active receiver'
+	guest 'ls -l /proc/$(cat /root/pid)/exe' | grep ' (deleted)$'
+	guest 'systemctl reload ivshmem@demo.service
+		until [ "$(readlink /proc/$(cat /root/pid)/exe)" = /usr/bin/ivshmem ]; do sleep 0.2; done
+		systemctl show --value -p MainPID ivshmem@demo.service | cmp - /root/pid && systemctl is-active receiver'
 	guest 'echo "still here" | runuser -u user -- ivshmem send unix:/run/ivshmem/demo.sock news
 		while systemctl -q is-active receiver; do sleep 0.2; done; cat /home/user/received
 		grep -qx "still here" /home/user/received'
