@@ -40,7 +40,7 @@ pkgs.stdenv.mkDerivation {
   pname = "ivshmem";
   inherit version src;
   nativeBuildInputs = with pkgs; [ gawk pkg-config scdoc ];
-  buildInputs = with pkgs; [ json_c kmod liburing systemd udev util-linux ];
+  buildInputs = with pkgs; [ json_c kmod liburing ncurses systemd udev util-linux ];
   makeFlags = [ "PREFIX=${placeholder "out"}" "KDIR=/nowhere" "SHELL=${pkgs.bash}/bin/bash" ];
   buildFlags = [ "userspace" ];
   installTargets = [ "install-userspace" ];

@@ -56,7 +56,7 @@ guest_arm64() {
 	build() { arm64_build; }
 }
 
-arm64_libraries=(libc6-dev libudev-dev libsmartcols-dev libjson-c-dev libkmod-dev libsystemd-dev
+arm64_libraries=(libc6-dev libudev-dev libsmartcols-dev libjson-c-dev libkmod-dev libncurses-dev libsystemd-dev
 	libcmocka-dev libacl1 libblkid1 libselinux1 libasan8 libubsan1)
 arm64_programs=(busybox-static kmod systemd-standalone-sysusers udev)
 

@@ -41,6 +41,7 @@ struct command {
 
 extern const struct command cmd_list;
 extern const struct command cmd_info;
+extern const struct command cmd_top;
 extern const struct command cmd_create;
 extern const struct command cmd_read;
 extern const struct command cmd_write;
@@ -256,11 +257,73 @@ const char *state_name(enum ivshmem_end_state state);
 /* status_json.c */
 struct json_object *status_json(const struct ivshmem_status *status);
 
+/* rates.c */
+/**
+ * struct rate - What a member does in a second.
+ * @is_known: It was there before, and has counted on.
+ * @has_bytes: @bytes is known.
+ * @sent: Messages that it passes on.
+ * @received: Messages that it takes.
+ * @bytes: What it sends, as far as its newest messages tell.
+ * @idle: Seconds since it was seen to do something, or was seen first.
+ */
+struct rate {
+	bool is_known;
+	bool has_bytes;
+	double sent;
+	double received;
+	double bytes;
+	double idle;
+};
+
+struct rates;
+
+struct rates *rates_new(void);
+void rates_free(struct rates *rates);
+int rates_update(struct rates *rates, const struct ivshmem_status *status, double time);
+struct rate rates_of(const struct rates *rates, unsigned int index, unsigned int member);
+
 /* status_table.c */
 struct libscols_table;
 
+/**
+ * struct status_view - What a table shows.
+ * @status: Of which snapshot.
+ * @rates: What is done in a second; NULL: show totals.
+ * @hide_idle: With @rates, only members that did something.
+ * @columns: Those that a table before had, which this one has, too; NULL: only those that have
+ *           something to say.
+ */
+struct status_view {
+	const struct ivshmem_status *status;
+	const struct rates *rates;
+	bool hide_idle;
+	uint32_t *columns;
+};
+
 unsigned int status_objects_used(const struct ivshmem_status *status);
-struct libscols_table *status_table(const struct ivshmem_status *status);
+struct libscols_table *status_table(const struct status_view *view);
+
+/* screen.c */
+#define SCREEN_HEAD	2	/* lines above the table */
+
+enum screen_key {
+	SCREEN_TIMEOUT,		/* none was pressed */
+	SCREEN_QUIT,		/* or nobody is there to press any */
+	SCREEN_IDLE,
+	SCREEN_UP,
+	SCREEN_DOWN,
+	SCREEN_PAGE_UP,
+	SCREEN_PAGE_DOWN,
+	SCREEN_HOME,
+	SCREEN_OTHER,		/* such as another size of the terminal */
+};
+
+int screen_open(void);
+void screen_close(void);
+enum screen_key screen_wait(int ms);
+unsigned int screen_room(void);
+void screen_show(const char *head, const char *table, unsigned int first);
 
 /* objects.c */
 

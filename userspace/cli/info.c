@@ -110,7 +110,8 @@ static int add_layout_rows(struct libscols_table *table, const struct facts *fac
 /* After an empty line. */
 static int print_objects(const struct ivshmem_status *status)
 {
-	struct libscols_table *table = status_table(status);
+	const struct status_view view = { .status = status };
+	struct libscols_table *table = status_table(&view);
 	int ret;
 
 	if (!table)

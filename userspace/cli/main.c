@@ -13,6 +13,7 @@
 static const struct command *const commands[] = {
 	&cmd_list,
 	&cmd_info,
+	&cmd_top,
 	&cmd_create,
 	&cmd_read,
 	&cmd_write,

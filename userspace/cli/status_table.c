@@ -16,16 +16,18 @@
 
 /**
  * struct cell - Where a cell lies.
- * @now: What is shown.
+ * @status: What is shown.
  * @index: The object.
  * @member: Its member; beyond them for an object that has none.
  * @is_first: The object's first line.
+ * @rate: What the member does in a second.
  */
 struct cell {
-	const struct ivshmem_status *now;
+	const struct ivshmem_status *status;
 	unsigned int index;
 	unsigned int member;
 	bool is_first;
+	struct rate rate;
 };
 
 /* Objects that there are. */
@@ -43,7 +45,7 @@ unsigned int status_objects_used(const struct ivshmem_status *status)
 
 static bool get(const struct cell *cell, enum ivshmem_detail detail, uint64_t *value)
 {
-	return !ivshmem_status_detail(cell->now, cell->index, cell->member, detail, value);
+	return !ivshmem_status_detail(cell->status, cell->index, cell->member, detail, value);
 }
 
 static void write_number(const struct cell *cell, enum ivshmem_detail detail, char *text)
@@ -65,7 +67,7 @@ static void write_positive(const struct cell *cell, enum ivshmem_detail detail, 
 
 static void write_name(const struct cell *cell, char *text)
 {
-	const struct ivshmem_layout *layout = ivshmem_status_layout(cell->now);
+	const struct ivshmem_layout *layout = ivshmem_status_layout(cell->status);
 
 	if (cell->is_first)
 		snprintf(text, TEXT_MAX, "%s", ivshmem_layout_name(layout, cell->index));
@@ -73,7 +75,7 @@ static void write_name(const struct cell *cell, char *text)
 
 static void write_kind(const struct cell *cell, char *text)
 {
-	const struct ivshmem_layout *layout = ivshmem_status_layout(cell->now);
+	const struct ivshmem_layout *layout = ivshmem_status_layout(cell->status);
 	const char *kind = kind_name(ivshmem_layout_kind(layout, cell->index));
 
 	if (cell->is_first)
@@ -82,7 +84,7 @@ static void write_kind(const struct cell *cell, char *text)
 
 static void write_size(const struct cell *cell, char *text)
 {
-	const struct ivshmem_layout *layout = ivshmem_status_layout(cell->now);
+	const struct ivshmem_layout *layout = ivshmem_status_layout(cell->status);
 
 	if (cell->is_first)
 		size_text(text, ivshmem_layout_size(layout, cell->index));
@@ -90,8 +92,8 @@ static void write_size(const struct cell *cell, char *text)
 
 static void write_member(const struct cell *cell, char *text)
 {
-	enum ivshmem_role role = ivshmem_status_role(cell->now, cell->index, cell->member);
-	unsigned int place = ivshmem_status_place(cell->now, cell->index, cell->member);
+	enum ivshmem_role role = ivshmem_status_role(cell->status, cell->index, cell->member);
+	unsigned int place = ivshmem_status_place(cell->status, cell->index, cell->member);
 
 	if (role == IVSHMEM_ROLE_PUBLISHER || role == IVSHMEM_ROLE_SUBSCRIBER)
 		snprintf(text, TEXT_MAX, "%s %u", role_name(role), place);
@@ -101,9 +103,9 @@ static void write_member(const struct cell *cell, char *text)
 
 static void write_state(const struct cell *cell, char *text)
 {
-	if (cell->member < ivshmem_status_members(cell->now, cell->index))
+	if (cell->member < ivshmem_status_members(cell->status, cell->index))
 		snprintf(text, TEXT_MAX, "%s",
-			 state_name(ivshmem_status_state(cell->now, cell->index, cell->member)));
+			 state_name(ivshmem_status_state(cell->status, cell->index, cell->member)));
 }
 
 static void write_pid(const struct cell *cell, char *text)
@@ -145,6 +147,52 @@ static void write_length(const struct cell *cell, char *text)
 	write_number(cell, IVSHMEM_DETAIL_LENGTH, text);
 }
 
+/* --- what is done in a second --- */
+
+static void write_rate(const struct cell *cell, enum ivshmem_detail detail, double rate, char *text)
+{
+	uint64_t value;
+
+	if (get(cell, detail, &value) && cell->rate.is_known)
+		snprintf(text, TEXT_MAX, "%.0f", rate);
+}
+
+static void write_sent_rate(const struct cell *cell, char *text)
+{
+	write_rate(cell, IVSHMEM_DETAIL_SENT, cell->rate.sent, text);
+}
+
+static void write_received_rate(const struct cell *cell, char *text)
+{
+	write_rate(cell, IVSHMEM_DETAIL_RECEIVED, cell->rate.received, text);
+}
+
+static void write_bytes_rate(const struct cell *cell, char *text)
+{
+	static const char units[] = "KMGT";
+	double bytes = cell->rate.bytes;
+	int unit = -1;
+
+	if (!cell->rate.is_known || !cell->rate.has_bytes)
+		return;
+	for (; bytes >= 1024 && unit < 3; unit++)
+		bytes /= 1024;
+	if (unit < 0)
+		snprintf(text, TEXT_MAX, "%.0f", bytes);
+	else
+		snprintf(text, TEXT_MAX, "%.1f%c", bytes, units[unit]);
+}
+
+static void write_seconds(double seconds, char *text)
+{
+	if (seconds < 60)
+		snprintf(text, TEXT_MAX, "%.1fs", seconds);
+	else if (seconds < 3600)
+		snprintf(text, TEXT_MAX, "%.0fm", seconds / 60);
+	else
+		snprintf(text, TEXT_MAX, "%.0fh", seconds / 3600);
+}
+
 /* Other machines' clocks may be ahead. */
 static void write_age(const struct cell *cell, char *text)
 {
@@ -156,121 +204,148 @@ static void write_age(const struct cell *cell, char *text)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	age = (double)now.tv_sec + now.tv_nsec / 1e9 - value / 1e9;
-	if (age < 0)
-		age = 0;
-	if (age < 60)
-		snprintf(text, TEXT_MAX, "%.1fs", age);
-	else if (age < 3600)
-		snprintf(text, TEXT_MAX, "%.0fm", age / 60);
-	else
-		snprintf(text, TEXT_MAX, "%.0fh", age / 3600);
+	write_seconds(age < 0 ? 0 : age, text);
+}
+
+static void write_idle(const struct cell *cell, char *text)
+{
+	if (cell->rate.is_known)
+		write_seconds(cell->rate.idle, text);
 }
 
 /* --- the table --- */
 
+#define IN_TOTALS	(1u << 0)
+#define IN_RATES	(1u << 1)
+#define IN_BOTH		(IN_TOTALS | IN_RATES)
+
 struct column {
+	unsigned int where;
 	const char *heading;
 	int flags;
 	void (*write)(const struct cell *cell, char *text);
 };
 
 static const struct column columns[] = {
-	{ "NAME", 0, write_name },
-	{ "KIND", 0, write_kind },
-	{ "SIZE", SCOLS_FL_RIGHT, write_size },
-	{ "MEMBER", 0, write_member },
-	{ "STATE", 0, write_state },
-	{ "PID", SCOLS_FL_RIGHT, write_pid },
-	{ "SLEEPS FOR", 0, write_asleep },
-	{ "SENT", SCOLS_FL_RIGHT, write_sent },
-	{ "RECEIVED", SCOLS_FL_RIGHT, write_received },
-	{ "WAITING", SCOLS_FL_RIGHT, write_waiting },
-	{ "HELD", SCOLS_FL_RIGHT, write_held },
-	{ "LENGTH", SCOLS_FL_RIGHT, write_length },
-	{ "AGE", SCOLS_FL_RIGHT, write_age },
+	{ IN_BOTH, "NAME", 0, write_name },
+	{ IN_BOTH, "KIND", 0, write_kind },
+	{ IN_TOTALS, "SIZE", SCOLS_FL_RIGHT, write_size },
+	{ IN_BOTH, "MEMBER", 0, write_member },
+	{ IN_BOTH, "STATE", 0, write_state },
+	{ IN_BOTH, "PID", SCOLS_FL_RIGHT, write_pid },
+	{ IN_BOTH, "SLEEPS FOR", 0, write_asleep },
+	{ IN_TOTALS, "SENT", SCOLS_FL_RIGHT, write_sent },
+	{ IN_TOTALS, "RECEIVED", SCOLS_FL_RIGHT, write_received },
+	{ IN_RATES, "SENT/s", SCOLS_FL_RIGHT, write_sent_rate },
+	{ IN_RATES, "RECEIVED/s", SCOLS_FL_RIGHT, write_received_rate },
+	{ IN_RATES, "BYTES/s", SCOLS_FL_RIGHT, write_bytes_rate },
+	{ IN_BOTH, "WAITING", SCOLS_FL_RIGHT, write_waiting },
+	{ IN_BOTH, "HELD", SCOLS_FL_RIGHT, write_held },
+	{ IN_TOTALS, "LENGTH", SCOLS_FL_RIGHT, write_length },
+	{ IN_TOTALS, "AGE", SCOLS_FL_RIGHT, write_age },
+	{ IN_RATES, "IDLE", SCOLS_FL_RIGHT, write_idle },
 };
 
-typedef int (*cell_fn)(const struct cell *cell, void *data);
+typedef void (*cell_fn)(const struct cell *cell, void *data);
 
-/* Each line's cell; ends with what @use returns, if that is not 0. */
-static int walk_lines(const struct ivshmem_status *status, cell_fn use, void *data)
+static void walk_members(const struct status_view *view, struct cell *cell, cell_fn use, void *data)
 {
-	const struct ivshmem_layout *layout = ivshmem_status_layout(status);
-	struct cell cell = { .now = status };
-	unsigned int members;
-	int ret = 0;
+	unsigned int members = ivshmem_status_members(view->status, cell->index);
 
-	for (cell.index = 0; cell.index < ivshmem_layout_objects(layout) && !ret; cell.index++) {
-		if (!ivshmem_layout_name(layout, cell.index))
+	cell->is_first = true;
+	cell->member = 0;
+	do {
+		if (view->rates)
+			cell->rate = rates_of(view->rates, cell->index, cell->member);
+		if (view->hide_idle && (!cell->rate.is_known || cell->rate.idle))
 			continue;
-		members = ivshmem_status_members(status, cell.index);
-		cell.is_first = true;
-		cell.member = 0;
-		do {
-			ret = use(&cell, data);
-			cell.is_first = false;
-		} while (!ret && ++cell.member < members);
-	}
-	return ret;
+		use(cell, data);
+		cell->is_first = false;
+	} while (++cell->member < members);
 }
 
-static int mark_columns(const struct cell *cell, void *data)
+/* Each line's cell. */
+static void walk_lines(const struct status_view *view, cell_fn use, void *data)
 {
-	bool *is_used = data;
+	const struct ivshmem_layout *layout = ivshmem_status_layout(view->status);
+	struct cell cell = { .status = view->status };
+
+	for (cell.index = 0; cell.index < ivshmem_layout_objects(layout); cell.index++)
+		if (ivshmem_layout_name(layout, cell.index))
+			walk_members(view, &cell, use, data);
+}
+
+/**
+ * struct filling - How a table is filled.
+ * @table: The table; NULL: out of memory.
+ * @where: Of which columns.
+ * @used: Those of them that it has, a bit for each.
+ */
+struct filling {
+	struct libscols_table *table;
+	unsigned int where;
+	uint32_t used;
+};
+
+static void mark_columns(const struct cell *cell, void *data)
+{
+	struct filling *filling = data;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(columns); i++) {
 		char text[TEXT_MAX] = "";
 
 		columns[i].write(cell, text);
-		is_used[i] |= *text;
+		if (*text && columns[i].where & filling->where)
+			filling->used |= 1u << i;
 	}
-	return 0;
 }
 
-/**
- * struct lines_to_add - What walk_lines() fills a table with.
- * @table: The table.
- * @is_used: Which columns it has.
- */
-struct lines_to_add {
-	struct libscols_table *table;
-	const bool *is_used;
-};
-
-static int add_line(const struct cell *cell, void *data)
+static void fail(struct filling *filling)
 {
-	const struct lines_to_add *to = data;
-	struct libscols_line *line = scols_table_new_line(to->table, NULL);
+	scols_unref_table(filling->table);
+	filling->table = NULL;
+}
+
+static void add_line(const struct cell *cell, void *data)
+{
+	struct filling *filling = data;
+	struct libscols_line *line = NULL;
 	size_t i, number = 0;
 
+	if (filling->table)
+		line = scols_table_new_line(filling->table, NULL);
 	for (i = 0; line && i < ARRAY_SIZE(columns); i++) {
 		char text[TEXT_MAX] = "";
 
-		if (!to->is_used[i])
+		if (!(filling->used >> i & 1))
 			continue;
 		columns[i].write(cell, text);
 		if (scols_line_set_data(line, number++, text))
-			return -ENOMEM;
+			line = NULL;
 	}
-	return line ? 0 : -ENOMEM;
+	if (!line)
+		fail(filling);
 }
 
 /* To be freed with scols_unref_table(); NULL: out of memory. */
-struct libscols_table *status_table(const struct ivshmem_status *status)
+struct libscols_table *status_table(const struct status_view *view)
 {
-	struct libscols_table *table = scols_new_table();
-	bool is_used[ARRAY_SIZE(columns)] = { false };
-	struct lines_to_add lines = { table, is_used };
-	bool ok = table;
+	struct filling filling = {
+		.table = scols_new_table(), .where = view->rates ? IN_RATES : IN_TOTALS,
+	};
 	size_t i;
 
-	walk_lines(status, mark_columns, is_used);
-	for (i = 0; ok && i < ARRAY_SIZE(columns); i++)
-		ok = !is_used[i] ||
-		     scols_table_new_column(table, columns[i].heading, 0, columns[i].flags);
-	if (ok && !walk_lines(status, add_line, &lines))
-		return table;
-	scols_unref_table(table);
-	return NULL;
+	if (view->columns)
+		filling.used = *view->columns;
+	walk_lines(view, mark_columns, &filling);
+	if (view->columns)
+		*view->columns = filling.used;
+	for (i = 0; filling.table && i < ARRAY_SIZE(columns); i++)
+		if (filling.used >> i & 1 &&
+		    !scols_table_new_column(filling.table, columns[i].heading, 0,
+					    columns[i].flags))
+			fail(&filling);
+	walk_lines(view, add_line, &filling);
+	return filling.table;
 }

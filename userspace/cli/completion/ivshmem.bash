@@ -9,7 +9,7 @@ _ivshmem() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'list info create read write format make rm send recv publish subscribe
+		mapfile -t COMPREPLY < <(compgen -W 'list info top create read write format make rm send recv publish subscribe
 			bench notify wait serve peers qemu libvirt --help --version' -- "$word")
 		return
 	fi
@@ -29,7 +29,7 @@ _ivshmem() {
 		return
 		;;
 	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --numa-node | --count | -c | --timeout | -t | --vectors | \
-		--max-peers | --max-peers-per-user | --shm | --label | --objects | --ring | --channel | --area | --topic | --frame | --type | --history | --name | --time | --spin)
+		--max-peers | --max-peers-per-user | --shm | --label | --objects | --ring | --channel | --area | --topic | --frame | --type | --history | --name | --time | --spin | --delay | -d)
 		return
 		;;
 	esac
@@ -37,6 +37,7 @@ _ivshmem() {
 	case ${COMP_WORDS[1]} in
 	list) options+=' --json' ;;
 	info) options+=' --json --resource2' ;;
+	top) options+=' --batch --count --delay --hide-idle --resource2' ;;
 	create) options+=' --size --mode --group --exist-ok --preallocate --numa-node' ;;
 	read) options+=' --offset --length --resource2' ;;
 	write) options+=' --offset --resource2' ;;
