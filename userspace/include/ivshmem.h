@@ -29,6 +29,7 @@
 #include <ivshmem/errors.h>
 #include <ivshmem/format.h>
 #include <ivshmem/region.h>
+#include <ivshmem/service.h>
 #include <ivshmem/status.h>
 #include <ivshmem/topic.h>
 #include <ivshmem/version.h>

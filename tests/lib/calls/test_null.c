@@ -12,6 +12,7 @@ static struct good {
 	struct ivshmem_channel *channel;
 	struct ivshmem_publisher *publisher;
 	struct ivshmem_subscriber *subscriber;
+	struct ivshmem_listener *listener;
 	struct ivshmem_layout *layout;
 	struct ivshmem_status *status;
 	struct ivshmem_monitor *monitor;
@@ -27,6 +28,7 @@ static struct ivshmem_channel *channel_out;
 static struct ivshmem_area *area_out;
 static struct ivshmem_publisher *publisher_out;
 static struct ivshmem_subscriber *subscriber_out;
+static struct ivshmem_listener *listener_out;
 static struct ivshmem_device *device_out;
 static enum ivshmem_peer_change peer_change;
 static enum ivshmem_change change;
@@ -221,6 +223,42 @@ static void topics_calls_with_null_are_einval_or_zero(void **state)
 	assert_all(calls, ARRAY_SIZE(calls));
 }
 
+static void services_calls_with_null_are_einval(void **state)
+{
+	struct ivshmem *shm = good.topics;
+	uint32_t number;
+	const struct call calls[] = {
+		GIVES(-EINVAL, ivshmem_make_service(NULL, "u", 0, 0)),
+		GIVES(-EINVAL, ivshmem_make_service(shm, NULL, 0, 0)),
+		GIVES(-EINVAL, ivshmem_make_service(shm, "u", UINT64_MAX, 0)),
+		GIVES(-EINVAL, ivshmem_make_service(shm, "u", 0, UINT64_MAX)),
+		GIVES(-EINVAL, ivshmem_listen(NULL, shm, "u", 0)),
+		GIVES(-EINVAL, ivshmem_listen(&listener_out, NULL, "u", 0)),
+		GIVES(-EINVAL, ivshmem_listen(&listener_out, shm, NULL, 0)),
+		GIVES(-EINVAL, ivshmem_listen(&listener_out, shm, "u", ~0u)),
+		GIVES(-EINVAL, ivshmem_listener_set_limit(NULL, 1)),
+		GIVES(-EINVAL, ivshmem_listener_set_limit(good.listener, 0)),
+		GIVES(-EINVAL, ivshmem_accept(NULL, good.listener, 0)),
+		GIVES(-EINVAL, ivshmem_accept(&channel_out, NULL, 0)),
+		GIVES(-EINVAL, ivshmem_connect(NULL, shm, "s", 0)),
+		GIVES(-EINVAL, ivshmem_connect(&channel_out, NULL, "s", 0)),
+		GIVES(-EINVAL, ivshmem_connect(&channel_out, shm, NULL, 0)),
+		GIVES(-EINVAL, ivshmem_connect_begin(NULL, shm, "s")),
+		GIVES(-EINVAL, ivshmem_connect_begin(&channel_out, NULL, "s")),
+		GIVES(-EINVAL, ivshmem_connect_begin(&channel_out, shm, NULL)),
+		GIVES(-EINVAL, ivshmem_call(NULL, buffer, 1, buffer, 1, 0)),
+		GIVES(-EINVAL, ivshmem_call(good.channel, NULL, 1, buffer, 1, 0)),
+		GIVES(-EINVAL, ivshmem_call(good.channel, buffer, 1, NULL, 1, 0)),
+		GIVES(-EINVAL, ivshmem_call_recv(NULL, &number, buffer, 1, 0)),
+		GIVES(-EINVAL, ivshmem_call_recv(good.channel, NULL, buffer, 1, 0)),
+		GIVES(-EINVAL, ivshmem_call_recv(good.channel, &number, NULL, 1, 0)),
+		GIVES(-EINVAL, ivshmem_call_answer(NULL, 1, buffer, 1, 0)),
+		GIVES(-EINVAL, ivshmem_call_answer(good.channel, 1, NULL, 1, 0)),
+	};
+
+	assert_all(calls, ARRAY_SIZE(calls));
+}
+
 static void texts_and_parts_of_null_are_null(void **state)
 {
 	const struct call calls[] = {
@@ -259,6 +297,7 @@ static void closing_null_does_nothing(void **state)
 		NOTHING(ivshmem_area_close(NULL)),
 		NOTHING(ivshmem_publisher_close(NULL)),
 		NOTHING(ivshmem_subscriber_close(NULL)),
+		NOTHING(ivshmem_listener_close(NULL)),
 		NOTHING(ivshmem_layout_free(NULL)),
 		NOTHING(ivshmem_status_free(NULL)),
 		NOTHING(ivshmem_list_free(NULL)),
@@ -330,7 +369,8 @@ static void open_topic(void)
 
 	/* A region of its own: the other one is full of the channel. */
 	good.topics = open_region(make_file("topics", MIB), 0);
-	assert_int_equal(ivshmem_format(good.topics, "", 2, 0, 0), 0);
+	assert_int_equal(ivshmem_format(good.topics, "", 3, 0, 0), 0);
+	assert_int_equal(ivshmem_listen(&good.listener, good.topics, "s", 0), 0);
 	assert_int_equal(ivshmem_make_topic(good.topics, "t", &layout), 0);
 	assert_int_equal(ivshmem_publisher_open(&good.publisher, good.topics, "t"), 0);
 	assert_int_equal(ivshmem_subscriber_open(&good.subscriber, good.topics, "t", 0), 0);
@@ -352,6 +392,7 @@ static int null_teardown(void **state)
 {
 	ivshmem_publisher_close(good.publisher);
 	ivshmem_subscriber_close(good.subscriber);
+	ivshmem_listener_close(good.listener);
 	ivshmem_close(good.topics);
 	ivshmem_monitor_close(good.monitor);
 	ivshmem_layout_free(good.layout);
@@ -369,6 +410,7 @@ int main(void)
 		NULL_TEST(numbers_of_null_are_einval_or_zero),
 		NULL_TEST(channels_calls_with_null_are_einval_or_zero),
 		NULL_TEST(topics_calls_with_null_are_einval_or_zero),
+		NULL_TEST(services_calls_with_null_are_einval),
 		NULL_TEST(texts_and_parts_of_null_are_null),
 		NULL_TEST(closing_null_does_nothing),
 		NULL_TEST(what_lies_beyond_the_end_is_nothing),

@@ -22,6 +22,9 @@ IVSHMEM_BEGIN_DECLS
  * @IVSHMEM_TASK_REMOVE: ivshmem_remove().
  * @IVSHMEM_TASK_CHANNEL_OPEN: Creating a channel, or connecting to one.
  * @IVSHMEM_TASK_CHANNEL_RECONNECT: ivshmem_channel_reconnect().
+ * @IVSHMEM_TASK_LISTEN: Being the server of a service: listening, and accepting clients.
+ * @IVSHMEM_TASK_CONNECT: Connecting to a service.
+ * @IVSHMEM_TASK_CALL: Asking, and receiving questions.
  * @IVSHMEM_TASK_TOPIC: Publishing and subscribing.
  * @IVSHMEM_TASK_SEND: Sending, in whatever form.
  * @IVSHMEM_TASK_RECEIVE: Receiving, in whatever form.
@@ -38,6 +41,9 @@ enum ivshmem_task {
 	IVSHMEM_TASK_REMOVE,
 	IVSHMEM_TASK_CHANNEL_OPEN,
 	IVSHMEM_TASK_CHANNEL_RECONNECT,
+	IVSHMEM_TASK_LISTEN,
+	IVSHMEM_TASK_CONNECT,
+	IVSHMEM_TASK_CALL,
 	IVSHMEM_TASK_TOPIC,
 	IVSHMEM_TASK_SEND,
 	IVSHMEM_TASK_RECEIVE,

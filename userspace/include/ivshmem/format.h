@@ -298,7 +298,8 @@ uint64_t ivshmem_layout_size(const struct ivshmem_layout *layout, unsigned int i
  * @index: From 0 to ivshmem_layout_objects() - 1.
  * @end: Which end.
  *
- * Return: Bytes, a multiple of 4096, as the region says. 0 where there is no channel.
+ * Return: Bytes, a multiple of 4096, as the region says; of a service, those of each client's
+ * channel. 0 where there is neither.
  * Since: 0.1
  */
 uint64_t ivshmem_layout_ring_size(const struct ivshmem_layout *layout, unsigned int index,

@@ -75,6 +75,8 @@ void ivshmem_channel_close(struct ivshmem_channel *channel)
 	ivshmem_channel_unmap_rings(channel);
 	ivshmem_directory_close(&channel->directory);
 	ivshmem_drop(channel->shm, &channel->holder);
+	if (channel->origin)
+		channel->origin->free(channel->origin);
 	free(channel);
 }
 

@@ -34,6 +34,38 @@ enum channel_stage {
 };
 
 /**
+ * struct ivshmem_origin - Where a channel comes from, if it is not found by its name.
+ * @find: Sets the channel's object: 0; -EAGAIN: it is not there yet; or what opening fails with.
+ * @missed: Its end of the object that was found could not be had.
+ * @look: After each look at the other end, until the channel is open. -EAGAIN: the object will
+ *	be of no use, so that another one is looked for.
+ * @gone: What it means that the object went before the channel was open: -EAGAIN: another one
+ *	is looked for; or what opening fails with.
+ * @left: The channel no longer has its end of the object.
+ * @free: The channel is closed, in this program or in a child's copy.
+ */
+struct ivshmem_origin {
+	int (*find)(struct ivshmem_channel *channel);
+	void (*missed)(struct ivshmem_channel *channel);
+	int (*look)(struct ivshmem_channel *channel);
+	int (*gone)(struct ivshmem_channel *channel);
+	void (*left)(struct ivshmem_channel *channel);
+	void (*free)(struct ivshmem_origin *origin);
+};
+
+/**
+ * struct ivshmem_calls - The calls that a channel has made in a session; see service/call.c.
+ * @session: The epochs of both ends.
+ * @last: The number of the last one.
+ * @unanswered: How many were given up, whose answers may still come.
+ */
+struct ivshmem_calls {
+	uint64_t session;
+	uint32_t last;
+	uint32_t unanswered;
+};
+
+/**
  * struct ivshmem_channel - One end of a channel.
  * @shm: The region.
  * @holder: Keeps it, and has the claim to this end.
@@ -42,7 +74,8 @@ enum channel_stage {
  * @side: Which end of it, an enum ivshmem_end.
  * @stage: How far the opening has come.
  * @was_open: It has got there before.
- * @name: Of the channel.
+ * @name: Of the channel, if it is found by that.
+ * @origin: Where it comes from; NULL: it is found by its name.
  * @flags: It was opened with.
  * @lock_deadline: Until when whoever has this end's lock may be about to close it.
  * @cancel: Ends calls that wait.
@@ -62,6 +95,7 @@ enum channel_stage {
  * @backoff_us: The longest sleep without wake-up.
  * @max_length: The longest message that this end can send.
  * @loop: For ivshmem_channel_fd().
+ * @calls: For ivshmem_call().
  * @free_run: Up to which position of its ring the sender writes without looking at
  *	anything: there is room, and no look for life is due. See send.c.
  * @run_messages: How many messages that is.
@@ -81,6 +115,7 @@ struct ivshmem_channel {
 	enum channel_stage stage;
 	bool was_open;
 	char name[IVSHMEM_NAME_SIZE];
+	struct ivshmem_origin *origin;
 	unsigned int flags;
 	int64_t lock_deadline;
 	struct ivshmem_cancel cancel;
@@ -99,6 +134,7 @@ struct ivshmem_channel {
 	unsigned int backoff_us;
 	size_t max_length;
 	struct ivshmem_loop loop;
+	struct ivshmem_calls calls;
 
 	alignas(128) struct ivshmem_sender sender;
 	uint64_t free_run;
@@ -115,5 +151,9 @@ struct ivshmem_channel {
 	const char *read_at;
 	size_t read_left;
 };
+
+/* opening.c */
+int ivshmem_channel_begin_from(struct ivshmem_channel **out, struct ivshmem *shm,
+			       struct ivshmem_origin *origin, enum ivshmem_end end);
 
 #endif /* CHANNEL_H */

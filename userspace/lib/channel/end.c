@@ -107,11 +107,14 @@ bool ivshmem_end_lock_again(struct ivshmem_channel *channel)
  */
 void ivshmem_end_give_back(struct ivshmem_channel *channel)
 {
-	if (!channel->shm->inherited) {
-		if (channel->shm->backend->check(channel->shm) != -ENODEV)
-			ivshmem_session_end(channel);
-		if (channel->link.can & WAKE_LOCKED)
-			ivshmem_end_unlock(channel->shm, channel->object.slot, channel->side);
-	}
+	bool has_memory = !channel->shm->inherited &&
+			  channel->shm->backend->check(channel->shm) != -ENODEV;
+
+	if (has_memory)
+		ivshmem_session_end(channel);
+	if (!channel->shm->inherited && channel->link.can & WAKE_LOCKED)
+		ivshmem_end_unlock(channel->shm, channel->object.slot, channel->side);
 	ivshmem_unclaim(channel->shm, &channel->holder);
+	if (has_memory && channel->origin)
+		channel->origin->left(channel);
 }

@@ -76,6 +76,8 @@ static int find_object(struct ivshmem_channel *channel)
 	struct ivshmem_spec spec;
 	int err;
 
+	if (channel->origin)
+		return channel->origin->find(channel);
 	if (channel->side == IVSHMEM_END_CONNECTOR) {
 		err = ivshmem_object_find(directory, channel->name, IVSHMEM_CHANNEL,
 					  &channel->object);
@@ -91,10 +93,14 @@ static int find_end(struct ivshmem_channel *channel)
 	int err;
 
 	err = find_object(channel);
-	if (!err)
-		err = ivshmem_end_take(channel, channel->flags & IVSHMEM_CHANNEL_TAKE_OVER);
 	if (err)
 		return err;
+	err = ivshmem_end_take(channel, channel->flags & IVSHMEM_CHANNEL_TAKE_OVER);
+	if (err) {
+		if (channel->origin)
+			channel->origin->missed(channel);
+		return err;
+	}
 	/* Was the slot given to another object meanwhile? */
 	err = ivshmem_object_keep(&channel->directory, &channel->object) ? -EAGAIN :
 	      map_rings(channel);
@@ -145,7 +151,21 @@ static int leave_slot(struct ivshmem_channel *channel)
 	if (!is_gone && channel->was_open)
 		return -EBUSY;
 	search_again(channel);
-	return -EAGAIN;
+	return is_gone && channel->origin ? channel->origin->gone(channel) : -EAGAIN;
+}
+
+/* One look at the other end: 1 once the channel is open; 0; a negative errno. */
+static int agree(struct ivshmem_channel *channel)
+{
+	int err = ivshmem_session_advance(channel);
+
+	if (err == -EREMCHG)
+		return leave_slot(channel);
+	if (err >= 0 && channel->origin && channel->origin->look(channel) && !err) {
+		search_again(channel);
+		return -EAGAIN;
+	}
+	return err;
 }
 
 /* As far as was told. Who can't send after a close may still have something to receive. */
@@ -170,14 +190,27 @@ static int step(struct ivshmem_channel *channel)
 	if (channel->stage == CHANNEL_SEARCHES)
 		channel->stage = CHANNEL_AGREES;
 	if (channel->stage == CHANNEL_AGREES) {
-		err = ivshmem_session_advance(channel);
-		if (err == -EREMCHG)
-			return leave_slot(channel);
+		err = agree(channel);
 		if (err <= 0)
 			return err ? err : -EAGAIN;
 		channel->stage = CHANNEL_IS_OPEN;
 		channel->was_open = true;
 	}
+	return 0;
+}
+
+static int begin(struct ivshmem_channel **out, struct ivshmem_channel *channel)
+{
+	int err;
+
+	err = ivshmem_directory_open(&channel->directory, channel->shm);
+	if (!err)
+		err = step(channel);
+	if (err && err != -EAGAIN) {
+		ivshmem_channel_close(channel);
+		return err;
+	}
+	*out = channel;
 	return 0;
 }
 
@@ -191,17 +224,21 @@ int ivshmem_channel_begin(struct ivshmem_channel **out, struct ivshmem *shm, con
 	if (err)
 		return err;
 	channel = ivshmem_channel_new(shm, end, name, flags);
-	if (!channel)
+	return channel ? begin(out, channel) : -ENOMEM;
+}
+
+/* Arguments were checked. @origin belongs to the channel from now on, also where that fails. */
+int ivshmem_channel_begin_from(struct ivshmem_channel **out, struct ivshmem *shm,
+			       struct ivshmem_origin *origin, enum ivshmem_end end)
+{
+	struct ivshmem_channel *channel = ivshmem_channel_new(shm, end, "", 0);
+
+	if (!channel) {
+		origin->free(origin);
 		return -ENOMEM;
-	err = ivshmem_directory_open(&channel->directory, shm);
-	if (!err)
-		err = step(channel);
-	if (err && err != -EAGAIN) {
-		ivshmem_channel_close(channel);
-		return err;
 	}
-	*out = channel;
-	return 0;
+	channel->origin = origin;
+	return begin(out, channel);
 }
 
 int ivshmem_channel_finish(struct ivshmem_channel *channel, int timeout_ms)

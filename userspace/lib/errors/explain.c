@@ -317,6 +317,64 @@ static const char *explain_receive(int error)
 	}
 }
 
+static const char *explain_listen(int error)
+{
+	switch (error) {
+	case -EINVAL:
+		return "a service's name has 1 to 55 letters, digits and '-_.+', no dot in front";
+	case -EBUSY:
+		return "another program listens: 'ivshmem info' shows which; if it runs under another "
+		       "kernel and can't be alive, take its place (IVSHMEM_LISTEN_TAKE_OVER, "
+		       "--take-over)";
+	case -EPROTOTYPE:
+		return "the object of that name is no service: 'ivshmem info' shows what it is";
+	case -ECONNRESET:
+		return "the service was removed or taken over, or the region formatted anew: listen "
+		       "again";
+	case -EAGAIN:
+	case -ETIMEDOUT:
+		return "no client came in time";
+	case -EACCES:
+	case -ENOSPC:
+		return explain_object(error);
+	default:
+		return explain_channel_open(error);
+	}
+}
+
+static const char *explain_connect(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+		return "the server has as many clients of this program, or of this guest, as it "
+		       "takes: close some of them, or let the server take more "
+		       "(ivshmem_listener_set_limit(), --clients)";
+	case -ETIMEDOUT:
+		return "no server has accepted in time: 'ivshmem info' shows who is there";
+	case -EAGAIN:
+		return NOT_SPECIFIC;
+	default:
+		return explain_listen(error);
+	}
+}
+
+static const char *explain_call(int error)
+{
+	switch (error) {
+	case -EBADMSG:
+		return "what came is no answer, or no question: the other side uses this channel "
+		       "for something else";
+	case -EAGAIN:
+	case -ETIMEDOUT:
+		return "nothing came in time: the other side has not answered, or does not ask";
+	case -EMSGSIZE:
+		return "the question is too long for the ring (half of it less 16 bytes), or what "
+		       "came is longer than the room for it";
+	default:
+		return explain_send(error);
+	}
+}
+
 static const char *explain_topic(int error)
 {
 	switch (error) {
@@ -371,6 +429,12 @@ static const char *explain_task(enum ivshmem_task task, int error)
 		return explain_channel_open(error);
 	case IVSHMEM_TASK_CHANNEL_RECONNECT:
 		return explain_channel_reconnect(error);
+	case IVSHMEM_TASK_LISTEN:
+		return explain_listen(error);
+	case IVSHMEM_TASK_CONNECT:
+		return explain_connect(error);
+	case IVSHMEM_TASK_CALL:
+		return explain_call(error);
 	case IVSHMEM_TASK_TOPIC:
 		return explain_topic(error);
 	case IVSHMEM_TASK_SEND:

@@ -78,11 +78,15 @@ static const char *own_text(int error)
 	case -ENXIO:
 		return "no such peer, or it has no such vector";
 	case -ECONNREFUSED:
-		return "no server listens on this socket: start 'ivshmem serve'";
+		return "no server listens on this socket: start 'ivshmem serve'; or the server of a "
+		       "service has as many clients of this peer as it takes";
 	case -ECONNRESET:
 		return "the other end of the channel was replaced, or this one taken over: "
 		       "connect again; or the server closed the connection: the memory and the "
 		       "peers known so far still work, open the region anew for others";
+	case -EBADMSG:
+		return "what came is no answer, or no question: the other side uses the channel for "
+		       "something else";
 	case -EPROTO:
 		return "the other side of the channel wrote what it can't mean: connect again "
 		       "if you trust it; or the server sent what the protocol does not allow: "

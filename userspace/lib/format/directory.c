@@ -487,17 +487,6 @@ int ivshmem_object_claim(const struct ivshmem_directory *directory, const char *
 
 /* --- removing --- */
 
-/* Its program finds that out, and writes no more. */
-static void evict(struct ivshmem_slot_end *end, uint32_t generation)
-{
-	uint32_t epoch = __atomic_load_n(&end->epoch, __ATOMIC_SEQ_CST);
-
-	if (epoch % 4 != END_NEVER && epoch % 4 != END_CLOSED &&
-	    ivshmem_end_is_for(end, epoch, generation))
-		__atomic_compare_exchange_n(&end->epoch, &epoch, (epoch & ~3u) + 4 + END_CLOSED,
-					    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
 /* It was seen to be doomed by this program: -EBUSY, -EAGAIN, 0. */
 static int finish_removal(const struct ivshmem_directory *directory, unsigned int slot,
 			  uint64_t doomed, bool force)
@@ -509,12 +498,34 @@ static int finish_removal(const struct ivshmem_directory *directory, unsigned in
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (force) {
 		for (side = 0; side < ends; side++)
-			evict(&it->ends[side], generation);
+			ivshmem_end_evict(&it->ends[side], generation);
 	} else if (is_used(directory, slot, generation)) {
 		ivshmem_slot_change(it, doomed, slot_next_key(doomed, SLOT_NAMED));
 		return -EBUSY;
 	}
 	return ivshmem_slot_change(it, doomed, slot_next_key(doomed, SLOT_FREE)) ? 0 : -EAGAIN;
+}
+
+/* It goes though programs use it, if it is still there. Who has an end of it is told. */
+void ivshmem_object_evict(const struct ivshmem_directory *directory,
+			  const struct ivshmem_object *object)
+{
+	struct ivshmem_slot *slot = &directory->slots[object->slot];
+	uint64_t doomed, key = slot_key(slot);
+
+	if (slot_generation_of(key) != object->generation || slot_state_of(key) < SLOT_NAMED)
+		return;
+	doomed = slot_next_key(key, SLOT_DOOMED);
+	if (ivshmem_slot_change(slot, key, doomed))
+		finish_removal(directory, object->slot, doomed, true);
+}
+
+/* For who uses it no more: it goes if it is not kept, and nobody else uses it. */
+void ivshmem_object_drop(const struct ivshmem_directory *directory,
+			 const struct ivshmem_object *object)
+{
+	if (slot_generation_of(slot_key(&directory->slots[object->slot])) == object->generation)
+		free_if_unused(directory, object->slot);
 }
 
 /* 0; -ENOENT; -EBUSY: a program uses it; -EAGAIN: try again. */

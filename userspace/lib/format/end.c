@@ -62,3 +62,14 @@ int ivshmem_end_check(const struct ivshmem_directory *directory,
 		return -EBUSY;
 	return ivshmem_slot_is_object(&slots[object->slot], object->generation) ? 0 : -EAGAIN;
 }
+
+/* Its program, if it is there for that object, finds that out, and writes no more. */
+void ivshmem_end_evict(struct ivshmem_slot_end *end, uint32_t generation)
+{
+	uint32_t epoch = __atomic_load_n(&end->epoch, __ATOMIC_SEQ_CST);
+
+	if (epoch % 4 != END_NEVER && epoch % 4 != END_CLOSED &&
+	    ivshmem_end_is_for(end, epoch, generation))
+		__atomic_compare_exchange_n(&end->epoch, &epoch, (epoch & ~3u) + 4 + END_CLOSED,
+					    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}

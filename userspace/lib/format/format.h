@@ -406,6 +406,10 @@ int ivshmem_object_extent(const struct ivshmem_directory *directory,
 			  const struct ivshmem_object *object, struct ivshmem_extent *extent);
 int ivshmem_object_remove(const struct ivshmem_directory *directory, const char *name,
 			  bool force);
+void ivshmem_object_evict(const struct ivshmem_directory *directory,
+			  const struct ivshmem_object *object);
+void ivshmem_object_drop(const struct ivshmem_directory *directory,
+			 const struct ivshmem_object *object);
 
 /* Which object the slot has, if any. */
 static inline struct ivshmem_object ivshmem_object_at(const struct ivshmem_directory *directory,
@@ -434,12 +438,15 @@ int ivshmem_object_check(const struct ivshmem *shm, const char *name, bool write
 int ivshmem_make_object(struct ivshmem *shm, const char *name, const struct ivshmem_spec *spec);
 void ivshmem_spec_channel(struct ivshmem_spec *spec, const struct ivshmem_superblock *superblock,
 			  uint64_t creator_ring, uint64_t connector_ring);
+void ivshmem_spec_service(struct ivshmem_spec *spec, const struct ivshmem_superblock *superblock,
+			  uint64_t client_ring, uint64_t server_ring);
 
 /* end.c: one end of an object, which a program can have */
 bool ivshmem_end_tell_purpose(struct ivshmem_slot_end *own, uint32_t epoch, uint32_t generation);
 bool ivshmem_end_is_for(const struct ivshmem_slot_end *end, uint32_t epoch, uint32_t generation);
 int ivshmem_end_check(const struct ivshmem_directory *directory,
 		      const struct ivshmem_object *object, unsigned int side, uint32_t epoch);
+void ivshmem_end_evict(struct ivshmem_slot_end *end, uint32_t generation);
 
 /* liveness.c */
 bool ivshmem_end_is_local(const struct ivshmem_slot_end *end, const struct ivshmem *shm);

@@ -63,6 +63,15 @@ void ivshmem_spec_channel(struct ivshmem_spec *spec, const struct ivshmem_superb
 	spec->size = ((uint64_t)spec->facts[0] + spec->facts[1]) * BLOCK_UNIT;
 }
 
+/* The rings of its clients' channels; it has no memory of its own. */
+void ivshmem_spec_service(struct ivshmem_spec *spec, const struct ivshmem_superblock *superblock,
+			  uint64_t client_ring, uint64_t server_ring)
+{
+	ivshmem_spec_channel(spec, superblock, client_ring, server_ring);
+	spec->kind = IVSHMEM_SERVICE;
+	spec->size = 0;
+}
+
 int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator_ring,
 			 uint64_t connector_ring)
 {

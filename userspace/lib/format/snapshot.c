@@ -48,6 +48,7 @@ static uint64_t size_of(const struct ivshmem_slot *slot, uint32_t generation,
 	return count * superblock->block_size;
 }
 
+/* Of a service, what the channels of its clients have. */
 static void read_channel(struct layout_object *to, const struct ivshmem_slot *slot)
 {
 	uint32_t generation = slot_generation_of(slot_key(slot));
@@ -72,7 +73,7 @@ static void read_object(struct ivshmem_layout *layout, unsigned int index)
 	to->kind = kind & ~FACT_KEPT;
 	to->is_kept = kind & FACT_KEPT;
 	to->size = size_of(slot, generation, &layout->superblock);
-	if (to->kind == IVSHMEM_CHANNEL)
+	if (to->kind == IVSHMEM_CHANNEL || to->kind == IVSHMEM_SERVICE)
 		read_channel(to, slot);
 }
 

@@ -22,6 +22,7 @@ void ivshmem_sleeper_init(struct ivshmem_sleeper *sleeper, struct ivshmem *shm,
 		.ops = ops,
 		.link = { .shm = shm, .cancels = { &shm->cancel } },
 		.waiter = { .epoll = -1 },
+		.longest = LATER_SLEEP_NS,
 	};
 }
 
@@ -137,7 +138,7 @@ int ivshmem_sleeper_wait(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_
 			break;
 		ready = sleep_somehow(sleeper, is_ready, left < longest ? left : longest, &pause,
 				      *deadline);
-		longest = LATER_SLEEP_NS;
+		longest = sleeper->longest;
 		if (connection)
 			ivshmem_connection_hear(connection);
 		if (!ready || ready == -ETIMEDOUT || ready == -EINTR || ready == -ECANCELED)

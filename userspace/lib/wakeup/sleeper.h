@@ -61,6 +61,7 @@ struct ivshmem_sleeper_ops {
  * @end: Its end, written here; NULL: none, it only reads and so can't be woken.
  * @epoch: Of that end.
  * @byte: Where in the region's file the lock of that end lies.
+ * @longest: How long it sleeps at the most, but for the first time.
  */
 struct ivshmem_sleeper {
 	const struct ivshmem_sleeper_ops *ops;
@@ -69,6 +70,7 @@ struct ivshmem_sleeper {
 	struct ivshmem_slot_end *end;
 	uint32_t epoch;
 	uint64_t byte;
+	int64_t longest;
 };
 
 /* place.c */
