@@ -294,6 +294,7 @@ int ivshmem_set_eventfd(struct ivshmem_device *ivs, struct file *file,
 			const struct ivshmem_eventfd *set);
 void ivshmem_release_eventfds(struct ivshmem_device *ivs, struct file *file);
 void ivshmem_signal_all(struct ivshmem_device *ivs);
+void ivshmem_interrupts_restore(struct ivshmem_device *ivs);
 
 /* ivshmem_peer.c */
 void ivshmem_peer_start(struct ivshmem_device *ivs);

@@ -150,6 +150,32 @@ void ivshmem_signal_all(struct ivshmem_device *ivs)
 }
 
 /**
+ * ivshmem_interrupts_restore() - Get interrupts from a device that was restored.
+ * @ivs: Device, in a section.
+ *
+ * Where there is KVM, QEMU (seen in 7.2, and so in the sources since) connects it with the
+ * rings when MSI-X is switched on, but not when it restores a device that has MSI-X on:
+ * no ring reaches a guest that was migrated, or went back to a snapshot. So switch it off
+ * and on. What is rung in between may be lost. The PCI core writes this register when the
+ * driver is bound or unbound, and when the device is restored in another way.
+ */
+void ivshmem_interrupts_restore(struct ivshmem_device *ivs)
+{
+	struct pci_dev *pdev = ivs->pdev;
+	int flags = pdev->msix_cap + PCI_MSIX_FLAGS;
+	u16 control;
+
+	if (!pdev->msix_enabled)
+		return;
+	pci_read_config_word(pdev, flags, &control);
+	if (!(control & PCI_MSIX_FLAGS_ENABLE))
+		return;
+	control &= ~PCI_MSIX_FLAGS_ENABLE;
+	pci_write_config_word(pdev, flags, control);
+	pci_write_config_word(pdev, flags, control | PCI_MSIX_FLAGS_ENABLE);
+}
+
+/**
  * ivshmem_ring_doorbell() - Interrupt one vector of one peer.
  * @ivs: Device, in a section.
  * @ring: What user space asked for, in kernel memory.

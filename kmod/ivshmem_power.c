@@ -8,6 +8,8 @@
  * interrupts while bus mastering or MSI-X are off, the interrupt controller forgets
  * those that it had taken, and what is restored has never had those that came after it
  * was saved. So afterwards every vector counts as rung.
+ *
+ * What the hypervisor restores has MSI-X switched on, but interrupts may stay away.
  */
 
 #include <linux/acpi.h>
@@ -16,20 +18,23 @@
 
 #include "ivshmem.h"
 
+/* In a section. */
 static void ivshmem_catch_up(struct ivshmem_device *ivs)
 {
-	if (!ivshmem_enter(ivs))
-		return;
 	ivshmem_signal_all(ivs);
 	ivshmem_peer_id(ivs);
-	ivshmem_exit(ivs);
 }
 
 /* Restoring used up what an error of the bus would be mended with: save it again. */
 static void ivshmem_recover(struct pci_dev *pdev)
 {
+	struct ivshmem_device *ivs = pci_get_drvdata(pdev);
+
 	pci_save_state(pdev);
-	ivshmem_catch_up(pci_get_drvdata(pdev));
+	if (!ivshmem_enter(ivs))
+		return;
+	ivshmem_catch_up(ivs);
+	ivshmem_exit(ivs);
 }
 
 static int ivshmem_resume(struct device *dev)
@@ -86,15 +91,21 @@ const struct pci_error_handlers ivshmem_error_handlers = {
 #ifdef CONFIG_ACPI
 static struct acpi_device *ivshmem_generation;
 
-static int ivshmem_catch_up_device(struct device *dev, void *data)
+static int ivshmem_device_restored(struct device *dev, void *data)
 {
-	ivshmem_catch_up(to_ivshmem(dev));
+	struct ivshmem_device *ivs = to_ivshmem(dev);
+
+	if (!ivshmem_enter(ivs))
+		return 0;
+	ivshmem_interrupts_restore(ivs);
+	ivshmem_catch_up(ivs);
+	ivshmem_exit(ivs);
 	return 0;
 }
 
 static void ivshmem_generation_notify(acpi_handle handle, u32 event, void *data)
 {
-	class_for_each_device(&ivshmem_class, NULL, NULL, ivshmem_catch_up_device);
+	class_for_each_device(&ivshmem_class, NULL, NULL, ivshmem_device_restored);
 }
 
 /**

@@ -66,6 +66,31 @@ teardown_file() {
 	[ -z "$(hmp 'loadvm one')" ]
 	waiter_was_rung
 	[ "$(build/ivshmem read --offset 8192 --length 6 "unix:$REGIONS/server")" = before ]
+}
+
+# is_rung SOCKET: now, not only because each vector counts as rung
+is_rung() {
+	start_waiter
+	build/ivshmem notify "unix:$1" 0 1
+	waiter_was_rung
+}
+
+# QEMU connects the rings with KVM when a guest switches MSI-X on, and not when it restores a
+# device that has it on. The first shows it where there is no KVM.
+watch_interrupts() {
+	[ -z "$(hmp 'trace-event msix_write_config on')" ]
+}
+
+were_switched() {
+	[ "$(grep -o 'msix_write_config dev ivshmem-doorbell enabled .' "$VM_DIR/qemu.log" | grep -o '.$' | paste -sd ' ')" = '0 1' ]
+}
+
+@test "a guest that went back to a snapshot switches its interrupts off and on, and is rung" {
+	watch_interrupts
+	[ -z "$(hmp 'loadvm one')" ]
+	waiter_was_rung
+	were_switched
+	is_rung "$REGIONS/server"
 	qmp blockdev-del '{"node-name": "disk"}'
 	qmp blockdev-del '{"node-name": "file"}'
 }
@@ -84,10 +109,20 @@ has_migrated() {
 	options "$REGIONS/there"
 	vm_launch "${options[@]}" -incoming "unix:$REGIONS/incoming"
 	echo "$VM_DIR" >"$REGIONS/vm-there"
+	watch_interrupts
 	build/ivshmem notify "unix:$REGIONS/there" 0 1
 	VM_DIR=$source qmp migrate "{\"uri\": \"unix:$REGIONS/incoming\"}"
 	VM_DIR=$source within 120 has_migrated
 	VM_DIR=$source vm_kill
 	waiter_was_rung
-	vm_stop
+}
+
+@test "a guest that has come by migration switches its interrupts off and on, and is rung" {
+	VM_DIR=$(<"$REGIONS/vm-there")
+	were_switched
+	is_rung "$REGIONS/there"
+}
+
+@test "the guest powers off and its kernel log is clean" {
+	VM_DIR=$(<"$REGIONS/vm-there") vm_stop
 }
