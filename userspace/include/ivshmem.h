@@ -33,5 +33,6 @@
 #include <ivshmem/status.h>
 #include <ivshmem/topic.h>
 #include <ivshmem/version.h>
+#include <ivshmem/waitset.h>
 
 #endif /* IVSHMEM_H */

@@ -10,6 +10,7 @@
 static struct good {
 	struct ivshmem *shm, *served, *topics;
 	struct ivshmem_channel *channel;
+	struct ivshmem_waitset *set;
 	struct ivshmem_publisher *publisher;
 	struct ivshmem_subscriber *subscriber;
 	struct ivshmem_listener *listener;
@@ -25,6 +26,8 @@ static const void *message;
 static void *room;
 static struct ivshmem *shm_out;
 static struct ivshmem_channel *channel_out;
+static struct ivshmem_waitset *waitset_out;
+static struct ivshmem_ready ready_out[1];
 static struct ivshmem_area *area_out;
 static struct ivshmem_publisher *publisher_out;
 static struct ivshmem_subscriber *subscriber_out;
@@ -259,6 +262,27 @@ static void services_calls_with_null_are_einval(void **state)
 	assert_all(calls, ARRAY_SIZE(calls));
 }
 
+static void calls_of_wait_sets_with_null_are_einval(void **state)
+{
+	const struct call calls[] = {
+		GIVES(-EINVAL, ivshmem_waitset_open(NULL, good.shm)),
+		GIVES(-EINVAL, ivshmem_waitset_open(&waitset_out, NULL)),
+		GIVES(-EINVAL, ivshmem_waitset_add_channel(NULL, good.channel, 1, 0, NULL)),
+		GIVES(-EINVAL, ivshmem_waitset_add_channel(good.set, NULL, 1, 0, NULL)),
+		GIVES(-EINVAL, ivshmem_waitset_remove_channel(NULL, good.channel)),
+		GIVES(-EINVAL, ivshmem_waitset_remove_channel(good.set, NULL)),
+		GIVES(-EINVAL, ivshmem_waitset_wait(NULL, ready_out, 1, 0)),
+		GIVES(-EINVAL, ivshmem_waitset_wait(good.set, NULL, 1, 0)),
+		GIVES(-EINVAL, ivshmem_waitset_fd(NULL)),
+		GIVES(-EINVAL, ivshmem_waitset_arm(NULL)),
+		GIVES(-EINVAL, ivshmem_waitset_set_spin(NULL, 1)),
+		GIVES(-EINVAL, ivshmem_waitset_cancel(NULL)),
+		GIVES(-EINVAL, ivshmem_waitset_uncancel(NULL)),
+	};
+
+	assert_all(calls, ARRAY_SIZE(calls));
+}
+
 static void texts_and_parts_of_null_are_null(void **state)
 {
 	const struct call calls[] = {
@@ -294,6 +318,7 @@ static void closing_null_does_nothing(void **state)
 	const struct call calls[] = {
 		NOTHING(ivshmem_close(NULL)),
 		NOTHING(ivshmem_channel_close(NULL)),
+		NOTHING(ivshmem_waitset_close(NULL)),
 		NOTHING(ivshmem_area_close(NULL)),
 		NOTHING(ivshmem_publisher_close(NULL)),
 		NOTHING(ivshmem_subscriber_close(NULL)),
@@ -374,6 +399,7 @@ static void open_topic(void)
 	assert_int_equal(ivshmem_make_topic(good.topics, "t", &layout), 0);
 	assert_int_equal(ivshmem_publisher_open(&good.publisher, good.topics, "t"), 0);
 	assert_int_equal(ivshmem_subscriber_open(&good.subscriber, good.topics, "t", 0), 0);
+	assert_int_equal(ivshmem_waitset_open(&good.set, good.topics), 0);
 }
 
 static int null_setup(void **state)
@@ -390,6 +416,7 @@ static int null_setup(void **state)
 
 static int null_teardown(void **state)
 {
+	ivshmem_waitset_close(good.set);
 	ivshmem_publisher_close(good.publisher);
 	ivshmem_subscriber_close(good.subscriber);
 	ivshmem_listener_close(good.listener);
@@ -411,6 +438,12 @@ int main(void)
 		NULL_TEST(channels_calls_with_null_are_einval_or_zero),
 		NULL_TEST(topics_calls_with_null_are_einval_or_zero),
 		NULL_TEST(services_calls_with_null_are_einval),
+	};
+
+	assert_all(calls, ARRAY_SIZE(calls));
+}
+
+		NULL_TEST(calls_of_wait_sets_with_null_are_einval),
 		NULL_TEST(texts_and_parts_of_null_are_null),
 		NULL_TEST(closing_null_does_nothing),
 		NULL_TEST(what_lies_beyond_the_end_is_nothing),

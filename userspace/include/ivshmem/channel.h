@@ -482,7 +482,7 @@ const char *ivshmem_channel_fd_wakeup(struct ivshmem_channel *channel);
  *
  * Return: 0 (nothing yet: ivshmem_channel_fd() will become readable), or which
  * of @events are there already, all of them where the channel is not open; -EINVAL;
- * -EMSGSIZE; the errors of ivshmem_channel_fd().
+ * -EMSGSIZE; -EBUSY (the channel is in a wait set); the errors of ivshmem_channel_fd().
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK

@@ -20,6 +20,7 @@ IVSHMEM_BEGIN_DECLS
  * @IVSHMEM_TASK_READ_LAYOUT: ivshmem_layout_read().
  * @IVSHMEM_TASK_MAKE: Making an object, and opening an area.
  * @IVSHMEM_TASK_REMOVE: ivshmem_remove().
+ * @IVSHMEM_TASK_WAITSET: Opening a wait set, putting something in, and waiting with it.
  * @IVSHMEM_TASK_CHANNEL_OPEN: Creating a channel, or connecting to one.
  * @IVSHMEM_TASK_CHANNEL_RECONNECT: ivshmem_channel_reconnect().
  * @IVSHMEM_TASK_LISTEN: Being the server of a service: listening, and accepting clients.
@@ -39,6 +40,7 @@ enum ivshmem_task {
 	IVSHMEM_TASK_READ_LAYOUT,
 	IVSHMEM_TASK_MAKE,
 	IVSHMEM_TASK_REMOVE,
+	IVSHMEM_TASK_WAITSET,
 	IVSHMEM_TASK_CHANNEL_OPEN,
 	IVSHMEM_TASK_CHANNEL_RECONNECT,
 	IVSHMEM_TASK_LISTEN,

@@ -66,6 +66,7 @@ void ivshmem_channel_close(struct ivshmem_channel *channel)
 {
 	if (!channel)
 		return;
+	ivshmem_member_leave(&channel->member);
 	if (channel->stage != CHANNEL_SEARCHES)
 		ivshmem_end_give_back(channel);
 	ivshmem_waiter_close(&channel->room);

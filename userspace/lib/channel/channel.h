@@ -10,6 +10,8 @@
  *	send.c, receive.c	pass messages, by way of ring.h and mailbox.h
  *	bytes.c		makes a stream of bytes of them
  *	loop.c		waits in an event loop of the caller's
+ *	member.c	is waited for by a wait set
+ *	ready.c		what both of these look at
  *	channel.c	the object
  */
 #ifndef CHANNEL_H
@@ -22,7 +24,6 @@
 #include "format/format.h"
 #include "wakeup/wakeup.h"
 
-#include "loop.h"
 #include "mailbox.h"
 #include "ring.h"
 
@@ -96,6 +97,7 @@ struct ivshmem_calls {
  * @max_length: The longest message that this end can send.
  * @loop: For ivshmem_channel_fd().
  * @calls: For ivshmem_call().
+ * @member: For wait sets.
  * @free_run: Up to which position of its ring the sender writes without looking at
  *	anything: there is room, and no look for life is due. See send.c.
  * @run_messages: How many messages that is.
@@ -135,6 +137,7 @@ struct ivshmem_channel {
 	size_t max_length;
 	struct ivshmem_loop loop;
 	struct ivshmem_calls calls;
+	struct ivshmem_member member;
 
 	alignas(128) struct ivshmem_sender sender;
 	uint64_t free_run;
@@ -155,5 +158,8 @@ struct ivshmem_channel {
 /* opening.c */
 int ivshmem_channel_begin_from(struct ivshmem_channel **out, struct ivshmem *shm,
 			       struct ivshmem_origin *origin, enum ivshmem_end end);
+
+/* member.c */
+struct ivshmem_member *ivshmem_channel_member(struct ivshmem_channel *channel);
 
 #endif /* CHANNEL_H */

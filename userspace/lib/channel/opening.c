@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "end.h"
+#include "loop.h"
 #include "loss.h"
 #include "object.h"
 #include "session.h"
@@ -252,9 +253,9 @@ int ivshmem_channel_finish(struct ivshmem_channel *channel, int timeout_ms)
 	if (channel->shm->inherited)
 		return -ECHILD;
 	while ((err = step(channel)) == -EAGAIN) {
-		err = ivshmem_channel_pause(channel, &pause, LONGEST_PAUSE_NS, deadline);
+		err = ivshmem_link_pause(&channel->link, &pause, LONGEST_PAUSE_NS, deadline);
 		if (err) {
-			ivshmem_loop_pace(channel, LONGEST_PAUSE_NS);
+			ivshmem_channel_pace(channel, LONGEST_PAUSE_NS);
 			return err;
 		}
 	}

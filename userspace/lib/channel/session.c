@@ -19,6 +19,7 @@
 /* Nothing passes until the next session has begun. */
 void ivshmem_session_leave(struct ivshmem_channel *channel)
 {
+	ivshmem_member_awaken(&channel->member);
 	channel->room.failed = -ENOTCONN;
 	channel->news.failed = -ENOTCONN;
 	channel->reserved = false;

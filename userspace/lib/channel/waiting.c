@@ -106,7 +106,7 @@ void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waite
  * Then to spin keeps the other end from what is waited for. What it says may be old,
  * or wrong: a sleep too early, or a spin for nothing, is all that comes of it.
  */
-static bool shares_processor(struct ivshmem_channel *channel)
+bool ivshmem_shares_processor(struct ivshmem_channel *channel)
 {
 	uint32_t processor = (uint32_t)sched_getcpu() + 1;
 
@@ -144,7 +144,7 @@ static int spin(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		relax();
 		now = ivshmem_now();
 		ivshmem_look_for_life(channel, waiter, now);
-	} while (now < until && !(gives_way && shares_processor(channel)));
+	} while (now < until && !(gives_way && ivshmem_shares_processor(channel)));
 	return 0;
 }
 
@@ -164,6 +164,8 @@ static int sleep_once(struct ivshmem_channel *channel, struct ivshmem_waiter *wa
 	uint32_t bell = __atomic_load_n(waiter->other_bell, __ATOMIC_ACQUIRE);
 	int ready;
 
+	if (waiter == &channel->news || channel->member.events & IVSHMEM_CAN_SEND)
+		ivshmem_member_awaken(&channel->member);
 	ivshmem_waiter_announce(waiter, WAITING_DROWSY);
 	ready = spin(channel, waiter, is_ready, need, ivshmem_now() + DROWSY_NS,
 		     ns <= FIRST_SLEEP_NS);
@@ -200,21 +202,6 @@ static int64_t later_sleep(const struct ivshmem_channel *channel, int64_t last)
 	return 2 * last < longest ? 2 * last : longest;
 }
 
-/*
- * Where nothing wakes: as ivshmem_pause(). -ENODEV: the device went meanwhile; to look at
- * memory, which went with it, would end the program.
- */
-int ivshmem_channel_pause(const struct ivshmem_channel *channel, int64_t *pause,
-			  int64_t longest, int64_t deadline)
-{
-	const struct ivshmem_backend *backend = channel->shm->backend;
-	int err = ivshmem_pause(pause, longest, deadline, channel->link.cancels);
-
-	if (backend->side == IVSHMEM_GUEST && backend->check(channel->shm) == -ENODEV)
-		return -ENODEV;
-	return err;
-}
-
 static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		       ivshmem_ready_fn is_ready, uint64_t need, int64_t deadline)
 {
@@ -227,8 +214,8 @@ static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *w
 		if (!left)
 			return -ETIMEDOUT;
 		if (channel->link.wakeup == WAKEUP_BACKOFF)
-			ready = ivshmem_channel_pause(channel, &pause,
-						      ivshmem_longest_pause(channel), deadline);
+			ready = ivshmem_link_pause(&channel->link, &pause,
+						   ivshmem_longest_pause(channel), deadline);
 		else
 			ready = sleep_once(channel, waiter, is_ready, need,
 					   left < longest ? left : longest);

@@ -12,9 +12,8 @@ int ivshmem_look_at_server(struct ivshmem_channel *channel, struct ivshmem_waite
 int ivshmem_look_at_life(struct ivshmem_channel *channel);
 void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 			   int64_t now);
+bool ivshmem_shares_processor(struct ivshmem_channel *channel);
 int64_t ivshmem_longest_pause(const struct ivshmem_channel *channel);
-int ivshmem_channel_pause(const struct ivshmem_channel *channel, int64_t *pause,
-			  int64_t longest, int64_t deadline);
 int ivshmem_wait_for(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		     ivshmem_ready_fn is_ready, uint64_t need, int timeout_ms);
 

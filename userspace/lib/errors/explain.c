@@ -405,6 +405,37 @@ static const char *explain_topic(int error)
 	}
 }
 
+static const char *explain_waitset(int error)
+{
+	switch (error) {
+	case -EAGAIN:
+	case -ETIMEDOUT:
+		return "none of those in the wait set had anything in time";
+	case -EACCES:
+		return "the region was opened for reading only: a wait set is an object of the "
+		       "region, and has to be written there";
+	case -EBUSY:
+		return "it is in another wait set: take it out there first";
+	case -ENOENT:
+		return "it is not in this wait set";
+	case -EXDEV:
+		return "it was opened by another handle than the wait set: make a wait set for each "
+		       "handle, and wait for their descriptors (ivshmem_waitset_fd())";
+	case -EMSGSIZE:
+		return "the message to wait for room for is longer than any can be";
+	case -ENOSPC:
+		return "the region has no room for one more object, as a wait set is one: 'ivshmem "
+		       "info' shows what it holds, 'ivshmem rm' makes room";
+	case -ESTALE:
+		return "the region was formatted anew, cut short or replaced by another: close all "
+		       "that is open in it, and open it again";
+	case -ENODEV:
+		return "the device is gone: close the wait set, what is in it, and the region";
+	default:
+		return explain_format(error);
+	}
+}
+
 static const char *explain_task(enum ivshmem_task task, int error)
 {
 	switch (task) {
@@ -437,6 +468,8 @@ static const char *explain_task(enum ivshmem_task task, int error)
 		return explain_call(error);
 	case IVSHMEM_TASK_TOPIC:
 		return explain_topic(error);
+	case IVSHMEM_TASK_WAITSET:
+		return explain_waitset(error);
 	case IVSHMEM_TASK_SEND:
 		return explain_send(error);
 	case IVSHMEM_TASK_RECEIVE:

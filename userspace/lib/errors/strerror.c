@@ -95,7 +95,8 @@ static const char *own_text(int error)
 		return "nothing happened in time";
 	case -ECANCELED:
 		return "a wait was cancelled, as the program asked for: it waits again after "
-		       "ivshmem_uncancel() or ivshmem_channel_uncancel()";
+		       "ivshmem_uncancel(), ivshmem_channel_uncancel() or "
+		       "ivshmem_waitset_uncancel()";
 	case -ENOBUFS:
 		return "events were lost: list the devices again";
 	case -EAGAIN:
@@ -122,6 +123,9 @@ static const char *own_text(int error)
 	case -ECHILD:
 		return "this was opened before fork(), and belongs to the parent: open the "
 		       "region anew in the child";
+	case -EXDEV:
+		return "this was opened by another handle than the wait set: make a wait set for "
+		       "each handle, and wait for their descriptors";
 	case -EHOSTDOWN:
 		return "the VM of the channel's other side has left the server: it has ended, was "
 		       "moved away, or is hibernated: wait for it again, or connect again";

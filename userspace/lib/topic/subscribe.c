@@ -229,7 +229,8 @@ static int wait_for_news(struct ivshmem_subscriber *subscriber, int timeout_ms,
 			 int64_t *deadline)
 {
 	tell_all(subscriber);
-	return ivshmem_sleeper_wait(&subscriber->topic.sleeper, news_is_there, timeout_ms, deadline);
+	return ivshmem_sleeper_wait(&subscriber->topic.sleeper, news_is_there, timeout_ms,
+				    deadline);
 }
 
 /* Looked for only where something was skipped since the last look: without that it lost nothing. */

@@ -71,3 +71,28 @@ void ivshmem_place_leave(struct ivshmem_sleeper *sleeper, struct ivshmem_holder 
 	ivshmem_unclaim(shm, holder);
 	sleeper->end = NULL;
 }
+
+/*
+ * The only end of a service or a wait set, entered. -EBUSY: another program has it; -EAGAIN: the
+ * slot has another object by now.
+ */
+int ivshmem_place_in_slot(struct ivshmem_sleeper *sleeper, struct ivshmem_holder *holder,
+			  const struct ivshmem_directory *directory,
+			  const struct ivshmem_object *object)
+{
+	struct ivshmem_slot_end *end = &directory->slots[object->slot].end;
+	int err;
+
+	err = ivshmem_place_take(sleeper, holder, end, ivshmem_end_byte(object->slot, 0), object);
+	if (err)
+		return err;
+	ivshmem_waiter_init(&sleeper->waiter, &end->receiver, NULL, NULL, &end->receiver_bell);
+	ivshmem_waiter_announce(&sleeper->waiter, WAITING_AWAKE);
+	if (!ivshmem_place_enter(sleeper))
+		err = -EBUSY;
+	else if (ivshmem_object_keep(directory, object))
+		err = -EAGAIN;
+	if (err)
+		ivshmem_place_leave(sleeper, holder);
+	return err;
+}

@@ -23,6 +23,7 @@ void ivshmem_sleeper_init(struct ivshmem_sleeper *sleeper, struct ivshmem *shm,
 		.link = { .shm = shm, .cancels = { &shm->cancel } },
 		.waiter = { .epoll = -1 },
 		.longest = LATER_SLEEP_NS,
+		.spin_ns = SPIN_NS,
 	};
 }
 
@@ -63,9 +64,13 @@ static int look_on(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_fn is_
 	return ready || !ivshmem_link_is_cancelled(&sleeper->link) ? ready : -ECANCELED;
 }
 
-static int spin(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_fn is_ready, int64_t until)
+/* @gives_way: no longer than others can do without this processor. */
+static int spin(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_fn is_ready, int64_t until,
+		bool gives_way)
 {
 	int i, ready;
+
+	gives_way &= !!sleeper->ops->gives_way;
 
 	do {
 		for (i = 0; i < LOOKS; i++) {
@@ -76,26 +81,39 @@ static int spin(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_fn is_rea
 		ready = look_on(sleeper, is_ready);
 		if (ready)
 			return ready;
-	} while (ivshmem_now() < until);
+	} while (ivshmem_now() < until && !(gives_way && sleeper->ops->gives_way(sleeper)));
 	return 0;
 }
 
+/* @ways: of the WAY_ bits, none or one; @pause: as ivshmem_pause() has it, where there is none. */
+static int sleep_by(struct ivshmem_sleeper *sleeper, unsigned int ways, uint32_t bell, int64_t ns,
+		    int64_t *pause)
+{
+	if (!ways)
+		return ivshmem_link_pause(&sleeper->link, pause, LONGEST_PAUSE_NS,
+					  ivshmem_now() + ns);
+	sleeper->link.wakeup = ways == WAY_DOORBELL ? WAKEUP_DOORBELL : WAKEUP_FUTEX;
+	return ivshmem_sleep(&sleeper->link, &sleeper->waiter, bell, ns);
+}
+
 static int sleep_once(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_fn is_ready,
-		      int64_t ns)
+		      unsigned int ways, int64_t ns, int64_t *pause)
 {
 	uint32_t bell = __atomic_load_n(sleeper->waiter.other_bell, __ATOMIC_ACQUIRE);
 	int ready;
 
 	sleeper->ops->announce(sleeper, WAITING_DROWSY);
-	ready = spin(sleeper, is_ready, ivshmem_now() + DROWSY_NS);
+	ready = spin(sleeper, is_ready, ivshmem_now() + DROWSY_NS, ns <= FIRST_SLEEP_NS);
 	if (!ready) {
 		sleeper->ops->announce(sleeper, WAITING_ASLEEP);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		ready = look_on(sleeper, is_ready);
 	}
 	if (!ready)
-		ready = ivshmem_sleep(&sleeper->link, &sleeper->waiter, bell, ns);
-	sleeper->ops->announce(sleeper, WAITING_AWAKE);
+		ready = sleep_by(sleeper, ways, bell, ns, pause);
+	/* With the device its memory is gone. */
+	if (ready != -ENODEV)
+		sleeper->ops->announce(sleeper, WAITING_AWAKE);
 	return ready;
 }
 
@@ -105,13 +123,12 @@ static int sleep_somehow(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_
 	unsigned int ways = sleeper->end ? sleeper->ops->choose_way(sleeper) : 0;
 
 	if (!ways)
-		return ivshmem_pause(pause, LONGEST_PAUSE_NS, deadline, sleeper->link.cancels);
+		return ivshmem_link_pause(&sleeper->link, pause, LONGEST_PAUSE_NS, deadline);
 	if (ways & WAY_UNSURE && ns > LONGEST_PAUSE_NS)
 		ns = LONGEST_PAUSE_NS;
 	ways &= ways & WAY_DOORBELL ? WAY_DOORBELL : WAY_FUTEX;
 	__atomic_store_n(&sleeper->end->processor, ways, __ATOMIC_RELAXED);
-	sleeper->link.wakeup = ways == WAY_DOORBELL ? WAKEUP_DOORBELL : WAKEUP_FUTEX;
-	return sleep_once(sleeper, is_ready, ns);
+	return sleep_once(sleeper, is_ready, ways, ns, pause);
 }
 
 /*
@@ -129,8 +146,8 @@ int ivshmem_sleeper_wait(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_
 		return ready < 0 ? ready :
 		       ready ? 0 : sleeper->ops->check(sleeper) ?: -EAGAIN;
 	*deadline = *deadline ?: ivshmem_deadline(timeout_ms);
-	until = ivshmem_now() + SPIN_NS;
-	ready = spin(sleeper, is_ready, until < *deadline ? until : *deadline);
+	until = ivshmem_now() + sleeper->spin_ns;
+	ready = spin(sleeper, is_ready, until < *deadline ? until : *deadline, true);
 	while (!ready) {
 		left = ivshmem_time_left(*deadline);
 		ready = left ? sleeper->ops->check(sleeper) : -ETIMEDOUT;

@@ -44,13 +44,15 @@ typedef int (*ivshmem_sleeper_ready_fn)(struct ivshmem_sleeper *sleeper);
  * struct ivshmem_sleeper_ops - What differs from one kind of sleeper to the next.
  * @check: Now and then: 0, or a negative errno if nothing will ever come.
  * @choose_way: Of the WAY_ bits, those by which all who are there can wake it; see
- *	ivshmem_ways_of_waker().
+ *	ivshmem_ways_of_waker(). WAY_UNSURE alone: nothing wakes it, but it is to be announced.
  * @announce: Says that it is in this state now, as ivshmem_waiter_announce() does.
+ * @gives_way: To spin keeps others from the processor that this one waits for; or NULL.
  */
 struct ivshmem_sleeper_ops {
 	int (*check)(struct ivshmem_sleeper *sleeper);
 	unsigned int (*choose_way)(struct ivshmem_sleeper *sleeper);
 	void (*announce)(struct ivshmem_sleeper *sleeper, enum waiting_state state);
+	bool (*gives_way)(struct ivshmem_sleeper *sleeper);
 };
 
 /**
@@ -62,6 +64,7 @@ struct ivshmem_sleeper_ops {
  * @epoch: Of that end.
  * @byte: Where in the region's file the lock of that end lies.
  * @longest: How long it sleeps at the most, but for the first time.
+ * @spin_ns: How long it looks before it sleeps.
  */
 struct ivshmem_sleeper {
 	const struct ivshmem_sleeper_ops *ops;
@@ -71,12 +74,16 @@ struct ivshmem_sleeper {
 	uint32_t epoch;
 	uint64_t byte;
 	int64_t longest;
+	int64_t spin_ns;
 };
 
 /* place.c */
 int ivshmem_place_take(struct ivshmem_sleeper *sleeper, struct ivshmem_holder *holder,
 		       struct ivshmem_slot_end *end, uint64_t byte,
 		       const struct ivshmem_object *object);
+int ivshmem_place_in_slot(struct ivshmem_sleeper *sleeper, struct ivshmem_holder *holder,
+			  const struct ivshmem_directory *directory,
+			  const struct ivshmem_object *object);
 bool ivshmem_place_enter(struct ivshmem_sleeper *sleeper);
 void ivshmem_place_leave(struct ivshmem_sleeper *sleeper, struct ivshmem_holder *holder);
 

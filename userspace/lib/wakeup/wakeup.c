@@ -304,6 +304,21 @@ int ivshmem_sleep(struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 	return sleep_by_futex(link, waiter, bell, ns);
 }
 
+/*
+ * Where nothing wakes: as ivshmem_pause(). -ENODEV: the device went meanwhile; to look at
+ * memory, which went with it, would end the program.
+ */
+int ivshmem_link_pause(const struct ivshmem_link *link, int64_t *pause, int64_t longest,
+		       int64_t deadline)
+{
+	const struct ivshmem_backend *backend = link->shm->backend;
+	int err = ivshmem_pause(pause, longest, deadline, link->cancels);
+
+	if (backend->side == IVSHMEM_GUEST && backend->check(link->shm) == -ENODEV)
+		return -ENODEV;
+	return err;
+}
+
 bool ivshmem_link_is_cancelled(const struct ivshmem_link *link)
 {
 	int i;

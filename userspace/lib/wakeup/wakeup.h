@@ -46,7 +46,7 @@
  */
 #define UNSURE_FACTOR		16
 
-/* Of a new one, channel/loop.c and channel/channel.c have to know, and format.h its flag. */
+/* Of a new one, loop.c, and loop.c and channel.c of channels have to know, and format.h. */
 enum ivshmem_wakeup {
 	WAKEUP_BACKOFF,
 	WAKEUP_FUTEX,
@@ -134,6 +134,9 @@ int ivshmem_wakeup_take(struct ivshmem_link *link, int epoll, int timer);
 int ivshmem_sleep(struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 		  uint32_t bell, int64_t ns);
 
+int ivshmem_link_pause(const struct ivshmem_link *link, int64_t *pause, int64_t longest,
+		       int64_t deadline);
+
 bool ivshmem_link_is_cancelled(const struct ivshmem_link *link);
 bool ivshmem_link_other_has_left(const struct ivshmem_link *link);
 bool ivshmem_link_is_sure(const struct ivshmem_link *link);
@@ -153,6 +156,8 @@ int ivshmem_futex_fd_arm(struct ivshmem_futex_fd *futex_fd, unsigned int index,
 			 const uint32_t *word, uint32_t value);
 void ivshmem_futex_fd_take(struct ivshmem_futex_fd *futex_fd);
 
+#include "loop.h"
+#include "member.h"
 #include "sleeper.h"
 
 #endif /* WAKEUP_H */
