@@ -438,11 +438,6 @@ int main(void)
 		NULL_TEST(channels_calls_with_null_are_einval_or_zero),
 		NULL_TEST(topics_calls_with_null_are_einval_or_zero),
 		NULL_TEST(services_calls_with_null_are_einval),
-	};
-
-	assert_all(calls, ARRAY_SIZE(calls));
-}
-
 		NULL_TEST(calls_of_wait_sets_with_null_are_einval),
 		NULL_TEST(texts_and_parts_of_null_are_null),
 		NULL_TEST(closing_null_does_nothing),

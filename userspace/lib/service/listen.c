@@ -96,27 +96,10 @@ static void take_over(struct ivshmem_listener *listener)
 /* -EAGAIN: the slot was given to another object meanwhile. */
 static int take_end(struct ivshmem_listener *listener, unsigned int flags)
 {
-	struct ivshmem_slot_end *end;
-	int err;
-
 	if (flags & IVSHMEM_LISTEN_TAKE_OVER)
 		take_over(listener);
-	end = &slot_of(&listener->directory, &listener->object)->end;
-	err = ivshmem_place_take(&listener->sleeper, &listener->holder, end,
-				 ivshmem_end_byte(listener->object.slot, IVSHMEM_END_CREATOR),
-				 &listener->object);
-	if (err)
-		return err;
-	listener->sleeper.waiter.word = &end->receiver;
-	listener->sleeper.waiter.other_bell = &end->receiver_bell;
-	listener->sleeper.waiter.waits = __atomic_load_n(&end->receiver, __ATOMIC_RELAXED);
-	announce(&listener->sleeper, WAITING_AWAKE);
-	__atomic_store_n(&end->sender, WAITING_AWAKE, __ATOMIC_RELAXED);	/* not rung yet */
-	if (ivshmem_place_enter(&listener->sleeper) &&
-	    !ivshmem_object_keep(&listener->directory, &listener->object))
-		return 0;
-	ivshmem_place_leave(&listener->sleeper, &listener->holder);
-	return -EAGAIN;
+	return ivshmem_place_in_slot(&listener->sleeper, &listener->holder, &listener->directory,
+				     &listener->object);
 }
 
 static int try_to_listen(struct ivshmem_listener *listener, const char *name, unsigned int flags)

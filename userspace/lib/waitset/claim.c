@@ -51,7 +51,7 @@ void ivshmem_set_give_back(struct ivshmem_waitset *set)
 	if (!set->sleeper.end)
 		return;
 	ivshmem_place_leave(&set->sleeper, &set->holder);
-	ivshmem_object_remove(&set->directory, set->name, false);
+	ivshmem_object_drop(&set->directory, &set->object);
 }
 
 bool ivshmem_set_has_slot(const struct ivshmem_waitset *set)

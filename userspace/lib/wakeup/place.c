@@ -73,8 +73,8 @@ void ivshmem_place_leave(struct ivshmem_sleeper *sleeper, struct ivshmem_holder 
 }
 
 /*
- * The only end of a service or a wait set, entered. -EBUSY: another program has it; -EAGAIN: the
- * slot has another object by now.
+ * The only end of a service or a wait set, entered. -EBUSY: another program has it; -EAGAIN: look
+ * again, another was quicker, or the slot has another object by now.
  */
 int ivshmem_place_in_slot(struct ivshmem_sleeper *sleeper, struct ivshmem_holder *holder,
 			  const struct ivshmem_directory *directory,
@@ -88,11 +88,9 @@ int ivshmem_place_in_slot(struct ivshmem_sleeper *sleeper, struct ivshmem_holder
 		return err;
 	ivshmem_waiter_init(&sleeper->waiter, &end->receiver, NULL, NULL, &end->receiver_bell);
 	ivshmem_waiter_announce(&sleeper->waiter, WAITING_AWAKE);
-	if (!ivshmem_place_enter(sleeper))
-		err = -EBUSY;
-	else if (ivshmem_object_keep(directory, object))
-		err = -EAGAIN;
-	if (err)
-		ivshmem_place_leave(sleeper, holder);
-	return err;
+	__atomic_store_n(&end->sender, WAITING_AWAKE, __ATOMIC_RELAXED);	/* not rung yet */
+	if (ivshmem_place_enter(sleeper) && !ivshmem_object_keep(directory, object))
+		return 0;
+	ivshmem_place_leave(sleeper, holder);
+	return -EAGAIN;
 }
