@@ -98,7 +98,7 @@ even channel true 131072" ]
 	says "ivshmem: $region: 'nothing': there is no object of that name: 'ivshmem info' shows"
 	[ "$(info '.objects[].name' | xargs)" = "video even" ]
 	run -0 ivshmem info "$region"
-	grep -qE '^video +channel +4100K +creator +free +0 +0$' <<<"$output"
+	grep -qE '^video +channel +4100K +creator +free +0 +0 +0$' <<<"$output"
 }
 
 @test "an object that can't be made is told, and those before it stay" {

@@ -73,11 +73,11 @@ with_topic() {
 	seq 1 5 | ivshmem publish --stamp "$region" t
 	eventually grep -qx 5 "$dir/out"
 	run -0 bash -c 'ivshmem info --json "$region" | jq -c ".objects[0] | [.max_length, .history, .max_publishers, .max_subscribers, .holds, .lossless],
-		(.publishers[] | [.place, .state, .sent, .length, .pid]), (.time_ns > 0), (.subscribers[] | [.place, .state, .waiting, .held])"'
+		(.publishers[] | [.place, .state, .sent, .length, .pid]), (.time_ns > 0), (.subscribers[] | [.place, .state, .received, .skipped, .waiting, .held])"'
 	[ "$output" = '[64,64,1,16,0,true]
 [0,"free",5,1,null]
 false
-[0,"attached",0,0]' ]
+[0,"attached",5,0,0,0]' ]
 	[ "$(ivshmem info --json "$region" | jq ".objects[0].publishers[0].time_ns / 1e9 - now | fabs < 600")" = true ]
 	run -0 ivshmem info "$region"
 	grep -Eq '^t +topic +[0-9]+K publisher 0 +free .* 5 .* [0-9.]+s$' <<<"$output"

@@ -261,18 +261,21 @@ struct json_object *status_json(const struct ivshmem_status *status);
 /**
  * struct rate - What a member does in a second.
  * @is_known: It was there before, and has counted on.
- * @has_bytes: @bytes is known.
  * @sent: Messages that it passes on.
  * @received: Messages that it takes.
- * @bytes: What it sends, as far as its newest messages tell.
+ * @bytes: Of a publisher, what it passes on, as far as its newest messages tell; of an end of
+ *         a channel, what it takes.
+ * @skipped: Messages that it does not get.
+ * @wakeups: How often it wakes others.
  * @idle: Seconds since it was seen to do something, or was seen first.
  */
 struct rate {
 	bool is_known;
-	bool has_bytes;
 	double sent;
 	double received;
 	double bytes;
+	double skipped;
+	double wakeups;
 	double idle;
 };
 

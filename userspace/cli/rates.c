@@ -7,10 +7,11 @@
 
 #include "cli.h"
 
-#define COUNTERS	2
+#define COUNTERS	5
 
 static const enum ivshmem_detail counters[COUNTERS] = {
-	IVSHMEM_DETAIL_SENT, IVSHMEM_DETAIL_RECEIVED,
+	IVSHMEM_DETAIL_SENT, IVSHMEM_DETAIL_RECEIVED, IVSHMEM_DETAIL_BYTES,
+	IVSHMEM_DETAIL_SKIPPED, IVSHMEM_DETAIL_WAKEUPS,
 };
 
 /**
@@ -94,7 +95,10 @@ static const struct past *find_past(const struct rates *rates, const struct past
 static void compare(struct past *now, const struct past *before, double time, double seconds,
 		    uint64_t length)
 {
-	double *const rates[COUNTERS] = { &now->rate.sent, &now->rate.received };
+	double *const rates[COUNTERS] = {
+		&now->rate.sent, &now->rate.received, &now->rate.bytes, &now->rate.skipped,
+		&now->rate.wakeups,
+	};
 	int i;
 
 	now->active = before->active;
@@ -107,7 +111,8 @@ static void compare(struct past *now, const struct past *before, double time, do
 			now->rate.is_known = false;
 		*rates[i] = (double)(now->counts[i] - before->counts[i]) / seconds;
 	}
-	now->rate.bytes = now->rate.sent * (double)length;
+	if (length)
+		now->rate.bytes = now->rate.sent * (double)length;
 	now->rate.idle = time - now->active;
 }
 
@@ -126,8 +131,7 @@ static void add_member(const struct rates *rates, struct rates *next,
 		.pid = detail_or_0(status, index, member, IVSHMEM_DETAIL_PID),
 		.active = next->time,
 	};
-	now->rate.has_bytes = !ivshmem_status_detail(status, index, member,
-						     IVSHMEM_DETAIL_LENGTH, &length);
+	ivshmem_status_detail(status, index, member, IVSHMEM_DETAIL_LENGTH, &length);
 	for (i = 0; i < COUNTERS; i++)
 		now->counts[i] = detail_or_0(status, index, member, counters[i]);
 	before = find_past(rates, now, from);

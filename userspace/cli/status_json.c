@@ -29,6 +29,10 @@ static int add_details(struct json_object *object, const struct ivshmem_status *
 		{ IVSHMEM_DETAIL_RECEIVED, "received" },
 		{ IVSHMEM_DETAIL_WAITING, "waiting" },
 		{ IVSHMEM_DETAIL_HELD, "held" },
+		{ IVSHMEM_DETAIL_BYTES, "bytes" },
+		{ IVSHMEM_DETAIL_SKIPPED, "skipped" },
+		{ IVSHMEM_DETAIL_DROPPED, "dropped" },
+		{ IVSHMEM_DETAIL_WAKEUPS, "wakeups" },
 		{ IVSHMEM_DETAIL_LENGTH, "length" },
 		{ IVSHMEM_DETAIL_TIME, "time_ns" },
 	};

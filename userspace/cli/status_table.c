@@ -142,6 +142,26 @@ static void write_held(const struct cell *cell, char *text)
 	write_positive(cell, IVSHMEM_DETAIL_HELD, text);
 }
 
+static void write_skipped(const struct cell *cell, char *text)
+{
+	write_number(cell, IVSHMEM_DETAIL_SKIPPED, text);
+}
+
+static void write_dropped(const struct cell *cell, char *text)
+{
+	write_positive(cell, IVSHMEM_DETAIL_DROPPED, text);
+}
+
+static void write_wakeups(const struct cell *cell, char *text)
+{
+	write_number(cell, IVSHMEM_DETAIL_WAKEUPS, text);
+}
+
+static void write_bytes(const struct cell *cell, char *text)
+{
+	write_number(cell, IVSHMEM_DETAIL_BYTES, text);
+}
+
 static void write_length(const struct cell *cell, char *text)
 {
 	write_number(cell, IVSHMEM_DETAIL_LENGTH, text);
@@ -167,13 +187,25 @@ static void write_received_rate(const struct cell *cell, char *text)
 	write_rate(cell, IVSHMEM_DETAIL_RECEIVED, cell->rate.received, text);
 }
 
+static void write_skipped_rate(const struct cell *cell, char *text)
+{
+	write_rate(cell, IVSHMEM_DETAIL_SKIPPED, cell->rate.skipped, text);
+}
+
+static void write_wakeups_rate(const struct cell *cell, char *text)
+{
+	write_rate(cell, IVSHMEM_DETAIL_WAKEUPS, cell->rate.wakeups, text);
+}
+
 static void write_bytes_rate(const struct cell *cell, char *text)
 {
 	static const char units[] = "KMGT";
 	double bytes = cell->rate.bytes;
 	int unit = -1;
+	uint64_t value;
 
-	if (!cell->rate.is_known || !cell->rate.has_bytes)
+	if (!cell->rate.is_known || (!get(cell, IVSHMEM_DETAIL_LENGTH, &value) &&
+				     !get(cell, IVSHMEM_DETAIL_BYTES, &value)))
 		return;
 	for (; bytes >= 1024 && unit < 3; unit++)
 		bytes /= 1024;
@@ -236,11 +268,17 @@ static const struct column columns[] = {
 	{ IN_BOTH, "SLEEPS FOR", 0, write_asleep },
 	{ IN_TOTALS, "SENT", SCOLS_FL_RIGHT, write_sent },
 	{ IN_TOTALS, "RECEIVED", SCOLS_FL_RIGHT, write_received },
+	{ IN_TOTALS, "BYTES", SCOLS_FL_RIGHT, write_bytes },
 	{ IN_RATES, "SENT/s", SCOLS_FL_RIGHT, write_sent_rate },
 	{ IN_RATES, "RECEIVED/s", SCOLS_FL_RIGHT, write_received_rate },
 	{ IN_RATES, "BYTES/s", SCOLS_FL_RIGHT, write_bytes_rate },
 	{ IN_BOTH, "WAITING", SCOLS_FL_RIGHT, write_waiting },
+	{ IN_TOTALS, "SKIPPED", SCOLS_FL_RIGHT, write_skipped },
+	{ IN_RATES, "SKIPPED/s", SCOLS_FL_RIGHT, write_skipped_rate },
+	{ IN_BOTH, "DROPPED", SCOLS_FL_RIGHT, write_dropped },
 	{ IN_BOTH, "HELD", SCOLS_FL_RIGHT, write_held },
+	{ IN_TOTALS, "WAKEUPS", SCOLS_FL_RIGHT, write_wakeups },
+	{ IN_RATES, "WAKEUPS/s", SCOLS_FL_RIGHT, write_wakeups_rate },
 	{ IN_TOTALS, "LENGTH", SCOLS_FL_RIGHT, write_length },
 	{ IN_TOTALS, "AGE", SCOLS_FL_RIGHT, write_age },
 	{ IN_RATES, "IDLE", SCOLS_FL_RIGHT, write_idle },

@@ -18,7 +18,7 @@ static struct ring {
 	char *data;
 	struct ivshmem_sender sender;
 	struct ivshmem_receiver receiver;
-	uint64_t consumed, sent, begun, received;
+	uint64_t consumed, sent, begun, received, turned;
 } ring;
 
 static int make_ring(uint64_t size)
@@ -30,7 +30,8 @@ static int make_ring(uint64_t size)
 	memset(ring.data, 0, size);
 	ivshmem_sender_reset(&ring.sender, 0);
 	ring.consumed = 0;
-	return ivshmem_receiver_init(&ring.receiver, ring.data, size, &ring.received);
+	return ivshmem_receiver_init(&ring.receiver, ring.data, size, &ring.received,
+				     &ring.turned);
 }
 
 static int ring_setup(void **state)

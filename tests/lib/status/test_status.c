@@ -120,6 +120,32 @@ static void channel_whose_program_was_killed_is_dead(void **state)
 	ivshmem_status_free(status);
 }
 
+/* As much as they take of the ring, also where the ring is begun anew early, to stay warm. */
+static void channel_tells_how_many_bytes_were_taken(void **state)
+{
+	struct ivshmem_status *status;
+	char data[1000] = "";
+	unsigned int i;
+
+	open_handles(4 * MIB, 1);
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
+	for (i = 0; i < 3000; i++) {
+		assert_int_equal(ivshmem_channel_send(pair.a, data, sizeof(data), PATIENCE_MS), 0);
+		assert_int_equal(ivshmem_channel_recv(pair.b, data, sizeof(data), PATIENCE_MS),
+				 sizeof(data));
+		assert_recv_fails(pair.b, 0, -EAGAIN);
+	}
+	status = read_status(pair.left);
+	assert_detail(status, 0, 1, IVSHMEM_DETAIL_BYTES, 3000 * 1024);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_BYTES, 0);
+	assert_true(pair.b->own->turned > 0);
+	ivshmem_status_free(status);
+	reconnect_both(pair.a, pair.b);
+	status = read_status(pair.left);
+	assert_detail(status, 0, 1, IVSHMEM_DETAIL_BYTES, 0);
+	ivshmem_status_free(status);
+}
+
 static void *receive_in_thread(void *channel)
 {
 	recv_text(channel, "wake up");
@@ -128,14 +154,14 @@ static void *receive_in_thread(void *channel)
 
 static void end_that_sleeps_is_shown_asleep(void **state)
 {
+	struct ivshmem_status *status;
 	uint64_t asleep = 0;
 	pthread_t thread;
 
 	open_pair();
 	assert_int_equal(pthread_create(&thread, NULL, receive_in_thread, pair.b), 0);
 	while (asleep != 1) {
-		struct ivshmem_status *status = read_status(pair.left);
-
+		status = read_status(pair.left);
 		assert_detail(status, 0, 0, IVSHMEM_DETAIL_ASLEEP, 0);
 		assert_int_equal(ivshmem_status_detail(status, 0, 1, IVSHMEM_DETAIL_ASLEEP,
 						       &asleep), 0);
@@ -144,6 +170,10 @@ static void end_that_sleeps_is_shown_asleep(void **state)
 	}
 	send_text(pair.a, "wake up");
 	assert_int_equal(pthread_join(thread, NULL), 0);
+	status = read_status(pair.left);
+	assert_detail(status, 0, 0, IVSHMEM_DETAIL_WAKEUPS, 1);
+	assert_detail(status, 0, 1, IVSHMEM_DETAIL_WAKEUPS, 0);
+	ivshmem_status_free(status);
 }
 
 /* --- areas --- */
@@ -212,7 +242,6 @@ static void topic_tells_publishers_then_subscribers(void **state)
 	assert_detail(status, TOPIC, 1, IVSHMEM_DETAIL_PID, (uint64_t)getpid());
 	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_SENT, 0);
 	assert_unknown(status, TOPIC, 0, IVSHMEM_DETAIL_LENGTH);
-	assert_unknown(status, TOPIC, 1, IVSHMEM_DETAIL_WAITING);
 	ivshmem_status_free(status);
 }
 
@@ -254,6 +283,66 @@ static void publisher_that_has_left_messages_tells_how_many_how_long_and_how_old
 			 0);
 	assert_in_range(time_ns, (uint64_t)before.tv_sec * 1000000000 + (uint64_t)before.tv_nsec,
 			((uint64_t)before.tv_sec + 600) * 1000000000);
+	ivshmem_status_free(status);
+}
+
+/* Both publishers' messages count, and those of before it came don't. */
+static void subscriber_tells_what_it_got_and_missed_and_what_waits_for_it(void **state)
+{
+	struct ivshmem_status *status;
+	uint64_t number;
+
+	make(&small);
+	open_publisher(0);
+	open_publisher(1);
+	for (number = 1; number <= 20; number++)
+		publish(0, number, 100);
+	open_subscriber(0, 2);
+	publish(0, 21, 100);
+	publish(1, 1, 100);
+	status = read_status(world.shm[0]);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_RECEIVED, 0);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_SKIPPED, 0);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_WAITING, 4);
+	ivshmem_status_free(status);
+
+	receive(0, 19, 100, 0);
+	for (number = 22; number <= 40; number++)
+		publish(0, number, 100);
+	receive(0, 1, 100, 0);
+	receive(0, 33, 100, 13);
+	status = read_status(world.shm[0]);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_RECEIVED, 3);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_SKIPPED, 13);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_WAITING, 7);
+	ivshmem_status_free(status);
+
+	ivshmem_subscriber_close(world.subscribers[0]);
+	open_subscriber(0, 0);
+	status = read_status(world.shm[0]);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_RECEIVED, 0);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_SKIPPED, 0);
+	assert_detail(status, TOPIC, 2, IVSHMEM_DETAIL_WAITING, 0);
+	ivshmem_status_free(status);
+}
+
+static void publisher_tells_how_many_subscribers_it_has_dropped(void **state)
+{
+	struct ivshmem_topic_layout lossless = small;
+	struct ivshmem_status *status;
+	uint64_t number;
+
+	lossless.flags = IVSHMEM_TOPIC_LOSSLESS;
+	make(&lossless);
+	open_publisher(0);
+	open_subscriber(0, 0);
+	open_subscriber(1, 0);
+	for (number = 1; number <= 20; number++)
+		publish(0, number, 100);
+	status = read_status(world.shm[0]);
+	assert_detail(status, TOPIC, 0, IVSHMEM_DETAIL_DROPPED, 2);
+	assert_detail(status, TOPIC, 1, IVSHMEM_DETAIL_WAITING, 20);
+	assert_unknown(status, TOPIC, 1, IVSHMEM_DETAIL_DROPPED);
 	ivshmem_status_free(status);
 }
 
@@ -426,11 +515,14 @@ int main(void)
 		PAIR_TEST(channel_that_one_end_has_closed_tells_what_is_left),
 		PAIR_TEST(channel_without_a_session_has_counted_nothing),
 		PAIR_TEST(channel_whose_program_was_killed_is_dead),
+		PAIR_TEST(channel_tells_how_many_bytes_were_taken),
 		PAIR_TEST(end_that_sleeps_is_shown_asleep),
 		TOPIC_TEST(area_is_used_while_somebody_has_it_open),
 		TOPIC_TEST(topic_tells_its_layout),
 		TOPIC_TEST(topic_tells_publishers_then_subscribers),
 		TOPIC_TEST(publisher_that_has_left_messages_tells_how_many_how_long_and_how_old),
+		TOPIC_TEST(subscriber_tells_what_it_got_and_missed_and_what_waits_for_it),
+		TOPIC_TEST(publisher_tells_how_many_subscribers_it_has_dropped),
 		TOPIC_TEST(subscriber_tells_what_it_holds_and_what_waits_for_it),
 		TOPIC_TEST(subscriber_that_was_killed_is_dead),
 		TOPIC_TEST(who_may_only_read_sees_the_same_and_changes_nothing),

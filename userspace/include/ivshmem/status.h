@@ -44,11 +44,16 @@ enum ivshmem_role {
  * @IVSHMEM_DETAIL_PEER: Its peer ID, where others can ring it.
  * @IVSHMEM_DETAIL_SENT: Messages that it has passed on: of an end of a channel, in its last
  *                       session; of a publisher, the number of its place's newest message.
- * @IVSHMEM_DETAIL_RECEIVED: Of an end of a channel, messages that it has taken, in its last
- *                           session.
- * @IVSHMEM_DETAIL_WAITING: Messages that are there for it, and that it has not taken yet. Of a
- *                          subscriber only in a lossless topic.
+ * @IVSHMEM_DETAIL_RECEIVED: Messages that it has taken: of an end of a channel, in its last
+ *                           session; of a subscriber, since it came.
+ * @IVSHMEM_DETAIL_WAITING: Messages that are there for it, and that it has not taken yet.
  * @IVSHMEM_DETAIL_HELD: Of a subscriber, long messages that it holds.
+ * @IVSHMEM_DETAIL_BYTES: Of an end of a channel, how much of the other's ring the messages took
+ *                        that it is done with, in its last session. A message takes a multiple
+ *                        of 64 bytes; one of up to 16 bytes may need none.
+ * @IVSHMEM_DETAIL_SKIPPED: Of a subscriber, messages that it did not get since it came.
+ * @IVSHMEM_DETAIL_DROPPED: Of a publisher, subscribers that it has dropped since it came.
+ * @IVSHMEM_DETAIL_WAKEUPS: How often it has woken others since it came.
  * @IVSHMEM_DETAIL_ASLEEP: 1 while it sleeps until a message comes, 2 while it sleeps until there
  *                         is room for one, 3 while two of its threads do both; 0 while it is
  *                         awake.
@@ -65,6 +70,10 @@ enum ivshmem_detail {
 	IVSHMEM_DETAIL_RECEIVED,
 	IVSHMEM_DETAIL_WAITING,
 	IVSHMEM_DETAIL_HELD,
+	IVSHMEM_DETAIL_BYTES,
+	IVSHMEM_DETAIL_SKIPPED,
+	IVSHMEM_DETAIL_DROPPED,
+	IVSHMEM_DETAIL_WAKEUPS,
 	IVSHMEM_DETAIL_ASLEEP,
 	IVSHMEM_DETAIL_LENGTH,
 	IVSHMEM_DETAIL_TIME,

@@ -64,7 +64,8 @@ static int map_rings(struct ivshmem_channel *channel)
 	data[1] = data[0] + rings[0];
 	channel->max_length = ivshmem_ring_max_length(rings[channel->side]);
 	err = ivshmem_receiver_init(&channel->receiver, data[!channel->side],
-				    rings[!channel->side], &channel->own->received);
+				    rings[!channel->side], &channel->own->received,
+				    &channel->own->turned);
 	return err ?: ivshmem_sender_init(&channel->sender, data[channel->side],
 					  rings[channel->side], &channel->own->sent,
 					  &channel->own->begun);

@@ -101,9 +101,9 @@ void ivshmem_sender_hold(struct ivshmem_sender *sender, uint64_t start, uint64_t
 
 /* --- the reading end --- */
 
-/* @received: Where the region has what was received. */
+/* @received, @turned: Where the region has what was received, and left out. */
 int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size,
-			  uint64_t *received)
+			  uint64_t *received, uint64_t *turned)
 {
 	uint64_t *keeps = calloc(words_of(size), sizeof(*keeps));
 
@@ -111,6 +111,7 @@ int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, u
 		return -ENOMEM;
 	*receiver = (struct ivshmem_receiver) {
 		.data = data, .size = size, .keeps = keeps, .received = received,
+		.turned = turned,
 	};
 	return 0;
 }
@@ -120,16 +121,19 @@ void ivshmem_receiver_reset(struct ivshmem_receiver *receiver, uint64_t start)
 	ivshmem_receiver_release_all(receiver, NULL);
 	*receiver = (struct ivshmem_receiver) {
 		.data = receiver->data, .size = receiver->size, .keeps = receiver->keeps,
-		.received = receiver->received, .count = start,
+		.received = receiver->received, .turned = receiver->turned, .count = start,
 	};
 	__atomic_store_n(receiver->received, start, __ATOMIC_RELAXED);
+	__atomic_store_n(receiver->turned, 0, __ATOMIC_RELAXED);
 }
 
 /* No message is its own from now on. */
 void ivshmem_receiver_free(struct ivshmem_receiver *receiver)
 {
 	free(receiver->keeps);
-	*receiver = (struct ivshmem_receiver) { .received = receiver->received };
+	*receiver = (struct ivshmem_receiver) {
+		.received = receiver->received, .turned = receiver->turned,
+	};
 }
 
 /* The position of a record that was taken and is in the ring still, by its place there. */
@@ -196,6 +200,7 @@ bool ivshmem_receiver_turn(struct ivshmem_receiver *receiver)
 
 	if (receiver->position == receiver->lap || start - receiver->released > receiver->size)
 		return false;
+	__atomic_fetch_add(receiver->turned, start - receiver->position, __ATOMIC_RELAXED);
 	receiver->position = start;
 	receiver->lap = start;
 	receiver_done(receiver);

@@ -74,6 +74,7 @@ struct ivshmem_sender {
  * @told: Of @released, what the other end was told.
  * @count: Records looked at.
  * @received: In the region: the same, stored before it.
+ * @turned: In the region: bytes that were left out where the sender went back to the start.
  * @kept: How many records were looked at in place, and are still in use.
  * @keeps: A bit for each 64 bytes of the ring: a record that is kept begins there.
  */
@@ -88,6 +89,7 @@ struct ivshmem_receiver {
 	uint64_t kept;
 	uint64_t *keeps;
 	uint64_t *received;
+	uint64_t *turned;
 };
 
 #define WARM_SIZE	(64ull << 10)
@@ -452,7 +454,7 @@ void ivshmem_sender_reset(struct ivshmem_sender *sender, uint64_t start);
 void ivshmem_sender_free(struct ivshmem_sender *sender);
 
 int ivshmem_receiver_init(struct ivshmem_receiver *receiver, const char *data, uint64_t size,
-			  uint64_t *received);
+			  uint64_t *received, uint64_t *turned);
 void ivshmem_receiver_reset(struct ivshmem_receiver *receiver, uint64_t start);
 void ivshmem_receiver_free(struct ivshmem_receiver *receiver);
 void ivshmem_receiver_release_all(struct ivshmem_receiver *receiver, const void *but);

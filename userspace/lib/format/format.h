@@ -152,6 +152,11 @@ enum waiting_state {
  *            whether that is still there: else the region went back in time.
  * @sent: The same of what it has sent.
  * @begun: Changes with what is written and not sent yet: it looks at that, too.
+ * @wakeups: How often it has rung others since it was attached; for display, as the next ones.
+ * @missed: Of a subscriber, messages that it did not get; of a publisher, subscribers that it
+ *          has dropped.
+ * @turned: How many of the bytes of @consumed were no message's, but the rest of the ring
+ *          where the other end went back to its start.
  */
 struct ivshmem_slot_end {
 	union {
@@ -187,7 +192,11 @@ struct ivshmem_slot_end {
 	uint8_t reserved_200[56];
 	uint64_t sent;
 	uint64_t begun;
-	uint8_t reserved_272[112];
+	uint8_t reserved_272[48];
+	uint64_t wakeups;
+	uint64_t missed;
+	uint64_t turned;
+	uint8_t reserved_344[40];
 };
 
 /**
@@ -281,6 +290,9 @@ static_assert(offsetof(struct ivshmem_slot_end, consumed) == 128, "format");
 static_assert(offsetof(struct ivshmem_slot_end, received) == 192, "format");
 static_assert(offsetof(struct ivshmem_slot_end, sent) == 256, "format");
 static_assert(offsetof(struct ivshmem_slot_end, begun) == 264, "format");
+static_assert(offsetof(struct ivshmem_slot_end, wakeups) == 320, "format");
+static_assert(offsetof(struct ivshmem_slot_end, missed) == 328, "format");
+static_assert(offsetof(struct ivshmem_slot_end, turned) == 336, "format");
 static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
 
 /*

@@ -33,6 +33,8 @@ static int add_end(struct status_members *members, const struct ivshmem_director
 		return -ENOMEM;
 	status_tell(member, IVSHMEM_DETAIL_SENT, count_of(end, end->sent));
 	status_tell(member, IVSHMEM_DETAIL_RECEIVED, received);
+	status_tell(member, IVSHMEM_DETAIL_BYTES,
+		    end->ready ? ivshmem_status_difference(end->consumed, end->turned) : 0);
 	if (state == IVSHMEM_END_FREE)
 		return 0;
 	ivshmem_status_add_program(member, end);

@@ -28,6 +28,7 @@ void ivshmem_status_add_program(struct status_member *member, const struct ivshm
 	status_tell(member, IVSHMEM_DETAIL_PID, end->pid);
 	if (end->wake & WAKE_RINGABLE)
 		status_tell(member, IVSHMEM_DETAIL_PEER, end->peer_id);
+	status_tell(member, IVSHMEM_DETAIL_WAKEUPS, end->wakeups);
 	if (member->state != IVSHMEM_END_ATTACHED)
 		return;
 	status_tell(member, IVSHMEM_DETAIL_ASLEEP,

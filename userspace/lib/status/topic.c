@@ -47,8 +47,11 @@ static int add_publisher(struct status_members *members, const struct topic *top
 	if (!member)
 		return -ENOMEM;
 	status_tell(member, IVSHMEM_DETAIL_SENT, published);
-	if (state != IVSHMEM_END_FREE)
+	if (state != IVSHMEM_END_FREE) {
 		ivshmem_status_add_program(member, topic_member(topic, publisher));
+		status_tell(member, IVSHMEM_DETAIL_DROPPED,
+			    topic_member(topic, publisher)->missed);
+	}
 	return add_newest(member, topic, publisher, published);
 }
 
@@ -62,16 +65,17 @@ static uint64_t count_held(const struct topic *topic, unsigned int subscriber)
 	return held;
 }
 
-static uint64_t count_waiting(const struct topic *topic, unsigned int subscriber)
+/* Of all publishers' messages: where it began, and what it has got and skipped since. */
+static uint64_t count_waiting(const struct topic *topic, const struct ivshmem_slot_end *member)
 {
-	uint64_t waiting = 0;
+	uint64_t published = 0;
 	unsigned int i;
 
 	for (i = 0; i < topic->geometry.layout.publishers; i++)
 		if (topic_has_count(topic, i))
-			waiting += ivshmem_status_difference(*topic_published(topic, i),
-							     *topic_taken(topic, subscriber, i));
-	return waiting;
+			published += *topic_published(topic, i);
+	return ivshmem_status_difference(published,
+					 member->consumed + member->received + member->missed);
 }
 
 static int add_subscriber(struct status_members *members, const struct topic *topic,
@@ -79,6 +83,7 @@ static int add_subscriber(struct status_members *members, const struct topic *to
 {
 	unsigned int index = topic->geometry.layout.publishers + subscriber;
 	enum ivshmem_end_state state = ivshmem_topic_state(topic, index);
+	const struct ivshmem_slot_end *end = topic_member(topic, index);
 	struct status_member *member;
 
 	if (state == IVSHMEM_END_FREE)
@@ -86,10 +91,11 @@ static int add_subscriber(struct status_members *members, const struct topic *to
 	member = ivshmem_status_add(members, IVSHMEM_ROLE_SUBSCRIBER, subscriber, state);
 	if (!member)
 		return -ENOMEM;
-	ivshmem_status_add_program(member, topic_member(topic, index));
+	ivshmem_status_add_program(member, end);
 	status_tell(member, IVSHMEM_DETAIL_HELD, count_held(topic, subscriber));
-	if (topic_is_lossless(topic))
-		status_tell(member, IVSHMEM_DETAIL_WAITING, count_waiting(topic, subscriber));
+	status_tell(member, IVSHMEM_DETAIL_RECEIVED, end->received);
+	status_tell(member, IVSHMEM_DETAIL_SKIPPED, end->missed);
+	status_tell(member, IVSHMEM_DETAIL_WAITING, count_waiting(topic, end));
 	return 0;
 }
 

@@ -143,6 +143,7 @@ static void drop(struct ivshmem_publisher *publisher, unsigned int subscriber, u
 	__atomic_store_n(topic_dropped(topic, topic->place, subscriber), entered,
 			 __ATOMIC_RELEASE);
 	publisher->dropped++;
+	__atomic_store_n(&topic->sleeper.end->missed, publisher->dropped, __ATOMIC_RELAXED);
 }
 
 /* Finds @slowest. Those who are behind @needed and dead are dropped, or all, if @force. */

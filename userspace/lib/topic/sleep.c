@@ -66,7 +66,7 @@ const struct ivshmem_sleeper_ops ivshmem_topic_sleeps = {
 void ivshmem_topic_wake_subscribers(struct topic *topic)
 {
 	uint32_t sleeps = __atomic_load_n(&topic->head->sleeps, __ATOMIC_RELAXED);
-	struct ivshmem_rung rung = { .count = 0 };
+	struct ivshmem_rung rung = { .own = topic->sleeper.end };
 	unsigned int i;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -87,7 +87,7 @@ void ivshmem_topic_wake_subscribers(struct topic *topic)
 void ivshmem_topic_wake_publisher(struct topic *topic, unsigned int publisher)
 {
 	struct ivshmem_slot_end *member = topic_member(topic, publisher);
-	struct ivshmem_rung rung = { .count = 0 };
+	struct ivshmem_rung rung = { .own = topic->sleeper.end };
 	uint32_t word;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -37,6 +37,9 @@ struct held {
  * @history: How many messages it begins back.
  * @turn: Which publisher is looked at first.
  * @skipped: Messages that it did not get.
+ * @received: Messages that it got.
+ * @tells: Where it tells that: in its place.
+ * @nowhere: In place of it, if it has none.
  * @checked: What that was when it was last looked whether this one was dropped.
  * @entered: Of a lossless topic: see topic_entered().
  * @streams: Of each publisher.
@@ -47,6 +50,9 @@ struct ivshmem_subscriber {
 	unsigned int history;
 	unsigned int turn;
 	uint64_t skipped;
+	uint64_t received;
+	uint64_t *tells;
+	uint64_t nowhere;
 	uint64_t checked;
 	uint32_t entered;
 	struct stream streams[MAX_PUBLISHERS];
@@ -69,11 +75,21 @@ static uint64_t number_at(const struct topic *topic, unsigned int publisher, uin
 	return __atomic_load_n(&topic_entry(topic, publisher, number)->number, __ATOMIC_ACQUIRE);
 }
 
+/* For display. */
+static void tell_skipped(const struct ivshmem_subscriber *subscriber)
+{
+	struct ivshmem_slot_end *member = subscriber->topic.sleeper.end;
+
+	if (member)
+		__atomic_store_n(&member->missed, subscriber->skipped, __ATOMIC_RELAXED);
+}
+
 static void skip_to(struct ivshmem_subscriber *subscriber, struct stream *stream, uint64_t next)
 {
 	stream->skipped += next - stream->next;
 	subscriber->skipped += next - stream->next;
 	stream->next = next;
+	tell_skipped(subscriber);
 }
 
 /*
@@ -336,6 +352,8 @@ static inline void take(struct ivshmem_subscriber *subscriber, const struct topi
 		};
 	stream->skipped = 0;
 	stream->next++;
+	/* To nobody but who looks: its line is this one's. */
+	__atomic_store_n(subscriber->tells, ++subscriber->received, __ATOMIC_RELAXED);
 	tell_taken(subscriber, publisher);
 	if (++subscriber->turn == subscriber->topic.geometry.layout.publishers)
 		subscriber->turn = 0;
@@ -521,6 +539,20 @@ static void begin_at(struct ivshmem_subscriber *subscriber, unsigned int publish
 	subscriber->streams[publisher].next = count > history ? count - history + 1 : 1;
 }
 
+/* For display: before which of all publishers' messages it begins. */
+static void tell_begin(struct ivshmem_subscriber *subscriber)
+{
+	struct ivshmem_slot_end *member = subscriber->topic.sleeper.end;
+	uint64_t before = 0;
+	unsigned int i;
+
+	for (i = 0; i < subscriber->topic.geometry.layout.publishers; i++)
+		before += subscriber->streams[i].next - 1;
+	__atomic_store_n(&member->consumed, before, __ATOMIC_RELAXED);
+	__atomic_store_n(&member->received, 0, __ATOMIC_RELAXED);
+	subscriber->tells = &member->received;
+}
+
 /* Publishers wait from what was published by now; no one is held up by a 0 in between. */
 static void prepare_place(struct topic *topic)
 {
@@ -536,6 +568,7 @@ static void prepare_place(struct topic *topic)
 		__atomic_store_n(topic_taken(topic, topic->place, i),
 				 subscriber->streams[i].told, __ATOMIC_RELAXED);
 	}
+	tell_begin(subscriber);
 	next_entry(subscriber);
 }
 
@@ -560,6 +593,9 @@ static int enter(struct ivshmem_subscriber *subscriber)
 		tell_taken(subscriber, i);
 	}
 	subscriber->skipped = 0;
+	tell_skipped(subscriber);
+	if (topic->sleeper.end)
+		tell_begin(subscriber);
 	return 0;
 }
 
@@ -575,6 +611,7 @@ int ivshmem_subscriber_open(struct ivshmem_subscriber **out, struct ivshmem *shm
 	if (!subscriber)
 		return -ENOMEM;
 	subscriber->history = history;
+	subscriber->tells = &subscriber->nowhere;
 	err = ivshmem_topic_open(&subscriber->topic, shm, name, false);
 	if (!err)
 		err = enter(subscriber);

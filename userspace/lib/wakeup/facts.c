@@ -43,6 +43,8 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 	__atomic_store_n(&own->wake, link->can, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->pid, (uint32_t)getpid(), __ATOMIC_RELAXED);
 	__atomic_store_n(&own->processor, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->wakeups, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&own->missed, 0, __ATOMIC_RELAXED);
 }
 
 /*

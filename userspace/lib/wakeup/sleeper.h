@@ -109,11 +109,13 @@ int ivshmem_sleeper_wait(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_
  * @pairs: Peers in the high half, vectors in the low one.
  * @count: How many, of which the last RUNG_REMEMBERED are remembered.
  * @futex: Somebody sleeps on the word that all share.
+ * @own: The end of who rings, which counts it; NULL: it has none.
  */
 struct ivshmem_rung {
 	uint32_t pairs[RUNG_REMEMBERED];
 	unsigned int count;
 	bool futex;
+	struct ivshmem_slot_end *own;
 };
 
 /* Does the waiting word say that its owner has to be woken? */

@@ -21,6 +21,7 @@ static void ring(struct ivshmem *shm, const struct ivshmem_slot_end *end,
 		if (rung->pairs[i] == pair)
 			return;
 	rung->pairs[rung->count++ % RUNG_REMEMBERED] = pair;
+	ivshmem_count_wakeup(rung->own);
 	ivshmem_notify(shm, (int)peer, vector);
 }
 
@@ -40,6 +41,7 @@ void ivshmem_wake_futex(const struct ivshmem_rung *rung, uint32_t *bell)
 {
 	if (!rung->futex)
 		return;
+	ivshmem_count_wakeup(rung->own);
 	__atomic_fetch_add(bell, 1, __ATOMIC_SEQ_CST);
 	ivshmem_futex_wake(bell, true);
 }

@@ -64,14 +64,16 @@ static void ring_by_doorbell(const struct ivshmem_link *link)
 		return;
 	atomic_thread_fence(memory_order_acquire);
 	peer = ivshmem_link_other_peer(link);
-	if (peer >= 0)
-		ivshmem_notify(link->shm, (unsigned int)peer, link->other_vector);
+	if (peer < 0)
+		return;
+	ivshmem_count_wakeup(link->own);
+	ivshmem_notify(link->shm, (unsigned int)peer, link->other_vector);
 }
 
 /* @word: what the other's waiting word says. */
 static void ring(const struct ivshmem_link *link, struct ivshmem_waiter *waiter, uint32_t word)
 {
-	struct ivshmem_rung rung = { .count = 0 };
+	struct ivshmem_rung rung = { .own = link->own };
 
 	if (word % 4 == WAITING_IN_SET) {
 		ivshmem_wake_end(link->directory, link->other, word, &rung);
@@ -82,6 +84,7 @@ static void ring(const struct ivshmem_link *link, struct ivshmem_waiter *waiter,
 		ring_by_doorbell(link);
 		break;
 	case WAKEUP_FUTEX:
+		ivshmem_count_wakeup(link->own);
 		ring_by_futex(waiter->bell);
 		break;
 	case WAKEUP_BACKOFF:
@@ -109,7 +112,7 @@ void ivshmem_wake_other(const struct ivshmem_link *link, struct ivshmem_waiter *
 /* Whatever its waiting words say; they may be of another time. Any thread. */
 void ivshmem_wake_surely(const struct ivshmem_link *link, struct ivshmem_slot_end *own)
 {
-	struct ivshmem_rung rung = { .count = 0 };
+	struct ivshmem_rung rung = { .own = link->own };
 
 	if (link->other && __atomic_load_n(&link->other->set, __ATOMIC_RELAXED))
 		ivshmem_wake_end(link->directory, link->other, WAITING_IN_SET, &rung);

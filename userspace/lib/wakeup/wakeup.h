@@ -121,6 +121,13 @@ void ivshmem_link_tell_peer(struct ivshmem_link *link, bool changed);
 int ivshmem_link_other_peer(const struct ivshmem_link *link);
 void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end *other);
 
+/* Before @own wakes somebody, which takes a system call or two; NULL: it has no end. */
+static inline void ivshmem_count_wakeup(struct ivshmem_slot_end *own)
+{
+	if (own)
+		__atomic_fetch_add(&own->wakeups, 1, __ATOMIC_RELAXED);
+}
+
 /* wakeup.c */
 void ivshmem_waiter_init(struct ivshmem_waiter *waiter, uint32_t *word,
 			 const uint32_t *other_word, uint32_t *bell, const uint32_t *other_bell);
