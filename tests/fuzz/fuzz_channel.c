@@ -516,7 +516,7 @@ static void check_member(const struct ivshmem_status *status, unsigned int index
 	uint64_t value;
 	int detail;
 
-	check((unsigned int)ivshmem_status_role(status, index, member) <= IVSHMEM_ROLE_USER);
+	check((unsigned int)ivshmem_status_role(status, index, member) <= IVSHMEM_ROLE_WAITER);
 	check((unsigned int)ivshmem_status_state(status, index, member) <= IVSHMEM_END_DEAD);
 	check(ivshmem_status_place(status, index, member) < 1024);
 	for (detail = 0; detail <= IVSHMEM_DETAIL_TIME; detail++)

@@ -33,6 +33,8 @@ static int add_details(struct json_object *object, const struct ivshmem_status *
 		{ IVSHMEM_DETAIL_SKIPPED, "skipped" },
 		{ IVSHMEM_DETAIL_DROPPED, "dropped" },
 		{ IVSHMEM_DETAIL_WAKEUPS, "wakeups" },
+		{ IVSHMEM_DETAIL_CLIENTS, "clients" },
+		{ IVSHMEM_DETAIL_WATCHED, "watched" },
 		{ IVSHMEM_DETAIL_LENGTH, "length" },
 		{ IVSHMEM_DETAIL_TIME, "time_ns" },
 	};
@@ -75,6 +77,16 @@ static int add_end(struct json_object *object, const struct ivshmem_status *stat
 		return -ENOMEM;
 	}
 	return json_add(object, role_name(ivshmem_status_role(status, index, end)), json);
+}
+
+/* None where nobody is there. */
+static int add_single(struct json_object *object, const struct ivshmem_status *status,
+		      unsigned int index)
+{
+	if (!ivshmem_status_members(status, index))
+		return 0;
+	return json_add(object, role_name(ivshmem_status_role(status, index, 0)),
+			member_json(status, index, 0));
 }
 
 /* An array of those with that role, and their places. */
@@ -135,6 +147,9 @@ static int add_members(struct json_object *object, const struct ivshmem_status *
 		return json_add(object, "used", json_object_new_boolean(used));
 	case IVSHMEM_TOPIC:
 		return add_topic(object, status, index);
+	case IVSHMEM_SERVICE:
+	case IVSHMEM_WAITSET:
+		return add_single(object, status, index);
 	}
 	return 0;
 }

@@ -49,6 +49,10 @@ const char *role_name(enum ivshmem_role role)
 		return "subscriber";
 	case IVSHMEM_ROLE_USER:
 		return "users";
+	case IVSHMEM_ROLE_LISTENER:
+		return "listener";
+	case IVSHMEM_ROLE_WAITER:
+		return "waiter";
 	}
 	return "?";
 }

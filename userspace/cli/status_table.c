@@ -142,6 +142,16 @@ static void write_held(const struct cell *cell, char *text)
 	write_positive(cell, IVSHMEM_DETAIL_HELD, text);
 }
 
+static void write_clients(const struct cell *cell, char *text)
+{
+	write_number(cell, IVSHMEM_DETAIL_CLIENTS, text);
+}
+
+static void write_watched(const struct cell *cell, char *text)
+{
+	write_number(cell, IVSHMEM_DETAIL_WATCHED, text);
+}
+
 static void write_skipped(const struct cell *cell, char *text)
 {
 	write_number(cell, IVSHMEM_DETAIL_SKIPPED, text);
@@ -277,6 +287,8 @@ static const struct column columns[] = {
 	{ IN_RATES, "SKIPPED/s", SCOLS_FL_RIGHT, write_skipped_rate },
 	{ IN_BOTH, "DROPPED", SCOLS_FL_RIGHT, write_dropped },
 	{ IN_BOTH, "HELD", SCOLS_FL_RIGHT, write_held },
+	{ IN_BOTH, "CLIENTS", SCOLS_FL_RIGHT, write_clients },
+	{ IN_BOTH, "WATCHED", SCOLS_FL_RIGHT, write_watched },
 	{ IN_TOTALS, "WAKEUPS", SCOLS_FL_RIGHT, write_wakeups },
 	{ IN_RATES, "WAKEUPS/s", SCOLS_FL_RIGHT, write_wakeups_rate },
 	{ IN_TOTALS, "LENGTH", SCOLS_FL_RIGHT, write_length },

@@ -2,7 +2,10 @@
 /*
  * Who uses a region's objects, and what goes on there, as it is shown to those who watch.
  */
+#include "services.h"
 #include "topics.h"
+
+#include <ivshmem/waitset.h>
 
 #define TOPIC	0	/* where make() puts it */
 
@@ -403,6 +406,91 @@ static void subscriber_that_was_killed_is_dead(void **state)
 	ivshmem_status_free(status);
 }
 
+/* --- services and wait sets --- */
+
+/* Of which kind the only object is. */
+static unsigned int find_kind(const struct ivshmem_status *status, unsigned int kind)
+{
+	const struct ivshmem_layout *layout = ivshmem_status_layout(status);
+	unsigned int i;
+
+	for (i = 0; i < ivshmem_layout_objects(layout); i++)
+		if (ivshmem_layout_kind(layout, i) == kind)
+			return i;
+	fail_msg("there is no object of kind %u", kind);
+	return 0;
+}
+
+static void assert_clients(uint64_t clients)
+{
+	struct ivshmem_status *status = read_status(pair.right);
+	unsigned int index = find_kind(status, IVSHMEM_SERVICE);
+
+	assert_int_equal(ivshmem_status_members(status, index), 1);
+	assert_member(status, index, 0, IVSHMEM_ROLE_LISTENER, 0, IVSHMEM_END_ATTACHED);
+	assert_detail(status, index, 0, IVSHMEM_DETAIL_PID, (uint64_t)getpid());
+	assert_detail(status, index, 0, IVSHMEM_DETAIL_CLIENTS, clients);
+	assert_unknown(status, index, 0, IVSHMEM_DETAIL_WATCHED);
+	ivshmem_status_free(status);
+}
+
+static void listener_tells_how_many_clients_it_has(void **state)
+{
+	struct ivshmem_channel *clients[2], *servers[2];
+	struct ivshmem_listener *listener;
+
+	open_handles(MIB, 8);
+	assert_int_equal(ivshmem_listen(&listener, pair.left, SERVICE, 0), 0);
+	assert_clients(0);
+	connect_one(pair.right, listener, &clients[0], &servers[0]);
+	connect_one(pair.right, listener, &clients[1], &servers[1]);
+	assert_clients(2);
+	ivshmem_channel_close(clients[0]);
+	ivshmem_channel_close(servers[0]);
+	ivshmem_channel_close(clients[1]);
+	ivshmem_channel_close(servers[1]);
+	assert_clients(0);
+	ivshmem_listener_close(listener);
+}
+
+static void service_without_a_listener_has_no_member(void **state)
+{
+	struct ivshmem_status *status;
+
+	open_handles(MIB, 8);
+	assert_int_equal(ivshmem_make_service(pair.left, SERVICE, 0, 0), 0);
+	status = read_status(pair.left);
+	assert_int_equal(ivshmem_status_members(status, 0), 0);
+	assert_true(ivshmem_layout_kind(ivshmem_status_layout(status), 0) == IVSHMEM_SERVICE);
+	ivshmem_status_free(status);
+}
+
+static void wait_set_tells_what_is_in_it(void **state)
+{
+	struct ivshmem_waitset *set;
+	struct ivshmem_status *status;
+	struct ivshmem_ready ready;
+	unsigned int index;
+
+	open_handles(REGION_SIZE, 2);
+	open_both(pair.left, &pair.a, pair.right, &pair.b, "a");
+	assert_int_equal(ivshmem_waitset_open(&set, pair.left), 0);
+	assert_int_equal(ivshmem_waitset_add_channel(set, pair.a, IVSHMEM_CAN_RECV, 0, NULL), 0);
+	assert_int_equal(ivshmem_waitset_wait(set, &ready, 1, SHORT_MS), -ETIMEDOUT);
+	status = read_status(pair.right);
+	index = find_kind(status, IVSHMEM_WAITSET);
+	assert_int_equal(ivshmem_status_members(status, index), 1);
+	assert_member(status, index, 0, IVSHMEM_ROLE_WAITER, 0, IVSHMEM_END_ATTACHED);
+	assert_detail(status, index, 0, IVSHMEM_DETAIL_WATCHED, 1);
+	assert_unknown(status, index, 0, IVSHMEM_DETAIL_CLIENTS);
+	ivshmem_status_free(status);
+	assert_int_equal(ivshmem_waitset_remove_channel(set, pair.a), 0);
+	status = read_status(pair.right);
+	assert_detail(status, index, 0, IVSHMEM_DETAIL_WATCHED, 0);
+	ivshmem_status_free(status);
+	ivshmem_waitset_close(set);
+}
+
 /* --- who watches --- */
 
 static void who_may_only_read_sees_the_same_and_changes_nothing(void **state)
@@ -525,6 +613,9 @@ int main(void)
 		TOPIC_TEST(publisher_tells_how_many_subscribers_it_has_dropped),
 		TOPIC_TEST(subscriber_tells_what_it_holds_and_what_waits_for_it),
 		TOPIC_TEST(subscriber_that_was_killed_is_dead),
+		PAIR_TEST(listener_tells_how_many_clients_it_has),
+		PAIR_TEST(service_without_a_listener_has_no_member),
+		PAIR_TEST(wait_set_tells_what_is_in_it),
 		TOPIC_TEST(who_may_only_read_sees_the_same_and_changes_nothing),
 		TOPIC_TEST(objects_that_lie_are_shown_within_bounds),
 		TOPIC_TEST(what_is_not_there_is_nothing),

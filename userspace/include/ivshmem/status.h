@@ -28,6 +28,8 @@ struct ivshmem_status;
  * @IVSHMEM_ROLE_PUBLISHER: Of a topic, a publisher.
  * @IVSHMEM_ROLE_SUBSCRIBER: Of a topic, a subscriber.
  * @IVSHMEM_ROLE_USER: Of an area, all programs under this kernel that have it open.
+ * @IVSHMEM_ROLE_LISTENER: Of a service, the program that serves it.
+ * @IVSHMEM_ROLE_WAITER: Of a wait set, the program that waits with it.
  */
 enum ivshmem_role {
 	IVSHMEM_ROLE_NONE,
@@ -36,6 +38,8 @@ enum ivshmem_role {
 	IVSHMEM_ROLE_PUBLISHER,
 	IVSHMEM_ROLE_SUBSCRIBER,
 	IVSHMEM_ROLE_USER,
+	IVSHMEM_ROLE_LISTENER,
+	IVSHMEM_ROLE_WAITER,
 };
 
 /**
@@ -54,8 +58,10 @@ enum ivshmem_role {
  * @IVSHMEM_DETAIL_SKIPPED: Of a subscriber, messages that it did not get since it came.
  * @IVSHMEM_DETAIL_DROPPED: Of a publisher, subscribers that it has dropped since it came.
  * @IVSHMEM_DETAIL_WAKEUPS: How often it has woken others since it came.
- * @IVSHMEM_DETAIL_ASLEEP: 1 while it sleeps until a message comes, 2 while it sleeps until there
- *                         is room for one, 3 while two of its threads do both; 0 while it is
+ * @IVSHMEM_DETAIL_CLIENTS: Of a listener, clients that have a channel.
+ * @IVSHMEM_DETAIL_WATCHED: Of a wait set, what is in it and has been idle at least once.
+ * @IVSHMEM_DETAIL_ASLEEP: 1 while it sleeps until a message comes, or a client, or anything that
+ *                         it waits for; 2 while it sleeps until there is room for a message, 3 while two of its threads do both; 0 while it is
  *                         awake.
  * @IVSHMEM_DETAIL_LENGTH: Of a publisher, the mean length of its newest messages, up to 16, in
  *                         bytes.
@@ -74,6 +80,8 @@ enum ivshmem_detail {
 	IVSHMEM_DETAIL_SKIPPED,
 	IVSHMEM_DETAIL_DROPPED,
 	IVSHMEM_DETAIL_WAKEUPS,
+	IVSHMEM_DETAIL_CLIENTS,
+	IVSHMEM_DETAIL_WATCHED,
 	IVSHMEM_DETAIL_ASLEEP,
 	IVSHMEM_DETAIL_LENGTH,
 	IVSHMEM_DETAIL_TIME,
@@ -130,7 +138,8 @@ int ivshmem_status_topic(const struct ivshmem_status *status, unsigned int index
  * A channel has two: the creator, then the connector, also where nobody is there. A topic has
  * the publishers that are there, or were and have left messages, then the subscribers that are
  * there, but for those that opened the region for reading only: nobody knows of them. An area
- * has one, as long as a program under this kernel has it open; of others it can't be told.
+ * has one, as long as a program under this kernel has it open; of others it can't be told. A
+ * service or a wait set has one, unless nobody is there.
  *
  * Return: The count; 0 where there is no object.
  * Since: 0.1

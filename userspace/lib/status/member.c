@@ -31,6 +31,8 @@ void ivshmem_status_add_program(struct status_member *member, const struct ivshm
 	status_tell(member, IVSHMEM_DETAIL_WAKEUPS, end->wakeups);
 	if (member->state != IVSHMEM_END_ATTACHED)
 		return;
+	member->set = end->set;
+	member->set_generation = end->set_generation;
 	status_tell(member, IVSHMEM_DETAIL_ASLEEP,
 		    (end->receiver % 4 >= WAITING_ASLEEP ? 1 : 0) |
 		    (end->sender % 4 >= WAITING_ASLEEP ? 2 : 0));

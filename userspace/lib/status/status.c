@@ -35,6 +35,11 @@ static int add_members(struct ivshmem_status *status, const struct ivshmem_direc
 		return add_area(members, directory, slot);
 	case IVSHMEM_TOPIC:
 		return ivshmem_status_add_topic(members, directory, slot);
+	case IVSHMEM_SERVICE:
+		return ivshmem_status_add_single(members, directory, slot,
+						 IVSHMEM_ROLE_LISTENER);
+	case IVSHMEM_WAITSET:
+		return ivshmem_status_add_single(members, directory, slot, IVSHMEM_ROLE_WAITER);
 	}
 	return 0;
 }
@@ -48,7 +53,11 @@ static int read_members(struct ivshmem_status *status, struct ivshmem *shm)
 	ivshmem_layout_directory(status->layout, &directory, shm);
 	for (i = 0; i < ivshmem_layout_objects(status->layout) && !err; i++)
 		err = add_members(status, &directory, i);
-	return err;
+	if (err)
+		return err;
+	ivshmem_status_add_clients(status->members, &directory);
+	ivshmem_status_add_watched(status->members, &directory);
+	return 0;
 }
 
 int ivshmem_status_read(struct ivshmem_status **out, struct ivshmem *shm)

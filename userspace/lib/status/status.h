@@ -6,6 +6,7 @@
  *	member.c	adds a member, and what its program says of itself
  *	channel.c	adds the two ends of a channel
  *	topic.c		adds a topic's publishers and subscribers
+ *	single.c	adds the only end of a service or wait set, and what uses them
  *
  * All of it is taken from copies, which may be of a moment when something was changed: what
  * can't be is shown as nothing, or as 0.
@@ -24,6 +25,8 @@
  * @role: Its role.
  * @place: Among those with its role.
  * @state: Is its program there?
+ * @set: The wait set that it is in, or was: as struct ivshmem_slot_end has it.
+ * @set_generation: The same.
  * @known: A bit for each detail that is known.
  * @details: By enum ivshmem_detail.
  */
@@ -31,6 +34,8 @@ struct status_member {
 	enum ivshmem_role role;
 	unsigned int place;
 	enum ivshmem_end_state state;
+	uint32_t set;
+	uint32_t set_generation;
 	uint32_t known;
 	uint64_t details[DETAILS];
 };
@@ -67,6 +72,15 @@ uint64_t ivshmem_status_difference(uint64_t more, uint64_t less);
 /* channel.c */
 int ivshmem_status_add_channel(struct status_members *members,
 			       const struct ivshmem_directory *directory, unsigned int slot);
+
+/* single.c */
+int ivshmem_status_add_single(struct status_members *members,
+			      const struct ivshmem_directory *directory, unsigned int slot,
+			      enum ivshmem_role role);
+void ivshmem_status_add_clients(struct status_members *members,
+				const struct ivshmem_directory *directory);
+void ivshmem_status_add_watched(struct status_members *members,
+				const struct ivshmem_directory *directory);
 
 /* topic.c */
 int ivshmem_status_add_topic(struct status_members *members,
