@@ -22,6 +22,7 @@
 #include <ivshmem/base.h>
 #include <ivshmem/channel.h>
 #include <ivshmem/region.h>
+#include <ivshmem/service.h>
 
 #include <stddef.h>
 
@@ -99,6 +100,35 @@ int ivshmem_waitset_add_channel(struct ivshmem_waitset *set, struct ivshmem_chan
  */
 int ivshmem_waitset_remove_channel(struct ivshmem_waitset *set,
 				   struct ivshmem_channel *channel);
+
+/**
+ * ivshmem_waitset_add_listener() - Put the listener of a service into a set.
+ * @set: Wait set.
+ * @listener: Listener of the same handle.
+ * @data: Anything; ivshmem_waitset_wait() gives it back, with IVSHMEM_CAN_RECV.
+ *
+ * It has something when ivshmem_accept() with a timeout of 0 does not return -EAGAIN. While
+ * there is a listener in the set, that looks by itself each 20 milliseconds, for clients that
+ * can't wake it. ivshmem_listener_close() takes the listener out of the set.
+ *
+ * Return: 0; -EINVAL (NULL); -EXDEV (the listener is of another handle); -EBUSY (it is in another
+ * set); -ENOMEM; -ECHILD; -ENODEV.
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_waitset_add_listener(struct ivshmem_waitset *set, struct ivshmem_listener *listener,
+				 void *data);
+
+/**
+ * ivshmem_waitset_remove_listener() - Take a listener out of a set.
+ * @set: Wait set.
+ * @listener: Listener that is in it.
+ *
+ * Return: 0; -ENOENT (it is not in this set); -EINVAL (NULL); -ECHILD; -ENODEV.
+ * Since: 0.1
+ */
+int ivshmem_waitset_remove_listener(struct ivshmem_waitset *set,
+				    struct ivshmem_listener *listener);
 
 /**
  * ivshmem_waitset_wait() - Wait until any of the set has something.

@@ -347,6 +347,8 @@ int ivshmem_accept(struct ivshmem_channel **channel, struct ivshmem_listener *li
 
 	if (!channel || !listener)
 		return -EINVAL;
+	if (timeout_ms)
+		ivshmem_member_awaken(&listener->member);
 	err = ivshmem_sleeper_wait(&listener->sleeper, ivshmem_listener_look, timeout_ms,
 				   &deadline);
 	if (!err)

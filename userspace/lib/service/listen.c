@@ -6,7 +6,6 @@
 #include "service.h"
 
 #define TRIES	1000	/* while other programs make and remove objects */
-#define LONGEST_SLEEP_NS (20 * NS_PER_MS)	/* a client that can't wake it comes so much late */
 
 int ivshmem_make_service(struct ivshmem *shm, const char *name, uint64_t client_ring,
 			 uint64_t server_ring)
@@ -59,7 +58,7 @@ int ivshmem_listener_check(struct ivshmem_sleeper *sleeper)
 	return listener->failed;
 }
 
-/* Who is to come may be able to do neither: see LONGEST_SLEEP_NS. */
+/* Who is to come may be able to do neither: see LISTENER_SLEEP_NS. */
 static unsigned int choose_way(struct ivshmem_sleeper *sleeper)
 {
 	return ivshmem_ways(sleeper);
@@ -150,7 +149,8 @@ int ivshmem_listen(struct ivshmem_listener **out, struct ivshmem *shm, const cha
 	listener->holder.disown = disown;
 	ivshmem_hold(shm, &listener->holder);
 	ivshmem_sleeper_init(&listener->sleeper, shm, &ops);
-	listener->sleeper.longest = LONGEST_SLEEP_NS;
+	listener->sleeper.longest = LISTENER_SLEEP_NS;
+	listener->member.ops = &ivshmem_listener_is_member;
 	err = start(listener, name, flags);
 	if (err) {
 		ivshmem_listener_close(listener);
@@ -183,6 +183,7 @@ void ivshmem_listener_close(struct ivshmem_listener *listener)
 
 	if (!listener)
 		return;
+	ivshmem_member_leave(&listener->member);
 	for (i = 0; listener->begun && i < listener->directory.superblock.slots; i++)
 		ivshmem_channel_close(listener->begun[i]);
 	if (listener->sleeper.end && !listener->shm->inherited &&

@@ -17,6 +17,7 @@
  *	accept.c	looks for clients, and gives them out
  *	seats.c		counts the clients of each peer
  *	connect.c	is a client
+ *	member.c	is in a wait set
  *	call.c		asks and answers, over any channel
  */
 #ifndef SERVICE_H
@@ -28,6 +29,7 @@
 #include "wakeup/wakeup.h"
 
 #define SLOT_BITS	64
+#define LISTENER_SLEEP_NS (20 * NS_PER_MS)	/* who can't wake a listener is so much late */
 
 /**
  * struct peer - Whose client it is, as it says.
@@ -72,6 +74,7 @@ struct seats {
  * @directory: Of the region.
  * @object: The service in it.
  * @sleeper: The listener's end, and how it sleeps.
+ * @member: Of a wait set.
  * @limit: How many clients a peer may have.
  * @seats: Of its clients.
  * @begun: By slot: channels that are not open yet, or not given out; NULL: none.
@@ -89,6 +92,7 @@ struct ivshmem_listener {
 	struct ivshmem_directory directory;
 	struct ivshmem_object object;
 	struct ivshmem_sleeper sleeper;
+	struct ivshmem_member member;
 	unsigned int limit;
 	struct seats *seats;
 	struct ivshmem_channel **begun;
@@ -110,6 +114,14 @@ static inline struct ivshmem_listener *listener_of(struct ivshmem_sleeper *sleep
 int ivshmem_listener_check(struct ivshmem_sleeper *sleeper);
 void ivshmem_service_hint(const struct ivshmem_directory *directory,
 			  const struct ivshmem_object *service, unsigned int slot);
+
+static inline struct ivshmem_member *ivshmem_listener_member(struct ivshmem_listener *listener)
+{
+	return &listener->member;
+}
+
+/* member.c */
+extern const struct ivshmem_member_ops ivshmem_listener_is_member;
 
 /* accept.c */
 int ivshmem_listener_look(struct ivshmem_sleeper *sleeper);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "channel/channel.h"
+#include "service/service.h"
 #include "waitset.h"
 
 #define FIRST_ROOM	16
@@ -11,6 +12,20 @@
 static void awaken(struct ivshmem_member *member)
 {
 	ivshmem_set_awaken(member->set, member);
+}
+
+/* Some can't be woken by all. */
+static void limit_sleep(struct ivshmem_waitset *set)
+{
+	unsigned int i;
+
+	set->sleeper.longest = LATER_SLEEP_NS;
+	for (i = 0; i < set->end; i++) {
+		const struct ivshmem_member *member = set->members[i];
+
+		if (member && member->ops->longest && member->ops->longest < set->sleeper.longest)
+			set->sleeper.longest = member->ops->longest;
+	}
 }
 
 static void take_out(struct ivshmem_waitset *set, struct ivshmem_member *member)
@@ -28,6 +43,8 @@ static void take_out(struct ivshmem_waitset *set, struct ivshmem_member *member)
 	member->set = NULL;
 	while (set->end && !set->members[set->end - 1])
 		set->end--;
+	if (member->ops->longest)
+		limit_sleep(set);
 }
 
 static void leave(struct ivshmem_member *member)
@@ -86,6 +103,8 @@ static int put_in(struct ivshmem_waitset *set, struct ivshmem_member *member)
 	set->members[member->index] = member;
 	if (member->index == set->end)
 		set->end++;
+	if (member->ops->longest)
+		limit_sleep(set);
 	return 0;
 }
 
@@ -144,4 +163,22 @@ int ivshmem_waitset_add_channel(struct ivshmem_waitset *set, struct ivshmem_chan
 int ivshmem_waitset_remove_channel(struct ivshmem_waitset *set, struct ivshmem_channel *channel)
 {
 	return check(set, channel) ?: drop(set, ivshmem_channel_member(channel));
+}
+
+int ivshmem_waitset_add_listener(struct ivshmem_waitset *set, struct ivshmem_listener *listener,
+				 void *data)
+{
+	int err = check(set, listener);
+
+	if (err)
+		return err;
+	if (listener->shm != set->shm)
+		return -EXDEV;
+	return add(set, ivshmem_listener_member(listener), IVSHMEM_CAN_RECV, 0, data);
+}
+
+int ivshmem_waitset_remove_listener(struct ivshmem_waitset *set,
+				    struct ivshmem_listener *listener)
+{
+	return check(set, listener) ?: drop(set, ivshmem_listener_member(listener));
 }

@@ -27,6 +27,7 @@ struct ivshmem_slot_end;
  * @ways: By which of the WAY_ bits all of those can wake the set's sleeper who may have to.
  * @gives_way: To look again and again keeps another program from the processor, which
  *	this one waits for. NULL: that is not known.
+ * @longest: How long the set may sleep that has one of these; 0: LATER_SLEEP_NS.
  */
 struct ivshmem_member_ops {
 	unsigned int (*look)(struct ivshmem_member *member);
@@ -36,6 +37,7 @@ struct ivshmem_member_ops {
 	unsigned int (*ways)(struct ivshmem_member *member,
 			     const struct ivshmem_sleeper *sleeper);
 	bool (*gives_way)(struct ivshmem_member *member);
+	int64_t longest;
 };
 
 /**
