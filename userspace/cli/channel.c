@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What all verbs that use a channel share. */
+/* What all verbs that use a channel share, or are clients of a service. */
 
 #include <errno.h>
 #include <getopt.h>
@@ -51,7 +51,8 @@ void explain_channel(const struct attachment *attachment, enum ivshmem_task task
 		     const char *outcome)
 {
 	if (error != -ECANCELED)
-		complain(attachment->where, "channel '%s': %s%s", attachment->name,
+		complain(attachment->where, "%s '%s': %s%s",
+			 attachment->is_client ? "service" : "channel", attachment->name,
 			 ivshmem_explain(task, error), outcome);
 }
 
@@ -60,6 +61,9 @@ static int open_channel(struct attachment *attachment)
 	int (*open_end)(struct ivshmem_channel **channel, struct ivshmem *shm, const char *name,
 			unsigned int flags, int timeout_ms);
 
+	if (attachment->is_client)
+		return ivshmem_connect(&attachment->channel, attachment->shm, attachment->name,
+				       attachment->timeout_ms);
 	open_end = attachment->create ? ivshmem_channel_create : ivshmem_channel_connect;
 	return open_end(&attachment->channel, attachment->shm, attachment->name,
 			attachment->flags, attachment->timeout_ms);
@@ -74,7 +78,8 @@ static int attach(struct attachment *attachment)
 	} while (ret == -EINTR);
 	if (!ret)
 		return EXIT_SUCCESS;
-	explain_channel(attachment, IVSHMEM_TASK_CHANNEL_OPEN, ret, "");
+	explain_channel(attachment, attachment->is_client ? IVSHMEM_TASK_CONNECT :
+							    IVSHMEM_TASK_CHANNEL_OPEN, ret, "");
 	return ret == -EINVAL ? EXIT_MISUSE : EXIT_FAILURE;
 }
 

@@ -52,7 +52,9 @@ extern const struct command cmd_send;
 extern const struct command cmd_recv;
 extern const struct command cmd_publish;
 extern const struct command cmd_subscribe;
+extern const struct command cmd_answer;
 extern const struct command cmd_bench;
+extern const struct command cmd_call;
 extern const struct command cmd_notify;
 extern const struct command cmd_wait;
 extern const struct command cmd_serve;
@@ -200,10 +202,11 @@ void progress_end(struct progress *progress);
 
 /* channel.c */
 /**
- * struct attachment - One end of a channel, and how to come by it.
+ * struct attachment - One end of a channel, or a client of a service, and how to come by it.
  * @verb: Whose options these are.
  * @where: The region.
- * @name: The channel.
+ * @name: The channel, or the service.
+ * @is_client: It is a client of a service.
  * @create: Create the channel; else connect to it.
  * @open_flags: For ivshmem_open().
  * @flags: For ivshmem_channel_create() and ivshmem_channel_connect().
@@ -215,6 +218,7 @@ struct attachment {
 	const char *verb;
 	const char *where;
 	const char *name;
+	bool is_client;
 	bool create;
 	unsigned int open_flags;
 	unsigned int flags;
@@ -334,7 +338,8 @@ void screen_show(const char *head, const char *table, unsigned int first);
 #define OBJECT_OPTIONS						\
 	{ "channel", required_argument, NULL, 'C' },		\
 	{ "area", required_argument, NULL, 'A' },		\
-	{ "topic", required_argument, NULL, 'P' }
+	{ "topic", required_argument, NULL, 'P' },		\
+	{ "service", required_argument, NULL, 'S' }
 
 /* For their help. */
 #define OBJECT_HELP								\
@@ -346,7 +351,10 @@ void screen_show(const char *head, const char *table, unsigned int first);
 	"                     make an area: raw memory with a name\n"			\
 	"      --topic NAME:LENGTH[,history=N][,publishers=N][,subscribers=N][,holds=N][,lossless]\n" \
 	"                     make a topic for messages of up to so many bytes: see\n"	\
-	"                     ivshmem(1)\n"
+	"                     ivshmem(1)\n"						\
+	"      --service NAME[:SIZE[:SIZE]]\n"						\
+	"                     make a service whose clients get rings of these sizes: the one\n"	\
+	"                     that each client writes, and the other way\n"
 
 struct wish;
 

@@ -137,6 +137,7 @@ static int parse_options(int argc, char **argv, struct request *request)
 		case 'C':
 		case 'A':
 		case 'P':
+		case 'S':
 			if (parse_object("format", &request->wishes, c, optarg) < 0)
 				return -EINVAL;
 			break;

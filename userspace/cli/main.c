@@ -24,6 +24,8 @@ static const struct command *const commands[] = {
 	&cmd_recv,
 	&cmd_publish,
 	&cmd_subscribe,
+	&cmd_call,
+	&cmd_answer,
 	&cmd_bench,
 	&cmd_notify,
 	&cmd_wait,

@@ -34,6 +34,7 @@ static int parse_and_make(int argc, char **argv, struct wishes *wishes)
 		case 'C':
 		case 'A':
 		case 'P':
+		case 'S':
 			if (parse_object("make", wishes, c, optarg) < 0)
 				return misuse(&cmd_make);
 			break;
@@ -50,7 +51,7 @@ static int parse_and_make(int argc, char **argv, struct wishes *wishes)
 	if (!where)
 		return misuse(&cmd_make);
 	if (!wishes->count) {
-		complain("make", "say what, as --channel video:64M:4K, --area table:16M or --topic state:64");
+		complain("make", "say what, as --channel video:64M:4K, --area table:16M, --topic state:64 or --service clock");
 		return misuse(&cmd_make);
 	}
 	return make_in(where, flags, wishes);
@@ -71,9 +72,9 @@ const struct command cmd_make = {
 	.help =
 		"[OPTION]... WHERE\n"
 		"\n"
-		"Make channels, areas and topics in a formatted region, in the order of the options. They\n"
-		"stay when nobody uses them, until 'ivshmem rm'. Channels of the usual size need not\n"
-		"be made: whoever creates one makes it.\n"
+		"Make channels, areas, topics and services in a formatted region, in the order of the\n"
+		"options. They stay when nobody uses them, until 'ivshmem rm'. Channels and services with\n"
+		"rings of the usual size need not be made: whoever creates one or listens makes it.\n"
 		"\n"
 		OBJECT_HELP
 		"      --resource2    of a PCI address that no module serves; as root\n"

@@ -121,7 +121,7 @@ static int parse_wish(const char *verb, const char *option, struct wish *wish)
 		if (parse_sizes(verb, option, wish) < 0)
 			return -EINVAL;
 		/* Where a ring's size is 0 the library takes the region's usual one. */
-		if (wish->kind == IVSHMEM_CHANNEL && !wish->sizes[1])
+		if (wish->kind != IVSHMEM_AREA && !wish->sizes[1])
 			wish->sizes[1] = wish->sizes[0];
 		return check_wish(verb, option, wish);
 	}
@@ -145,6 +145,7 @@ int parse_object(const char *verb, struct wishes *wishes, int option, const char
 		{ 'C', "--channel", IVSHMEM_CHANNEL },
 		{ 'A', "--area", IVSHMEM_AREA },
 		{ 'P', "--topic", IVSHMEM_TOPIC },
+		{ 'S', "--service", IVSHMEM_SERVICE },
 	};
 	struct wish *list = realloc(wishes->list, (wishes->count + 1) * sizeof(*list));
 	char *text = strdup(value);
@@ -169,6 +170,8 @@ static int make_one(struct ivshmem *shm, const struct wish *wish)
 		return ivshmem_make_area(shm, wish->text, wish->sizes[0]);
 	if (wish->kind == IVSHMEM_TOPIC)
 		return ivshmem_make_topic(shm, wish->text, &wish->topic);
+	if (wish->kind == IVSHMEM_SERVICE)
+		return ivshmem_make_service(shm, wish->text, wish->sizes[0], wish->sizes[1]);
 	return ivshmem_make_channel(shm, wish->text, wish->sizes[0], wish->sizes[1]);
 }
 

@@ -9,7 +9,7 @@ _ivshmem() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'list info top create read write format make rm send recv publish subscribe
+		mapfile -t COMPREPLY < <(compgen -W 'list info top create read write format make rm send recv publish subscribe call answer
 			bench notify wait serve peers qemu libvirt --help --version' -- "$word")
 		return
 	fi
@@ -29,7 +29,7 @@ _ivshmem() {
 		return
 		;;
 	--size | -s | --mode | -m | --offset | -o | --length | -l | --id | --acpi-index | --numa-node | --count | -c | --timeout | -t | --vectors | \
-		--max-peers | --max-peers-per-user | --shm | --label | --objects | --ring | --channel | --area | --topic | --frame | --type | --history | --name | --time | --spin | --delay | -d)
+		--max-peers | --max-peers-per-user | --shm | --label | --objects | --ring | --channel | --area | --topic | --service | --frame | --type | --history | --clients | --name | --time | --spin | --delay | -d)
 		return
 		;;
 	esac
@@ -41,13 +41,15 @@ _ivshmem() {
 	create) options+=' --size --mode --group --exist-ok --preallocate --numa-node' ;;
 	read) options+=' --offset --length --resource2' ;;
 	write) options+=' --offset --resource2' ;;
-	format) options+=' --label --objects --ring --channel --area --topic --force --resource2' ;;
-	make) options+=' --channel --area --topic --resource2' ;;
+	format) options+=' --label --objects --ring --channel --area --topic --service --force --resource2' ;;
+	make) options+=' --channel --area --topic --service --resource2' ;;
 	rm) options+=' --force --resource2' ;;
 	send) options+=' --whole --timeout --create --connect --take-over --resource2' ;;
 	recv) options+=' --whole --count --timeout --create --connect --take-over --resource2' ;;
 	publish) options+=' --frame --type --stamp --timeout --resource2' ;;
 	subscribe) options+=' --count --history --latest --raw --read-only --timeout --resource2' ;;
+	call) options+=' --whole --timeout --resource2' ;;
+	answer) options+=' --whole --count --clients --timeout --take-over --resource2' ;;
 	bench) options+=' --serve --size --time --spin --name --timeout --take-over --resource2 --json' ;;
 	notify) options+=' --count' ;;
 	wait) options+=' --timeout --count' ;;
