@@ -61,8 +61,8 @@ enum ivshmem_role {
  * @IVSHMEM_DETAIL_CLIENTS: Of a listener, clients that have a channel.
  * @IVSHMEM_DETAIL_WATCHED: Of a wait set, what is in it and has been idle at least once.
  * @IVSHMEM_DETAIL_ASLEEP: 1 while it sleeps until a message comes, or a client, or anything that
- *                         it waits for; 2 while it sleeps until there is room for a message, 3 while two of its threads do both; 0 while it is
- *                         awake.
+ *                         it waits for; 2 while it sleeps until there is room for a message; 3
+ *                         while two of its threads do both; 0 while it is awake.
  * @IVSHMEM_DETAIL_LENGTH: Of a publisher, the mean length of its newest messages, up to 16, in
  *                         bytes.
  * @IVSHMEM_DETAIL_TIME: Of a publisher, CLOCK_REALTIME of its newest message, in nanoseconds, by
