@@ -280,6 +280,15 @@ static struct ivshmem_slot *slot_of_service(struct ivshmem_directory *directory)
 	return &directory->slots[object.slot];
 }
 
+/* As if the program that has the end ran under another kernel. */
+static void move_elsewhere(struct ivshmem *shm, struct ivshmem_slot_end *end, unsigned int slot,
+			   enum ivshmem_end side)
+{
+	memset(end->boot_id, 0x55, sizeof(end->boot_id));
+	end->wake &= ~WAKE_FILE;
+	ivshmem_end_unlock(shm, slot, side);
+}
+
 static void a_listener_under_another_kernel_is_taken_over_only_if_told_so(void **state)
 {
 	struct ivshmem_listener *listener, *second = POISON;
@@ -290,11 +299,8 @@ static void a_listener_under_another_kernel_is_taken_over_only_if_told_so(void *
 	open_region_of(8);
 	assert_int_equal(ivshmem_listen(&listener, pair.left, SERVICE, 0), 0);
 	slot = slot_of_service(&directory);
-	memset(slot->end.boot_id, 0x55, sizeof(slot->end.boot_id));
-	slot->end.wake &= ~WAKE_FILE;
-	/* Its lock is on another kernel's file. */
-	ivshmem_byte_unlock(pair.left, ivshmem_end_byte((unsigned int)(slot - directory.slots),
-							IVSHMEM_END_CREATOR));
+	move_elsewhere(pair.left, &slot->end, (unsigned int)(slot - directory.slots),
+		       IVSHMEM_END_CREATOR);
 	assert_int_equal(ivshmem_listen(&second, pair.right, SERVICE, 0), -EBUSY);
 	assert_int_equal(ivshmem_listen(&second, pair.right, SERVICE, IVSHMEM_LISTEN_TAKE_OVER),
 			 0);
@@ -303,6 +309,46 @@ static void a_listener_under_another_kernel_is_taken_over_only_if_told_so(void *
 	assert_int_equal(ivshmem_accept(&none, second, 0), -EAGAIN);
 	ivshmem_listener_close(second);
 	ivshmem_directory_close(&directory);
+	close_regions();
+}
+
+/* Its server may have crashed there: the next one takes the client's channel, too. */
+static void a_client_of_a_server_elsewhere_is_accepted_by_who_took_over(void **state)
+{
+	struct ivshmem *third;
+	struct ivshmem_listener *listener, *second;
+	struct ivshmem_channel *client, *server, *next_server;
+	struct ivshmem_directory directory;
+	struct ivshmem_slot *slot;
+	pthread_t thread;
+	void *result;
+
+	open_region_of(8);
+	third = open_region(in_shm("region"), 0);
+	assert_int_equal(ivshmem_listen(&listener, pair.left, SERVICE, 0), 0);
+	connect_one(pair.right, listener, &client, &server);
+	slot = slot_of_service(&directory);
+	move_elsewhere(pair.left, &slot->end, (unsigned int)(slot - directory.slots),
+		       IVSHMEM_END_CREATOR);
+	slot = &directory.slots[client->object.slot];
+	move_elsewhere(pair.left, &slot->ends[IVSHMEM_END_CONNECTOR], client->object.slot,
+		       IVSHMEM_END_CONNECTOR);
+	assert_int_equal(ivshmem_listen(&second, third, SERVICE, IVSHMEM_LISTEN_TAKE_OVER), 0);
+	/* As long as it has not begun anew, it is the other server's. */
+	assert_int_equal(ivshmem_accept(&next_server, second, SHORT_MS), -ETIMEDOUT);
+	say(client, server, "still yours");
+	assert_int_equal(pthread_create(&thread, NULL, reconnect_in_thread, client), 0);
+	assert_int_equal(ivshmem_accept(&next_server, second, PATIENCE_MS), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_equal((intptr_t)result, 0);
+	say(client, next_server, "now yours");
+	ivshmem_channel_close(client);
+	ivshmem_channel_close(server);
+	ivshmem_channel_close(next_server);
+	ivshmem_listener_close(listener);
+	ivshmem_listener_close(second);
+	ivshmem_directory_close(&directory);
+	ivshmem_close(third);
 	close_regions();
 }
 
@@ -525,6 +571,7 @@ int main(void)
 		TEST(another_peer_is_not_refused_for_it),
 		TEST(a_second_listener_is_told_that_there_is_one),
 		TEST(a_listener_under_another_kernel_is_taken_over_only_if_told_so),
+		TEST(a_client_of_a_server_elsewhere_is_accepted_by_who_took_over),
 		TEST(another_kind_of_object_is_no_service),
 		TEST(a_service_that_was_removed_is_told_to_its_listener),
 		TEST(a_region_without_room_refuses_clients),

@@ -231,9 +231,10 @@ int ivshmem_channel_begin(struct ivshmem_channel **out, struct ivshmem *shm, con
 
 /* Arguments were checked. @origin belongs to the channel from now on, also where that fails. */
 int ivshmem_channel_begin_from(struct ivshmem_channel **out, struct ivshmem *shm,
-			       struct ivshmem_origin *origin, enum ivshmem_end end)
+			       struct ivshmem_origin *origin, enum ivshmem_end end,
+			       unsigned int flags)
 {
-	struct ivshmem_channel *channel = ivshmem_channel_new(shm, end, "", 0);
+	struct ivshmem_channel *channel = ivshmem_channel_new(shm, end, "", flags);
 
 	if (!channel) {
 		origin->free(origin);

@@ -63,6 +63,12 @@ static const struct ivshmem_slot_end *client_end(const struct ivshmem_directory 
 	return &directory->slots[object->slot].ends[IVSHMEM_END_CREATOR];
 }
 
+static const struct ivshmem_slot_end *server_end(const struct ivshmem_directory *directory,
+						 const struct ivshmem_object *object)
+{
+	return &directory->slots[object->slot].ends[IVSHMEM_END_CONNECTOR];
+}
+
 static bool has_client(const struct ivshmem_directory *directory,
 		       const struct ivshmem_object *object)
 {
@@ -142,11 +148,25 @@ static bool is_for_service(const struct ivshmem_listener *listener, unsigned int
 
 static bool is_free(const struct ivshmem_directory *directory, const struct ivshmem_object *object)
 {
-	const struct ivshmem_slot_end *end =
-		&directory->slots[object->slot].ends[IVSHMEM_END_CONNECTOR];
+	const struct ivshmem_slot_end *end = server_end(directory, object);
 	uint32_t epoch = __atomic_load_n(&end->epoch, __ATOMIC_ACQUIRE);
 
 	return ivshmem_end_check(directory, object, IVSHMEM_END_CONNECTOR, epoch) != -EBUSY;
+}
+
+/*
+ * Has the client begun anew with a server under another kernel, which nobody can tell is there,
+ * and does not answer? This program is the server now.
+ */
+static bool is_left_alone(const struct ivshmem_directory *directory,
+			  const struct ivshmem_object *object)
+{
+	const struct ivshmem_slot_end *end = server_end(directory, object);
+	uint32_t ready = __atomic_load_n(&client_end(directory, object)->ready, __ATOMIC_ACQUIRE);
+
+	return ready != __atomic_load_n(&end->epoch, __ATOMIC_ACQUIRE) &&
+	       ivshmem_end_is_alive(end, object->slot, IVSHMEM_END_CONNECTOR, directory->shm) ==
+		       -ENOTSUP;
 }
 
 static bool is_of_want(int err)
@@ -192,7 +212,9 @@ static int begin(struct ivshmem_listener *listener, const struct ivshmem_object 
 	ivshmem_seats_use(listener->seats);
 	__atomic_store_n(&seat->taken, true, __ATOMIC_RELEASE);
 	err = ivshmem_channel_begin_from(&listener->begun[object->slot], listener->shm,
-					 &accepted->origin, IVSHMEM_END_CONNECTOR);
+					 &accepted->origin, IVSHMEM_END_CONNECTOR,
+					 is_free(&listener->directory, object) ? 0 :
+					 IVSHMEM_CHANNEL_TAKE_OVER);
 	if (!err) {
 		/* The client may have done its part already. */
 		if (listener->begun[object->slot]->stage == CHANNEL_IS_OPEN)
@@ -258,7 +280,8 @@ static int look_at(struct ivshmem_listener *listener, unsigned int slot)
 			return 0;
 		}
 		if (listener->seats->seats[slot].taken || was_served(listener, &object) ||
-		    !is_free(&listener->directory, &object))
+		    !(is_free(&listener->directory, &object) ||
+		      is_left_alone(&listener->directory, &object)))
 			return 0;
 		err = admit(listener, &object);
 	}

@@ -172,7 +172,7 @@ int ivshmem_connect_begin(struct ivshmem_channel **channel, struct ivshmem *shm,
 		return -ENOMEM;
 	client->origin = client_origin;
 	strcpy(client->name, name);
-	return ivshmem_channel_begin_from(channel, shm, &client->origin, IVSHMEM_END_CREATOR);
+	return ivshmem_channel_begin_from(channel, shm, &client->origin, IVSHMEM_END_CREATOR, 0);
 }
 
 int ivshmem_connect(struct ivshmem_channel **out, struct ivshmem *shm, const char *name,
