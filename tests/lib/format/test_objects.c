@@ -335,6 +335,26 @@ static void blocks_beyond_the_region_fail_euclean(void **state)
 	munmap(raw, ivshmem_size(pair.left));
 }
 
+/* Of a program that was about to remove it. */
+static void reader_without_write_access_opens_what_a_dead_program_has_doomed(void **state)
+{
+	struct ivshmem *reader;
+	struct ivshmem_area *area;
+	struct ivshmem_slot *slot;
+	char *raw;
+
+	pair.left = formatted(MIB, 4);
+	raw = map_raw(pair.left);
+	slot = only_slot(raw);
+	assert_int_equal(ivshmem_make_area(pair.left, "a", 4096), 0);
+	slot->key = slot_next_key(slot->key, SLOT_DOOMED);
+	reader = open_region(in_shm("region"), IVSHMEM_RDONLY);
+	assert_int_equal(ivshmem_area_open(&area, reader, "a"), 0);
+	ivshmem_area_close(area);
+	ivshmem_close(reader);
+	munmap(raw, ivshmem_size(pair.left));
+}
+
 static void rings_that_do_not_fit_their_blocks_fail_euclean(void **state)
 {
 	static const uint32_t units[][2] = {
@@ -526,6 +546,7 @@ int main(void)
 		PAIR_TEST(blocks_beyond_the_region_fail_euclean),
 		PAIR_TEST(rings_that_do_not_fit_their_blocks_fail_euclean),
 		PAIR_TEST(object_of_an_unknown_kind_is_left_alone),
+		PAIR_TEST(reader_without_write_access_opens_what_a_dead_program_has_doomed),
 		PAIR_TEST(object_with_one_end_goes_when_that_end_is_free),
 		PAIR_TEST(block_map_of_junk_keeps_nobody_from_making_objects),
 		PAIR_TEST(claim_that_was_left_is_taken_away_when_room_is_needed),

@@ -165,7 +165,10 @@ static bool free_if_unused(const struct ivshmem_directory *directory, unsigned i
 
 /* --- finding --- */
 
-/* Whoever has doomed it may have died. False: there is no such object. */
+/*
+ * Whoever has doomed it may have died: so who looks decides, but for one that only reads. That
+ * one waits, in ivshmem_object_stays(). False: there is no such object.
+ */
 static bool is_object(const struct ivshmem_directory *directory, unsigned int slot,
 		      const char *name, uint32_t *generation)
 {
@@ -175,7 +178,7 @@ static bool is_object(const struct ivshmem_directory *directory, unsigned int sl
 	*generation = slot_generation_of(key);
 	if (slot_state_of(key) < SLOT_NAMED || !ivshmem_slot_is_called(it, key, name))
 		return false;
-	if (slot_state_of(key) == SLOT_DOOMED)
+	if (slot_state_of(key) == SLOT_DOOMED && !directory->shm->readonly)
 		decide(directory, slot, key);
 	return ivshmem_slot_is_object(it, *generation);
 }
