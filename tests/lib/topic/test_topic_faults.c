@@ -185,6 +185,38 @@ static void number_that_was_seen_is_not_given_again_after_a_kill(void **state)
 	receive(0, 2, 100, 0);
 }
 
+/* Also one that is held, and whatever those after publish. */
+static void messages_of_publishers_before_can_be_had(void **state)
+{
+	const void *message;
+	uint64_t i;
+
+	make(&large);
+	open_subscriber(0, 0);
+	open_subscriber(1, 0);
+	for (i = 1; i <= 8; i++) {
+		open_publisher(0);
+		publish(0, i, LARGE);
+		close_publisher(0);
+	}
+	for (i = 1; length_of(i, LARGE) <= INLINE_SIZE; i++)
+		receive(1, i, LARGE, 0);
+	assert_int_equal(ivshmem_subscriber_hold(world.subscribers[1], &message, NULL, 0, 0),
+			 length_of(i, LARGE));
+	open_subscriber(2, 100);
+	for (uint64_t n = 1; n <= 8; n++) {
+		receive(0, n, LARGE, 0);
+		receive(2, n, LARGE, 0);
+	}
+	for (uint64_t n = 9; n <= 60; n++) {
+		open_publisher(0);
+		publish(0, n, LARGE);
+		receive(0, n, LARGE, 0);
+		close_publisher(0);
+	}
+	assert_true(has_number(message, length_of(i, LARGE), i));
+}
+
 static void publisher_killed_while_it_opens_leaves_the_count(void **state)
 {
 	uint64_t number = 0;
@@ -531,7 +563,7 @@ static void what_is_held_stays_while_a_dropped_holder_enters_again(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* Also where all that it missed has gone with the publisher. */
+/* Also where nothing of what it missed can be had: what is there was damaged. */
 static void who_was_dropped_is_told_though_nothing_is_there(void **state)
 {
 	uint64_t i;
@@ -543,11 +575,13 @@ static void who_was_dropped_is_told_though_nothing_is_there(void **state)
 	for (i = 1; i <= 9; i++)
 		publish(0, i, 100);
 	assert_true(ivshmem_publisher_dropped(world.publishers[0]) == 1);
+	for (i = 0; i < 8; i++)
+		topic_entry((struct topic *)world.publishers[0], 0, i)->number = 0;
 	close_publisher(0);
 	open_publisher(0);
 	assert_int_equal(ivshmem_subscriber_recv(world.subscribers[0], &byte, 1, NULL, 0, 0),
 			 -EPIPE);
-	for (; i <= 17; i++)
+	for (i = 10; i <= 17; i++)
 		publish(0, i, 100);
 	for (i = 10; i <= 17; i++)
 		receive(0, i, 100, i == 10 ? 9 : 0);
@@ -637,6 +671,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TOPIC_TEST(number_that_was_seen_is_not_given_again_after_a_kill),
+		TOPIC_TEST(messages_of_publishers_before_can_be_had),
 		TOPIC_TEST(publisher_killed_while_it_opens_leaves_the_count),
 		TOPIC_TEST(first_publisher_killed_while_it_opens_leaves_no_junk_count),
 		TOPIC_TEST(subscriber_that_comes_while_a_publisher_opens_gets_only_what_is_new),

@@ -94,7 +94,8 @@ int ivshmem_make_topic(struct ivshmem *shm, const char *name,
  * @shm: Open handle of a formatted region, not IVSHMEM_RDONLY. It may be closed before.
  * @name: Name of the topic.
  *
- * The place of a publisher that has closed or died is taken; its messages are gone then.
+ * The place of a publisher that has closed or died is taken; its messages stay, and the numbers
+ * go on.
  *
  * Context: Any thread.
  * Return: 0; -ENOENT (there is no such topic); -EPROTOTYPE (the object is no topic); -EBUSY
@@ -111,7 +112,7 @@ int ivshmem_publisher_open(struct ivshmem_publisher **publisher, struct ivshmem 
  * ivshmem_publisher_close() - Publish no more.
  * @publisher: Publisher, or NULL.
  *
- * What was published can still be had until another publisher takes the place.
+ * What was published can still be had, as if it went on.
  * Since: 0.1
  */
 void ivshmem_publisher_close(struct ivshmem_publisher *publisher);

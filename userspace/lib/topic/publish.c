@@ -375,7 +375,7 @@ int ivshmem_publisher_commit(struct ivshmem_publisher *publisher, size_t length,
 static int make_lists(struct ivshmem_publisher *publisher)
 {
 	const struct topic_geometry *geometry = &publisher->topic.geometry;
-	uint32_t i, history = geometry->layout.history;
+	uint32_t history = geometry->layout.history;
 
 	publisher->topic.woken = calloc(geometry->layout.subscribers, sizeof(uint32_t));
 	if (!publisher->topic.woken)
@@ -389,12 +389,6 @@ static int make_lists(struct ivshmem_publisher *publisher)
 	if (!publisher->in_entry || !publisher->free || !publisher->retired ||
 	    !publisher->is_held)
 		return -ENOMEM;
-	for (i = 0; i < history; i++)
-		publisher->in_entry[i] = NONE;
-	/* Held ones of whoever had the place before are sorted out by the first reclaim(). */
-	for (i = 0; i < geometry->buffer_count; i++)
-		publisher->retired[i] = i;
-	publisher->retired_count = geometry->buffer_count;
 	return 0;
 }
 
@@ -409,6 +403,60 @@ static uint64_t last_number(const struct topic *topic)
 					__ATOMIC_ACQUIRE) == count + 1);
 }
 
+/*
+ * Of an entry that those before have left: its message can still be had, and its buffer is in
+ * use. False: it is none, or nothing that can be. @is_held: buffers that other entries have.
+ */
+static bool adopt_entry(struct ivshmem_publisher *publisher, uint32_t index)
+{
+	const struct topic_geometry *geometry = &publisher->topic.geometry;
+	const struct topic_entry *entry = &publisher->entries[index];
+	uint64_t number = __atomic_load_n(&entry->number, __ATOMIC_ACQUIRE);
+	uint32_t length = __atomic_load_n(&entry->length, __ATOMIC_RELAXED);
+	uint32_t buffer = __atomic_load_n(&entry->buffer, __ATOMIC_RELAXED);
+
+	if (!number || number > publisher->count ||
+	    publisher->count - number >= geometry->layout.history ||
+	    (number & (geometry->layout.history - 1)) != index ||
+	    length > geometry->layout.max_length)
+		return false;
+	if (length <= INLINE_SIZE)
+		return true;
+	if (buffer >= geometry->buffer_count || publisher->is_held[buffer])
+		return false;
+	publisher->is_held[buffer] = true;
+	publisher->in_entry[index] = buffer;
+	return true;
+}
+
+/* Subscribers may hold more: that is sorted out by the first reclaim(). */
+static void retire_all_others(struct ivshmem_publisher *publisher)
+{
+	uint32_t i;
+
+	publisher->free_count = publisher->retired_count = 0;
+	for (i = 0; i < publisher->topic.geometry.buffer_count; i++)
+		if (!publisher->is_held[i])
+			publisher->retired[publisher->retired_count++] = i;
+}
+
+/* Messages of those before stay. */
+static void adopt_entries(struct ivshmem_publisher *publisher)
+{
+	const struct topic_geometry *geometry = &publisher->topic.geometry;
+	uint32_t i;
+
+	if (publisher->is_held)
+		memset(publisher->is_held, 0, geometry->buffer_count);
+	for (i = 0; i < geometry->layout.history; i++) {
+		if (publisher->in_entry)
+			publisher->in_entry[i] = NONE;
+		if (!adopt_entry(publisher, i))
+			__atomic_store_n(&publisher->entries[i].number, 0, __ATOMIC_RELEASE);
+	}
+	retire_all_others(publisher);
+}
+
 /* In an order in which this one may die at any time, as the next one may then. */
 static void prepare_place(struct topic *topic)
 {
@@ -420,8 +468,7 @@ static void prepare_place(struct topic *topic)
 	publisher->entries = topic_entry(topic, topic->place, 0);
 	publisher->published = topic_published(topic, topic->place);
 	__atomic_store_n(publisher->published, publisher->count, __ATOMIC_RELEASE);
-	for (i = 0; i < topic->geometry.layout.history; i++)
-		__atomic_store_n(&publisher->entries[i].number, 0, __ATOMIC_RELEASE);
+	adopt_entries(publisher);
 	for (i = 0; !has_count && i < topic->geometry.layout.subscribers; i++)
 		__atomic_store_n(topic_dropped(topic, topic->place, i), 0, __ATOMIC_RELAXED);
 	__atomic_store_n(topic_counts_for(topic, topic->place), topic_identity(topic),
