@@ -17,7 +17,7 @@
 # make bench-kvm  count KVM's exits, on the KVM that QEMU emulates
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
 # make soak       ten million wake-ups, an hour of random traffic in channels and one in topics,
-#                 20,000 killings, and 100 of a server among guests
+#                 20,000 killings of each, and 100 of a server among guests
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
 # make install-dkms  the module, for DKMS to build; make uninstall-dkms undoes it
 # make dist       the release tarball, in build/dist
@@ -381,16 +381,17 @@ build/fuzz/%: tests/fuzz/%.c $(wildcard userspace/lib/client/*)
 # The whole library, with the other side's turns in between.
 FUZZ_OBJ := $(LIB_SRC:userspace/%.c=build/fuzz/%.o)
 
-build/fuzz/lib/%.o: userspace/lib/%.c $(wildcard userspace/lib/*/*.h) tests/fuzz/channel_hooks.h
-	@mkdir -p $(@D)
-	clang $(IVSHMEM_CPPFLAGS) -std=gnu11 -g -O1 -Wall -Wextra -Wno-unused-parameter \
-		-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
-		-include tests/fuzz/channel_hooks.h -c -o $@ $<
+FUZZ_FLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Wno-unused-parameter -fno-sanitize-recover=all
 
-build/fuzz/fuzz_channel: tests/fuzz/fuzz_channel.c $(FUZZ_OBJ)
-	clang $(IVSHMEM_CPPFLAGS) -std=gnu11 -g -O1 -Wall -Wextra -Wno-unused-parameter \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o $@ $< $(FUZZ_OBJ) $(LIB_LIBS)
+build/fuzz/lib/%.o: userspace/lib/%.c $(wildcard userspace/lib/*/*.h) tests/fuzz/hooks.h
+	@mkdir -p $(@D)
+	clang $(IVSHMEM_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined \
+		-include tests/fuzz/hooks.h -c -o $@ $<
+
+build/fuzz/fuzz_channel build/fuzz/fuzz_topic: build/fuzz/%: tests/fuzz/%.c \
+		tests/fuzz/other_side.c tests/fuzz/other_side.h $(FUZZ_OBJ)
+	clang $(IVSHMEM_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined \
+		-o $@ $< tests/fuzz/other_side.c $(FUZZ_OBJ) $(LIB_LIBS)
 
 fuzz: $(FUZZERS)
 	SECONDS_EACH=$${SECONDS_EACH:-600} tests/fuzz/check
@@ -398,13 +399,13 @@ fuzz: $(FUZZERS)
 # SOAK_MESSAGES, SOAK_SECONDS, DEATH_ROUNDS, DEATH_STEPS, RESTART_STRIDE, KILLS and GUESTS
 # choose other numbers.
 soak: build/asan/test_wakeup build/asan/test_death build/asan/test_topic_traffic \
-		build/asan/server-tests/test_restart build/asan/server-tests/keeper userspace
+		build/asan/test_topic_death build/asan/server-tests/test_restart build/asan/server-tests/keeper userspace
 	@$(GUEST_MAKE) build/tests/initramfs
 	RESTART_STRIDE=$${RESTART_STRIDE:-1} \
 	SOAK_MESSAGES=$${SOAK_MESSAGES:-10000000} SOAK_SECONDS=$${SOAK_SECONDS:-3600} \
 	DEATH_ROUNDS=$${DEATH_ROUNDS:-20000} DEATH_STEPS=$${DEATH_STEPS:-10000} \
 		tests/run build/asan/test_wakeup build/asan/test_death build/asan/test_topic_traffic \
-			build/asan/server-tests/test_restart tests/soak/restart.bats
+			build/asan/test_topic_death build/asan/server-tests/test_restart tests/soak/restart.bats
 
 # Other kernels have theirs elsewhere.
 GUEST_INITRAMFS ?= build/tests/initramfs

@@ -3,7 +3,7 @@
  * libFuzzer: another side that writes anything anywhere in the region, before any
  * look of this side at it. The input is a sequence of pieces of three bytes or more:
  * what this side is to do, and what the other side writes meanwhile; see turn() and
- * strike(). This side sees time pass only by what it does, so a run takes no time and
+ * other_strikes(). This side sees time pass only by what it does, so a run takes no time and
  * is the same each time.
  *
  * Nothing may crash or read or write outside of what is mapped; every call ends
@@ -12,124 +12,34 @@
  * nor, once it is copied, changed until it is released, in whatever order.
  */
 
+#include "other_side.h"
+
 #include <errno.h>
-#include <linux/futex.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <ivshmem/area.h>
-#include <ivshmem/status.h>
 
 #include "channel/channel.h"
 #include "format/superblock.h"
 
-#define PAGE		4096ul
-#define REGION_SIZE	(64ul << 10)
 #define OBJECTS		2
 #define RING_SIZE	(3 * PAGE)	/* so both objects have room */
-#define ARENA_SIZE	(256ul << 20)
-#define NS_PER_LOOK	1000
-#define MAX_LOOKS	400000		/* of one call: beyond, it hangs */
 #define TIMEOUT_MS	3
 #define BLOCKS_OFFSET	(2 * PAGE)	/* behind two slots and the block map */
 #define MAX_KEPT	(REGION_SIZE / RECORD_ALIGN)
 #define MAIL_LENGTH	sizeof(((struct ivshmem_mail *)NULL)->message)
-#define check(condition) do {						\
-	if (!(condition)) {						\
-		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-		abort();						\
-	}								\
-} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-void hook_strike(void);
-ssize_t hook_pread(int fd, void *buffer, size_t size, off_t offset);
-void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
-int hook_munmap(void *address, size_t size);
-int hook_clock_gettime(clockid_t clock, struct timespec *now);
-int hook_nanosleep(const struct timespec *time, struct timespec *left);
-long hook_futex(long number, ...);
-ssize_t hook_getrandom(void *buffer, size_t size, unsigned int flags);
 
 static struct {
-	const uint8_t *data;
-	size_t size;
-	uint8_t *region;		/* as the other side sees it */
 	uint8_t shadow[REGION_SIZE];	/* what was written by the other side, and only that */
-	int64_t now;
-	unsigned int looks;
-	unsigned int until_strike;
-	bool in_strike;
 	bool reformatted;
 	bool superblock_lied;		/* the other side wrote there */
 	bool has_others;		/* this side made or removed objects beforehand */
 	bool directory_lied;		/* the same: keys, names, facts or block map */
-	uint64_t mapped;		/* a bit for each page mapped beyond the superblock */
 	struct ivshmem_channel *channel;
 	unsigned int side;
 } run;
 
-/* --- maps, each with nothing around it --- */
-
-static char *arena;
-static size_t arena_used;
-
-static uint64_t pages_of(size_t offset, size_t size)
-{
-	size_t first = offset / PAGE, pages = (offset + size + PAGE - 1) / PAGE - first;
-
-	return (pages < 64 ? (1ull << pages) - 1 : UINT64_MAX) << first;
-}
-
-void *hook_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
-{
-	if (!(flags & MAP_FIXED)) {
-		address = arena + arena_used + PAGE;
-		/* As the kernel does for large maps: addresses of any alignment. */
-		arena_used += size + 2 * PAGE;
-		check(arena_used <= ARENA_SIZE);
-		if (fd < 0)
-			return address;
-	}
-	check((size_t)offset + size <= REGION_SIZE);
-	if (offset)
-		run.mapped |= pages_of((size_t)offset, size);
-	return mmap(address, size, protection, flags | MAP_FIXED, fd, offset);
-}
-
-int hook_munmap(void *address, size_t size)
-{
-	check(mmap(address, size, PROT_NONE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-		   -1, 0) != MAP_FAILED);
-	return 0;
-}
-
 /* --- the other side --- */
-
-static unsigned int next_byte(void)
-{
-	if (!run.size)
-		return 0;
-	run.size--;
-	return *run.data++;
-}
-
-static unsigned int next_word(void)
-{
-	unsigned int low = next_byte();
-
-	return low | next_byte() << 8;
-}
 
 /* Those of the ends and of the mailbox are no part of the directory. */
 static bool is_of_directory(size_t offset)
@@ -154,7 +64,7 @@ static void other_writes(size_t offset, const void *bytes, size_t length)
 		run.superblock_lied |= i < SUPERBLOCK_SIZE;
 		run.directory_lied |= is_of_directory(i);
 	}
-	memcpy(run.region + offset, bytes, length);
+	memcpy(other.region + offset, bytes, length);
 	memcpy(run.shadow + offset, bytes, length);
 }
 
@@ -173,7 +83,7 @@ static uint32_t region_word(size_t offset)
 {
 	uint32_t value;
 
-	memcpy(&value, run.region + offset, sizeof(value));
+	memcpy(&value, other.region + offset, sizeof(value));
 	return value;
 }
 
@@ -276,11 +186,11 @@ static void other_mends_crc(void)
 {
 	size_t offset = offsetof(struct ivshmem_superblock, crc);
 
-	other_writes_word(offset, ivshmem_crc32(run.region, offset));
+	other_writes_word(offset, ivshmem_crc32(other.region, offset));
 }
 
 /* One thing that the other side does. */
-static void strike(void)
+void other_strikes(void)
 {
 	unsigned int what = next_byte();
 	uint8_t bytes[8];
@@ -351,114 +261,6 @@ static void strike(void)
 	}
 }
 
-void hook_strike(void)
-{
-	run.now += NS_PER_LOOK;
-	check(++run.looks < MAX_LOOKS);
-	if (run.in_strike || !run.size || run.until_strike--)
-		return;
-	run.in_strike = true;
-	run.until_strike = next_byte();
-	/* Often at once, and sometimes after many looks. */
-	run.until_strike = run.until_strike < 128 ? run.until_strike % 4 : run.until_strike - 128;
-	strike();
-	run.in_strike = false;
-}
-
-ssize_t hook_pread(int fd, void *buffer, size_t size, off_t offset)
-{
-	hook_strike();
-	return pread(fd, buffer, size, offset);
-}
-
-/* --- time --- */
-
-int hook_clock_gettime(clockid_t clock, struct timespec *now)
-{
-	run.now += NS_PER_LOOK;
-	*now = (struct timespec) { .tv_sec = run.now / 1000000000,
-				   .tv_nsec = run.now % 1000000000 };
-	return 0;
-}
-
-static void pass_time(const struct timespec *time)
-{
-	check(time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < 1000000000);
-	run.now += time->tv_sec * 1000000000ll + time->tv_nsec;
-	hook_strike();
-}
-
-int hook_nanosleep(const struct timespec *time, struct timespec *left)
-{
-	pass_time(time);
-	return 0;
-}
-
-static long wait_for_time(bool is_expected, const struct timespec *time)
-{
-	if (!is_expected) {
-		errno = EAGAIN;
-		return -1;
-	}
-	pass_time(time);
-	errno = ETIMEDOUT;
-	return -1;
-}
-
-static long wait_for_words(va_list args)
-{
-	const struct futex_waitv *waiters = va_arg(args, const struct futex_waitv *);
-	unsigned int i, count = va_arg(args, unsigned int);
-	unsigned int flags = va_arg(args, unsigned int);
-	const struct timespec *until = va_arg(args, const struct timespec *);
-	bool is_expected = true;
-	struct timespec time;
-	int64_t ns;
-
-	check(!flags && count > 1);
-	for (i = 0; i < count; i++)
-		if (*(const uint32_t *)(uintptr_t)waiters[i].uaddr != waiters[i].val)
-			is_expected = false;
-	ns = until->tv_sec * 1000000000ll + until->tv_nsec - run.now;
-	ns = ns < 0 ? 0 : ns;
-	time = (struct timespec) { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
-	return wait_for_time(is_expected, &time);
-}
-
-static long wait_for_word(va_list args)
-{
-	const uint32_t *word = va_arg(args, const uint32_t *);
-	int operation = va_arg(args, int);
-	uint32_t value = va_arg(args, uint32_t);
-
-	if ((operation & FUTEX_CMD_MASK) == FUTEX_WAKE)
-		return 0;
-	return wait_for_time(*word == value, va_arg(args, const struct timespec *));
-}
-
-/* Waiting sees the words, and is woken by time alone. */
-long hook_futex(long number, ...)
-{
-	va_list args;
-	long result;
-
-	va_start(args, number);
-	if (number == SYS_futex) {
-		result = wait_for_word(args);
-	} else {
-		check(number == SYS_futex_waitv);
-		result = wait_for_words(args);
-	}
-	va_end(args);
-	return result;
-}
-
-ssize_t hook_getrandom(void *buffer, size_t size, unsigned int flags)
-{
-	memset(buffer, 0xa5, size);
-	return (ssize_t)size;
-}
-
 /* --- this side --- */
 
 static bool is_documented(ssize_t err)
@@ -486,72 +288,6 @@ static bool is_documented(ssize_t err)
 		return true;
 	}
 	return err >= 0;
-}
-
-static void read_layout(struct ivshmem *shm)
-{
-	struct ivshmem_layout *layout;
-	unsigned int i, objects;
-	int err = ivshmem_layout_read(&layout, shm);
-
-	check(is_documented(err));
-	if (err)
-		return;
-	objects = ivshmem_layout_objects(layout);
-	check(objects >= 1 && objects <= IVSHMEM_MAX_OBJECTS);
-	check(ivshmem_layout_free_bytes(layout) <= REGION_SIZE);
-	check(strlen(ivshmem_layout_label(layout)) < IVSHMEM_LABEL_SIZE);
-	for (i = 0; i < objects; i++) {
-		const char *name = ivshmem_layout_name(layout, i);
-
-		check(!name || strlen(name) < IVSHMEM_NAME_SIZE);
-		check(ivshmem_layout_size(layout, i) <= REGION_SIZE);
-	}
-	ivshmem_layout_free(layout);
-}
-
-static void check_member(const struct ivshmem_status *status, unsigned int index,
-			 unsigned int member)
-{
-	uint64_t value;
-	int detail;
-
-	check((unsigned int)ivshmem_status_role(status, index, member) <= IVSHMEM_ROLE_WAITER);
-	check((unsigned int)ivshmem_status_state(status, index, member) <= IVSHMEM_END_DEAD);
-	check(ivshmem_status_place(status, index, member) < 1024);
-	for (detail = 0; detail <= IVSHMEM_DETAIL_TIME; detail++)
-		ivshmem_status_detail(status, index, member, (enum ivshmem_detail)detail, &value);
-}
-
-static void read_status(struct ivshmem *shm)
-{
-	struct ivshmem_topic_layout topic;
-	struct ivshmem_status *status;
-	int err = ivshmem_status_read(&status, shm);
-	unsigned int i, member;
-
-	check(is_documented(err));
-	if (err)
-		return;
-	for (i = 0; i < ivshmem_layout_objects(ivshmem_status_layout(status)); i++) {
-		if (!ivshmem_status_topic(status, i, &topic))
-			check(topic.subscribers >= 1 && topic.subscribers <= 1024);
-		check(ivshmem_status_members(status, i) <= 16 + 1024);
-		for (member = 0; member < ivshmem_status_members(status, i); member++)
-			check_member(status, i, member);
-	}
-	ivshmem_status_free(status);
-}
-
-/* The bytes themselves are read, and written, from one end to the other. */
-static void use(const volatile uint8_t *bytes, size_t length)
-{
-	size_t i;
-
-	for (i = 0; i < length; i += 61)
-		(void)bytes[i];
-	if (length)
-		(void)bytes[length - 1];
 }
 
 /* What was peeked at and not released. */
@@ -663,7 +399,7 @@ static void turn(struct ivshmem *shm)
 	ssize_t result = 0;
 	void *room;
 
-	run.looks = 0;
+	other.looks = 0;
 	switch (what % 16) {
 	case 0 ... 2:
 		result = ivshmem_channel_send(channel, buffer, length, timeout);
@@ -716,8 +452,7 @@ static void turn(struct ivshmem *shm)
 		keeps.count = 0;
 		break;
 	case 14:
-		read_layout(shm);
-		read_status(shm);
+		result = read_all(shm);
 		break;
 	case 15:
 		result = what & 64 ? use_directory(shm, what) : ivshmem_format(shm, "", 1, 0, 0);
@@ -730,7 +465,7 @@ static void turn(struct ivshmem *shm)
 
 static void ignore(size_t offset, size_t size)
 {
-	memcpy(run.shadow + offset, run.region + offset, size);
+	memcpy(run.shadow + offset, other.region + offset, size);
 }
 
 static void ignore_pages(uint64_t pages)
@@ -767,7 +502,7 @@ static void check_untouched(void)
 	unsigned int i;
 
 	if (run.superblock_lied) {
-		ignore_pages(run.mapped);
+		ignore_pages(other.mapped);
 	} else {
 		for (i = 0; i < OBJECTS; i++) {
 			ignore_slot(i);
@@ -776,8 +511,8 @@ static void check_untouched(void)
 		ignore(ivshmem_slot_offset(OBJECTS), BLOCKS_OFFSET - ivshmem_slot_offset(OBJECTS));
 	}
 	if (run.directory_lied || run.has_others)
-		ignore_pages(run.mapped & ~directory);
-	check(!memcmp(run.shadow, run.region, REGION_SIZE));
+		ignore_pages(other.mapped & ~directory);
+	check(!memcmp(run.shadow, other.region, REGION_SIZE));
 }
 
 static int open_channel(struct ivshmem *shm)
@@ -785,8 +520,8 @@ static int open_channel(struct ivshmem *shm)
 	unsigned int flags = next_byte() & 1 ? IVSHMEM_CHANNEL_TAKE_OVER : 0;
 	int err;
 
-	run.looks = 0;
-	run.until_strike = 0;
+	other.looks = 0;
+	other.until_strike = 0;
 	if (run.side)
 		err = ivshmem_channel_connect(&run.channel, shm, "a", flags, TIMEOUT_MS);
 	else
@@ -802,43 +537,17 @@ static void prepare_slot(struct ivshmem *shm)
 	struct ivshmem_object object;
 	struct ivshmem_spec spec;
 
-	run.in_strike = true;
+	other.in_strike = true;
 	check(!ivshmem_directory_open(&directory, shm));
 	check(directory.superblock.blocks_offset == BLOCKS_OFFSET);
 	ivshmem_spec_channel(&spec, &directory.superblock, 0, 0);
 	check(!ivshmem_object_claim(&directory, "a", &spec, &object) && !object.slot);
 	ivshmem_directory_close(&directory);
-	run.in_strike = false;
-	memcpy(run.shadow, run.region, REGION_SIZE);
+	other.in_strike = false;
+	memcpy(run.shadow, other.region, REGION_SIZE);
 	other_writes_long(end_offset(!run.side) + offsetof(struct ivshmem_slot_end, purpose),
 			  4ull << 32 | object.generation);
 	other_writes_word(end_offset(!run.side), 4 + END_ATTACHED);
-}
-
-static struct ivshmem *open_region(int fd)
-{
-	struct ivshmem *shm = NULL;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	check(!ivshmem_open(&shm, path, 0));
-	return shm;
-}
-
-static int region_fd(void)
-{
-	static int fd = -1;
-
-	if (fd < 0) {
-		fd = memfd_create("region", MFD_CLOEXEC);
-		check(fd >= 0 && !ftruncate(fd, REGION_SIZE));
-		run.region = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		check(run.region != MAP_FAILED);
-		arena = mmap(NULL, ARENA_SIZE, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		check(arena != MAP_FAILED);
-	}
-	return fd;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -846,32 +555,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = region_fd();
 	struct ivshmem *shm;
 
-	run.size = 0;
+	begin_run();
 	run.channel = NULL;
 	keeps.count = 0;
-	run.looks = 0;
 	run.reformatted = run.superblock_lied = run.directory_lied = run.has_others = false;
-	run.mapped = 0;
-	run.now = 1000000000;
-	arena_used = 0;
-	memset(run.region, 0, REGION_SIZE);
-	shm = open_region(fd);
+	shm = open_region(fd, 0);
 	check(!ivshmem_format(shm, "fuzz", OBJECTS, RING_SIZE, 0));
-	run.data = data;
-	run.size = size;
+	other.data = data;
+	other.size = size;
 	run.side = next_byte() & 1;
 	prepare_slot(shm);
 	if (!open_channel(shm)) {
-		while (run.size && arena_used < ARENA_SIZE / 2)
+		while (other.size && has_arena())
 			turn(shm);
-		run.size = 0;
-		run.looks = 0;
+		other.size = 0;
+		other.looks = 0;
 		ivshmem_channel_close(run.channel);
 	}
 	run.channel = NULL;
 	if (!run.reformatted)
 		check_untouched();
 	ivshmem_close(shm);
-	hook_munmap(arena, ARENA_SIZE);
+	end_run();
 	return 0;
 }

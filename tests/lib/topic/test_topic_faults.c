@@ -217,6 +217,42 @@ static void messages_of_publishers_before_can_be_had(void **state)
 	assert_true(has_number(message, length_of(i, LARGE), i));
 }
 
+static int publish_full(uint64_t number)
+{
+	char data[LARGE];
+	struct iovec part = { data, LARGE };
+
+	put_number(data, LARGE, number);
+	return ivshmem_publish(world.publishers[0], &part, 1, 0, 0, 0);
+}
+
+/* Else it would be written while the message of the other entry can be had. */
+static void buffer_that_two_entries_name_is_used_once(void **state)
+{
+	const struct topic *topic;
+	char data[LARGE];
+	uint64_t i, n;
+
+	make(&large);
+	open_subscriber(0, 0);
+	for (i = 1; i < 400; i += 8) {
+		if (!world.publishers[0])
+			open_publisher(0);
+		for (n = i; n < i + 8; n++)
+			assert_int_equal(publish_full(n), 0);
+		for (n = i; n < i + 8; n++) {
+			assert_int_equal(ivshmem_subscriber_recv(world.subscribers[0], data, LARGE,
+								 NULL, 0, 0), LARGE);
+			assert_true(has_number(data, LARGE, n));
+		}
+		if (i % 80 != 1)
+			continue;
+		topic = (struct topic *)world.publishers[0];
+		topic_entry(topic, 0, 2)->buffer = topic_entry(topic, 0, 1)->buffer;
+		close_publisher(0);
+	}
+}
+
 static void publisher_killed_while_it_opens_leaves_the_count(void **state)
 {
 	uint64_t number = 0;
@@ -528,15 +564,6 @@ static int hold_stepped(struct ivshmem *shm)
 	return has_number(message, LARGE, 1) ? 0 : 104;
 }
 
-static int publish_full(uint64_t number)
-{
-	char data[LARGE];
-	struct iovec part = { data, LARGE };
-
-	put_number(data, LARGE, number);
-	return ivshmem_publish(world.publishers[0], &part, 1, 0, 0, 0);
-}
-
 static void what_is_held_stays_while_a_dropped_holder_enters_again(void **state)
 {
 	uint64_t number;
@@ -672,6 +699,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TOPIC_TEST(number_that_was_seen_is_not_given_again_after_a_kill),
 		TOPIC_TEST(messages_of_publishers_before_can_be_had),
+		TOPIC_TEST(buffer_that_two_entries_name_is_used_once),
 		TOPIC_TEST(publisher_killed_while_it_opens_leaves_the_count),
 		TOPIC_TEST(first_publisher_killed_while_it_opens_leaves_no_junk_count),
 		TOPIC_TEST(subscriber_that_comes_while_a_publisher_opens_gets_only_what_is_new),

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Put in front of each file of the library for fuzz_channel.c: before each look at
+ * Put in front of each file of the library for those that use other_side.c: before each look at
  * shared memory, and each copy out of it, the other side has its turn. Time passes by
  * looking and sleeping only, and maps have guards around them.
  */
-#ifndef CHANNEL_HOOKS_H
-#define CHANNEL_HOOKS_H
+#ifndef HOOKS_H
+#define HOOKS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -41,4 +41,4 @@ ssize_t hook_getrandom(void *buffer, size_t size, unsigned int flags);
 #define syscall		hook_futex
 #define getrandom	hook_getrandom
 
-#endif /* CHANNEL_HOOKS_H */
+#endif /* HOOKS_H */
