@@ -27,37 +27,6 @@ int ivshmem_make_service(struct ivshmem *shm, const char *name, uint64_t client_
 	return ivshmem_make_object(shm, name, &spec);
 }
 
-/* The listener's end is the only one, and its bell is the word that it sleeps on. */
-static struct ivshmem_slot *slot_of(const struct ivshmem_directory *directory,
-				    const struct ivshmem_object *service)
-{
-	return &directory->slots[service->slot];
-}
-
-/* For a client: there is something to look at in @slot. */
-void ivshmem_service_hint(const struct ivshmem_directory *directory,
-			  const struct ivshmem_object *service, unsigned int slot)
-{
-	struct ivshmem_rung rung = { .count = 0 };
-
-	if (ivshmem_object_seems_there(directory, service))
-		ivshmem_tell_slot(directory, slot_of(directory, service), slot, &rung);
-}
-
-/* Now and then: 0; -ECONNRESET: the service is another's by now. */
-int ivshmem_listener_check(struct ivshmem_sleeper *sleeper)
-{
-	struct ivshmem_listener *listener = listener_of(sleeper);
-
-	if (listener->failed)
-		return listener->failed;
-	if (!ivshmem_place_is_own(sleeper) ||
-	    !ivshmem_slot_has_object(&listener->directory, &listener->object) ||
-	    ivshmem_directory_has_layout(&listener->directory))
-		listener->failed = -ECONNRESET;
-	return listener->failed;
-}
-
 /* Who is to come may be able to do neither: see LISTENER_SLEEP_NS. */
 static unsigned int choose_way(struct ivshmem_sleeper *sleeper)
 {
@@ -85,7 +54,7 @@ static void disown(struct ivshmem_holder *holder)
 /* Of a program under this kernel the lock tells whether it lives: that one keeps the service. */
 static void take_over(struct ivshmem_listener *listener)
 {
-	struct ivshmem_slot_end *end = &slot_of(&listener->directory, &listener->object)->end;
+	struct ivshmem_slot_end *end = &listener->directory.slots[listener->object.slot].end;
 	unsigned int slot = listener->object.slot;
 
 	if (ivshmem_end_is_alive(end, slot, IVSHMEM_END_CREATOR, listener->shm) == -ENOTSUP)

@@ -14,6 +14,7 @@
  * each SWEEP_NS. Clients with which it has begun it looks after each CHECK_NS: they may have died.
  *
  *	listen.c	becomes the server
+ *	listener.c	looks whether it still is, and tells it that there is something
  *	accept.c	looks for clients, and gives them out
  *	seats.c		counts the clients of each peer
  *	connect.c	is a client
@@ -110,7 +111,7 @@ static inline struct ivshmem_listener *listener_of(struct ivshmem_sleeper *sleep
 	return container_of(sleeper, struct ivshmem_listener, sleeper);
 }
 
-/* listen.c */
+/* listener.c */
 int ivshmem_listener_check(struct ivshmem_sleeper *sleeper);
 void ivshmem_service_hint(const struct ivshmem_directory *directory,
 			  const struct ivshmem_object *service, unsigned int slot);
