@@ -56,6 +56,14 @@ on_terminal() {
 		"press \x20" "press k" "see area13" "size 4x20" "see NAME" "press q" "end 0"
 }
 
+@test "top on a narrow terminal shows the other columns by the arrows" {
+	with_objects
+	options="--delay 60"
+	on_terminal "size 24x20" "see MEMBER" "miss STATE" "press ll" "see STATE" "miss NAME" \
+		"press \x1bOD" "press h" "see NAME" "press llllllllllllllllllll" "miss NAME" \
+		"press hhh" "see NAME" "press q" "end 0"
+}
+
 @test "top hides what is idle, and shows it again" {
 	with_objects
 	options="--delay 0.2"
@@ -120,6 +128,25 @@ on_terminal() {
 	run -0 without_override timeout 30 "$IVSHMEM_BUILD/ivshmem" top --count 2 --delay 0.1 "$region"
 	stdout_has "publisher 0"
 	cmp "$region" "$dir/before"
+}
+
+@test "top shows a service with its clients, and a served region" {
+	ivshmem serve --socket "$dir/socket" --size 4M --vectors 1 2>/dev/null 3>&- &
+	server=$!
+	eventually test -S "$dir/socket"
+	region=unix:$dir/socket
+	eventually ivshmem format --label served --service s "$region"
+	timeout 60 ivshmem answer "$region" s cat 2>/dev/null 3>&- &
+	answer=$!
+	eventually bash -c 'ivshmem info "$region" | grep -q listener'
+	[ "$(timeout 30 ivshmem call "$region" s hello)" = hello ]
+	run -0 --separate-stderr timeout 30 ivshmem top --count 1 --delay 0.1 "$region"
+	[ -z "$stderr" ]
+	stdout_has "$region 'served': 4M, of which "
+	grep -Eq '^s +service +listener +attached +[0-9]+ ' <<<"$output"
+	[ "$(ivshmem info --json "$region" | jq -c '.objects[] | select(.kind == "service") | .listener | [.state, .clients]')" = '["attached",0]' ]
+	kill $answer $server
+	wait $answer $server || true
 }
 
 @test "top in batch mode ends where its region does" {

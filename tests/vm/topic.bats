@@ -64,6 +64,25 @@ late() {
 	each late
 }
 
+watched() {
+	host format --force --label watched --topic t:64 "$1"
+	guest "ivshmem subscribe $2 t >/dev/null 2>&1 & echo \$! >/run/watched.pid"
+	until [ "$(host info --json "$1" | jq -r '.objects[0].subscribers[0].state')" = attached ]; do
+		sleep 0.2
+	done
+	seq 100 | host publish "$1" t
+	guest "ivshmem top --count 2 --delay 0.5 $2" >"$REGIONS/watched"
+	[ "$(grep -c "'watched': .*; 1 of .* objects" "$REGIONS/watched")" = 2 ]
+	[ "$(grep -c 'subscriber 0 attached' "$REGIONS/watched")" = 2 ]
+	guest "ivshmem info $2" | tr -s ' ' | grep -q '^t topic .*K publisher 0 free 100 '
+	guest 'kill $(cat /run/watched.pid); until ! kill -0 $(cat /run/watched.pid); do sleep 0.1; done' 2>/dev/null
+	[ "$(host info --json "$1" | jq '.objects[0].subscribers | length')" = 0 ]
+}
+
+@test "top and info show in a guest what they show on the host" {
+	each watched
+}
+
 dies() {
 	host format --force --label topics --topic t:64,history=4,subscribers=1,lossless "$1"
 	guest "ivshmem subscribe $2 t >/dev/null 2>&1 & echo \$! >/run/holder.pid"

@@ -322,6 +322,8 @@ enum screen_key {
 	SCREEN_DOWN,
 	SCREEN_PAGE_UP,
 	SCREEN_PAGE_DOWN,
+	SCREEN_LEFT,
+	SCREEN_RIGHT,
 	SCREEN_HOME,
 	SCREEN_OTHER,		/* such as another size of the terminal */
 };
@@ -330,7 +332,7 @@ int screen_open(void);
 void screen_close(void);
 enum screen_key screen_wait(int ms);
 unsigned int screen_room(void);
-void screen_show(const char *head, const char *table, unsigned int first);
+void screen_show(const char *head, const char *table, unsigned int first, unsigned int left);
 
 /* objects.c */
 

@@ -53,6 +53,12 @@ static enum screen_key translate(int key)
 	case KEY_NPAGE:
 	case ' ':
 		return SCREEN_PAGE_DOWN;
+	case KEY_LEFT:
+	case 'h':
+		return SCREEN_LEFT;
+	case KEY_RIGHT:
+	case 'l':
+		return SCREEN_RIGHT;
 	case KEY_HOME:
 		return SCREEN_HOME;
 	}
@@ -84,29 +90,34 @@ unsigned int screen_room(void)
 	return LINES > SCREEN_HEAD + 1 ? (unsigned int)LINES - SCREEN_HEAD - 1 : 0;
 }
 
-static const char *put_line(int row, const char *text, attr_t attributes)
+/* The next line, from column @left on. */
+static const char *put_line(int row, const char *text, unsigned int left, attr_t attributes)
 {
 	size_t length = strcspn(text, "\n");
 
 	attrset(attributes);
-	mvaddnstr(row, 0, text, (int)length);
+	if (left < length)
+		mvaddnstr(row, 0, text + left, (int)(length - left));
 	attrset(A_NORMAL);
 	return text[length] ? text + length + 1 : text + length;
 }
 
-/* @head: SCREEN_HEAD lines. @table: lines, the first its heading; @first: the next one to show. */
-void screen_show(const char *head, const char *table, unsigned int first)
+/*
+ * @head: SCREEN_HEAD lines. @table: lines, the first its heading; @first: the next one to show;
+ * @left: the first column of all of them.
+ */
+void screen_show(const char *head, const char *table, unsigned int first, unsigned int left)
 {
 	int row;
 
 	erase();
 	for (row = 0; row < SCREEN_HEAD && row < LINES; row++)
-		head = put_line(row, head, A_NORMAL);
+		head = put_line(row, head, 0, A_NORMAL);
 	if (row < LINES)
-		table = put_line(row++, table, A_REVERSE);
+		table = put_line(row++, table, left, A_REVERSE);
 	while (first-- && *table)
 		table += strcspn(table, "\n") + (strchr(table, '\n') ? 1 : 0);
 	while (row < LINES && *table)
-		table = put_line(row++, table, A_NORMAL);
+		table = put_line(row++, table, left, A_NORMAL);
 	refresh();
 }

@@ -16,6 +16,7 @@
 
 #define SHORTEST_MS	100
 #define HEAD_MAX	512
+#define SIDESTEP	8	/* columns */
 
 /**
  * struct top - What is shown.
@@ -30,6 +31,7 @@
  * @rates: What has changed from the one before.
  * @error: What went wrong, for the head; NULL: nothing.
  * @first: The first line of the table that is shown.
+ * @left: Its first column that is shown.
  * @columns: Those that the table has had.
  */
 struct top {
@@ -44,6 +46,7 @@ struct top {
 	struct rates *rates;
 	const char *error;
 	unsigned int first;
+	unsigned int left;
 	uint32_t columns;
 };
 
@@ -144,11 +147,13 @@ static int print(struct top *top)
 	return ferror(stdout) ? -EIO : 0;
 }
 
-/* Not beyond the table's end. */
+/* Not beyond the table's ends. */
 static void limit_scrolling(struct top *top, const char *table)
 {
-	unsigned int lines = 0, room = screen_room();
+	unsigned int lines = 0, room = screen_room(), width = (unsigned int)strcspn(table, "\n");
 
+	if (top->left >= width)
+		top->left = width ? (width - 1) / SIDESTEP * SIDESTEP : 0;
 	for (; *table; table++)
 		lines += *table == '\n';
 	if (top->first > (lines > room ? lines - room : 0))
@@ -168,7 +173,7 @@ static void redraw(struct top *top)
 	if (table)
 		scols_print_table_to_string(table, &text);
 	limit_scrolling(top, text ? text : "");
-	screen_show(head, text ? text : "", top->first);
+	screen_show(head, text ? text : "", top->first, top->left);
 	free(text);
 	scols_unref_table(table);
 }
@@ -212,11 +217,18 @@ static void scroll(struct top *top, enum screen_key key)
 	switch (key) {
 	case SCREEN_HOME:
 		top->first = 0;
+		top->left = 0;
 		break;
 	case SCREEN_UP:
 	case SCREEN_PAGE_UP:
 		step = key == SCREEN_UP ? 1 : page;
 		top->first = top->first > step ? top->first - step : 0;
+		break;
+	case SCREEN_LEFT:
+		top->left = top->left > SIDESTEP ? top->left - SIDESTEP : 0;
+		break;
+	case SCREEN_RIGHT:
+		top->left += SIDESTEP;
 		break;
 	case SCREEN_DOWN:
 	case SCREEN_PAGE_DOWN:
