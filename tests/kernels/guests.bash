@@ -37,7 +37,7 @@ guest_newest_qemu() {
 # frames.bats want it below; highest.bats chooses a firmware itself.
 guest_q35() {
 	export VM_MACHINE=q35 VM_FIRMWARE=/usr/share/ovmf/OVMF.fd
-	guest_without removal.bats power.bats unplug.bats doorbell.bats \
+	guest_without removal.bats power.bats unplug.bats plug.bats doorbell.bats \
 		cache.bats frames.bats highest.bats
 }
 
@@ -50,7 +50,7 @@ guest_arm64() {
 	export QEMU=qemu-system-aarch64 GUEST_BUILD=$out/build
 	guest_library
 	guest_without removal.bats power.bats udev.bats cache.bats rootport.bats \
-		unplug.bats frames.bats highest.bats windows.bats doorbell.bats advice.bats \
+		unplug.bats plug.bats frames.bats highest.bats windows.bats doorbell.bats advice.bats \
 		reset.bats restore.bats
 	prepare() { arm64_prepare; }
 	build() { arm64_build; }
