@@ -79,10 +79,12 @@ message_passes() {
 	wait $!
 }
 
-# What is installed, what DKMS has built for the kernel that runs, and what is loaded.
+# What is installed, what DKMS has built for the kernel that runs, and signed, and what is
+# loaded.
 version_is() {
 	[[ $(guest 'dpkg-query -W -f "\${Version}" ivshmem-dkms') == "$1"-* ]]
 	[[ $(guest 'modinfo -F version ivshmem') == "$1" ]]
+	[[ $(guest 'modinfo -F signer ivshmem') == "DKMS module signing key" ]]
 	[[ $(guest 'cat /sys/module/ivshmem/version') == "$1" ]]
 }
 
@@ -241,7 +243,7 @@ joins() {
 
 # What the host's server is killed for is that each peer goes on, and a newcomer finds them.
 all_go_on() {
-	guest 'ivshmem peers --socket /run/ivshmem/demo.sock | diff - /root/peers
+	guest 'ivshmem peers --socket /run/ivshmem/demo.sock | diff - /root/peers &&
 		systemctl is-active receiver waiter'
 }
 
@@ -280,7 +282,7 @@ all_go_on() {
 	[[ $(guest 'ivshmem --version') == *" $newer"* ]]
 	guest 'systemctl show --value -p MainPID ivshmem@demo.service | cmp - /root/pid && systemctl is-active receiver'
 	guest 'ls -l /proc/$(cat /root/pid)/exe' | grep ' (deleted)$'
-	guest 'systemctl reload ivshmem@demo.service
+	guest 'systemctl reload "ivshmem@*.service" || exit
 		until [ "$(readlink /proc/$(cat /root/pid)/exe)" = /usr/bin/ivshmem ]; do sleep 0.2; done
 		systemctl show --value -p MainPID ivshmem@demo.service | cmp - /root/pid && systemctl is-active receiver'
 	guest 'echo "still here" | runuser -u user -- ivshmem send unix:/run/ivshmem/demo.sock news
