@@ -416,6 +416,29 @@ static void *follow_until_cancelled(void *shm)
 	return (void *)(intptr_t)err;
 }
 
+/* Who waits for its own rings is not woken by a channel. */
+static void channel_leaves_vector_0_to_the_user_where_there_are_two(void **state)
+{
+	int i;
+
+	if (!start_server())
+		skip_because("no command to serve");
+	assert_int_equal(ivshmem_vectors(pair.right), 2);
+	assert_int_equal(pair.b->link.vector, 1);
+	assert_int_equal(ivshmem_wait(pair.right, 0, 0), -ETIMEDOUT);
+	assert_int_equal(ivshmem_wait(pair.right, 1, 0), -ETIMEDOUT);
+	assert_int_equal(ivshmem_channel_set_spin(pair.b, 0), 0);
+	for (i = 0; i < 20; i++) {
+		pthread_t sender;
+
+		assert_int_equal(pthread_create(&sender, NULL, send_in_a_moment, pair.a), 0);
+		recv_text(pair.b, "x");
+		pthread_join(sender, NULL);
+	}
+	assert_int_equal(ivshmem_wait(pair.right, 0, 0), -ETIMEDOUT);
+	assert_true(ivshmem_wait(pair.right, 1, 0) > 0);
+}
+
 /* Who waits for rings of the same vector takes none away from a channel. */
 static void rings_that_another_takes_wake_a_channel(void **state)
 {
@@ -1059,6 +1082,7 @@ int main(void)
 		SERVED_TEST(idle_receiver_takes_less_than_a_hundredth_of_a_processor),
 		SERVED_TEST(signal_ends_a_sleep_with_eintr),
 		SERVED_TEST(who_nobody_can_wake_looks_again_in_time),
+		SERVED_TEST(channel_leaves_vector_0_to_the_user_where_there_are_two),
 		SERVED_TEST(rings_that_another_takes_wake_a_channel),
 		SERVED_TEST(cancel_ends_all_that_wait_by_doorbell),
 		SERVED_TEST(arm_checks_its_arguments),

@@ -13,6 +13,12 @@ static bool futex_works(uint32_t *word)
 	return syscall(SYS_futex, word, FUTEX_WAKE, 0, NULL, NULL, 0) >= 0;
 }
 
+/* Vector 0 is left to the user's own rings, where there is another one. */
+static unsigned int choose_vector(unsigned int slot, unsigned int vectors)
+{
+	return vectors > 1 ? 1 + slot % (vectors - 1) : 0;
+}
+
 /* @locked: this end holds the lock on its byte of the region's file. */
 void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		       unsigned int slot, bool locked)
@@ -32,7 +38,7 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		link->can |= WAKE_CAN_RING;
 	if (peer >= 0 && vectors > 0) {
 		link->can |= WAKE_RINGABLE;
-		link->vector = slot % (unsigned int)vectors;
+		link->vector = choose_vector(slot, (unsigned int)vectors);
 		__atomic_store_n(&link->shm->peer_id, (uint32_t)peer, __ATOMIC_RELAXED);
 		__atomic_store_n(&link->told, (uint32_t)peer, __ATOMIC_RELAXED);
 		__atomic_store_n(&own->peer_id, (uint32_t)peer, __ATOMIC_RELAXED);
