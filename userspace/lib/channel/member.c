@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "found.h"
 #include "ready.h"
 #include "transfer.h"
 #include "waiting.h"
@@ -27,6 +28,15 @@ static unsigned int look(struct ivshmem_member *member)
 	if (!ready)
 		ivshmem_tell_released(channel);
 	return ready;
+}
+
+/* Whether there is a message. */
+static bool glance(struct ivshmem_member *member)
+{
+	const struct ivshmem_channel *channel = channel_of(member);
+
+	return member->events != IVSHMEM_CAN_RECV || channel->stage != CHANNEL_IS_OPEN ||
+	       look_for_message(channel).header;
 }
 
 static unsigned int look_closely(struct ivshmem_member *member)
@@ -69,6 +79,7 @@ static bool gives_way(struct ivshmem_member *member)
 
 static const struct ivshmem_member_ops ops = {
 	.look = look,
+	.glance = glance,
 	.look_closely = look_closely,
 	.announce = announce,
 	.end = end,

@@ -39,6 +39,7 @@ void ivshmem_set_awaken(struct ivshmem_waitset *set, struct ivshmem_member *memb
 		member->ops->announce(member, WAITING_AWAKE);
 	ivshmem_set_forget(set, member);
 	member->had = set->now;
+	member->seen = 0;
 	enter_list(&set->awake, member);
 }
 

@@ -3,6 +3,13 @@
 
 #include "waitset.h"
 
+/*
+ * How often a member that is awake is looked at, and not only glanced at: after so much time at
+ * the latest if a call begins, and after so many glances while it spins.
+ */
+#define LOOK_NS		20000
+#define GLANCES		64
+
 /* When a member has had nothing for so long, it is armed even if others keep the set busy. */
 #define SETTLE_NS	50000
 
@@ -46,6 +53,18 @@ static void settle(struct ivshmem_waitset *set, struct ivshmem_member *member)
 	}
 }
 
+/* What the member has. Mostly that is nothing, and a glance tells. */
+static unsigned int events_of(struct ivshmem_waitset *set, struct ivshmem_member *member)
+{
+	bool is_due = set->settles ? set->now - member->seen >= LOOK_NS :
+				     set->glances % GLANCES == 0;
+
+	if (member->ops->glance && member->seen && !is_due && !member->ops->glance(member))
+		return 0;
+	member->seen = set->now;
+	return member->ops->look(member);
+}
+
 /* Those that are reported go to the list's end, so that each has its turn. */
 static void look_at_awake(struct ivshmem_waitset *set)
 {
@@ -56,7 +75,7 @@ static void look_at_awake(struct ivshmem_waitset *set)
 	while (next && set->found < set->most) {
 		member = next;
 		next = member == last ? NULL : TAILQ_NEXT(member, in);
-		events = member->ops->look(member);
+		events = events_of(set, member);
 		if (events)
 			report(set, member, events);
 		else if (set->settles)
@@ -108,6 +127,7 @@ int ivshmem_set_look(struct ivshmem_sleeper *sleeper)
 		look_at_fresh(set);
 	look_at_awake(set);
 	set->settles = false;
+	set->glances++;
 	return set->found > 0;
 }
 

@@ -46,6 +46,7 @@
  * @armed: How many are armed, by what ivshmem_member.ways says.
  * @now: When the call began that waits, or its last look closely.
  * @settles: Members that have had nothing for a while may be armed by this look.
+ * @glances: How many looks there were.
  * @ready: Where the caller wants to be told.
  * @most: How many there is room for.
  * @found: How many were told.
@@ -72,6 +73,7 @@ struct ivshmem_waitset {
 	unsigned int armed[WAYS + 1];
 	int64_t now;
 	bool settles;
+	unsigned int glances;
 	struct ivshmem_ready *ready;
 	unsigned int most;
 	unsigned int found;

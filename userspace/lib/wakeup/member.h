@@ -19,7 +19,9 @@ struct ivshmem_slot_end;
  * struct ivshmem_member_ops - What a set asks.
  * @look: Of the member's @events, those that are there: the user's next call would return
  *	at once. Called often. No fence.
- * @look_closely: The same, once a second: it also looks whether the others live.
+ * @glance: Looks for what comes most often, and quickly: whether @look would say more, if this
+ *	says no, comes to light a moment later. NULL: @look is quick enough.
+ * @look_closely: As @look, once a second: it also looks whether the others live.
  * @announce: Says in the waiting words that go with @events: WAITING_DROWSY,
  *	WAITING_IN_SET or WAITING_AWAKE.
  * @end: The end where the set is told, and that has those words; NULL: at the moment nobody
@@ -31,6 +33,7 @@ struct ivshmem_slot_end;
  */
 struct ivshmem_member_ops {
 	unsigned int (*look)(struct ivshmem_member *member);
+	bool (*glance)(struct ivshmem_member *member);
 	unsigned int (*look_closely)(struct ivshmem_member *member);
 	void (*announce)(struct ivshmem_member *member, enum waiting_state state);
 	struct ivshmem_slot_end *(*end)(struct ivshmem_member *member);
@@ -52,6 +55,7 @@ struct ivshmem_member_ops {
  * @index: Its place in the set.
  * @state: What the set has had it announce.
  * @had: When something was there last, and from when on it is drowsy.
+ * @seen: When ops->look() was called last, of one that is awake; 0: not since it is.
  * @ways: Of an armed one, what ops->ways() has said.
  * @in: In the list of those that are looked at each time, or of those that fell asleep last.
  * @list: Which of these, NULL: neither.
@@ -67,6 +71,7 @@ struct ivshmem_member {
 	unsigned int index;
 	enum waiting_state state;
 	int64_t had;
+	int64_t seen;
 	unsigned int ways;
 
 	TAILQ_ENTRY(ivshmem_member) in;
