@@ -414,7 +414,7 @@ GUEST_INITRAMFS ?= build/tests/initramfs
 # what the library needs of the kernel, but those that try all orders and thousands of
 # killings, on which a guest has no influence.
 GUEST_LIB_TESTS := $(if $(filter all,$(GUEST_LIBRARY)), \
-	$(filter-out $(addprefix build/asan/test_,back_in_time death directory races topic_faults topic_wakeup wakeup),$(LIB_TESTS)), \
+	$(filter-out $(addprefix build/asan/test_,back_in_time death directory races service_faults service_wakeup topic_faults topic_wakeup wakeup),$(LIB_TESTS)), \
 	$(addprefix build/asan/test_,doorbell guest list monitor))
 
 $(GUEST_INITRAMFS): userspace $(MODULE) $(GUEST_MODULES) $(KSELFTESTS) $(KSELFTESTS_32) \
