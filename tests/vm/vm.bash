@@ -150,8 +150,14 @@ vm_read_line() {
 	return 1
 }
 
+# One that has not answered in time does not do so later: what it says then would be taken
+# for the answer to something else.
 guest_within() {
 	local limit=$1 vm_line pending=() line
+	[[ ! -e $VM_DIR/silent ]] || {
+		vm_say "the guest has not answered before"
+		return 125
+	}
 	printf '%s\n' "$(base64 -w0 <<<"$2")" 1<>"$VM_DIR/control.in"
 	while vm_read_line control.out "$limit"; do
 		if [[ $vm_line == '@@@ '* ]]; then
@@ -163,6 +169,7 @@ guest_within() {
 		done
 		pending=("$vm_line")
 	done
+	: >"$VM_DIR/silent"
 	return 125
 }
 
