@@ -7,7 +7,7 @@
 #
 #   host_end KIND echo|ROUNDS    creates the channel, and goes on in the background
 #   host_end_said KIND           what it has printed; fails where it has ended
-#   end_host_end KIND
+#   end_host_end KIND            it may have ended before, as the other end has
 #   guest_end KIND echo|ROUNDS   connects to it, in the background
 #   start_talk KIND              the guest asks, and the host answers
 #   host_has_sent KIND COUNT     so many messages at least
@@ -32,7 +32,7 @@ host_end_said() {
 }
 
 end_host_end() {
-	kill "$(<"$REGIONS/$1.end")"
+	kill "$(<"$REGIONS/$1.end")" 2>/dev/null || true
 	rm "$REGIONS/$1.end"
 }
 
