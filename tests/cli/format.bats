@@ -22,7 +22,7 @@ superblock_with() {
 @test "info shows an area that somebody has open" {
 	ivshmem create "$region" --size 16M
 	ivshmem format --label x --area "a:64K" "$region"
-	[ "$(info '.objects[0].used')" = false ]
+	[ "$(info '.objects[0].users | length')" = 0 ]
 	run -0 ivshmem info "$region"
 	grep -Eq '^a +area +64K$' <<<"$output"
 	: >"$dir/go"
@@ -31,12 +31,14 @@ import fcntl, os, struct, sys, time
 fd = os.open(sys.argv[1], os.O_RDONLY)
 fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqixxxx", fcntl.F_RDLCK, 0, 4096 + 2, 1, 0))
 while os.path.exists(sys.argv[2]): time.sleep(0.05)' "$region" "$dir/go" 3>&- &
-	eventually bash -c 'ivshmem info --json "$region" | jq -e ".objects[0].used"'
+	program=$!
+	eventually bash -c 'ivshmem info --json "$region" | jq -e ".objects[0].users | length == 1"'
+	[ "$(info '.objects[0].users[0].pid')" = $program ]
 	run -0 ivshmem info "$region"
 	rm "$dir/go"
 	wait
-	grep -Eq '^a +area +64K users +attached$' <<<"$output"
-	[ "$(info '.objects[0].used')" = false ]
+	grep -Eq '^a +area +64K user +attached '"$program$" <<<"$output"
+	[ "$(info '.objects[0].users | length')" = 0 ]
 }
 
 @test "format says nothing, and info tells label, UUID and room" {
@@ -117,7 +119,7 @@ even channel true 131072" ]
 		run -2 --separate-stderr ivshmem make "$option" "$region"
 	done
 	run -2 --separate-stderr ivshmem make "$region"
-	says "say what, as --channel video:64M:4K, --area table:16M or --topic state:64"
+	says "say what, as --channel video:64M:4K, --area table:16M, --topic state:64 or --service clock"
 	run -2 --separate-stderr ivshmem rm "$region"
 	says "give WHERE and NAME"
 }

@@ -87,6 +87,19 @@ false
 	[ "$(ivshmem info --json "$region" | jq '.objects[0].subscribers | length')" = 0 ]
 }
 
+@test "info finds who only reads a topic" {
+	with_topic 64
+	timeout 30 ivshmem subscribe "$region" t >/dev/null 3>&- &
+	"$IVSHMEM_BUILD/ivshmem" subscribe --read-only "$region" t >/dev/null 3>&- &
+	reader=$!
+	eventually bash -c 'ivshmem info --json "$region" | jq -e ".objects[0] | (.users | length == 1) and (.subscribers | length == 1)"'
+	[ "$(ivshmem info --json "$region" | jq '.objects[0].users[0].pid')" = $reader ]
+	run -0 ivshmem info "$region"
+	grep -Eq "^ +user +attached +$reader " <<<"$output"
+	kill $reader %1
+	wait || true
+}
+
 @test "what can't be is told" {
 	with_topic 8
 	run -1 --separate-stderr ivshmem publish "$region" t <<<"longer than eight"

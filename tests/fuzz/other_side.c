@@ -240,7 +240,7 @@ static int read_status(struct ivshmem *shm)
 {
 	struct ivshmem_topic_layout topic;
 	struct ivshmem_status *status;
-	int err = ivshmem_status_read(&status, shm);
+	int err = ivshmem_status_read(&status, shm, 0);
 	unsigned int i, member;
 
 	if (err)

@@ -281,7 +281,7 @@ static inline struct ivshmem_slot *slot_of(char *raw, unsigned int slot)
 static inline int state_of(struct ivshmem *shm, unsigned int slot, enum ivshmem_end end)
 {
 	struct ivshmem_status *status;
-	int state = ivshmem_status_read(&status, shm);
+	int state = ivshmem_status_read(&status, shm, 0);
 
 	if (state)
 		return state;

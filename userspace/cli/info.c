@@ -45,7 +45,7 @@ static void collect(struct facts *facts, const struct ivshmem *shm)
 /* A raw region is as good as any: only what is broken gives a message. */
 static void collect_layout(struct facts *facts, const char *where, struct ivshmem *shm)
 {
-	int ret = ivshmem_status_read(&facts->status, shm);
+	int ret = ivshmem_status_read(&facts->status, shm, IVSHMEM_STATUS_USERS);
 
 	switch (ret) {
 	case 0:

@@ -89,6 +89,14 @@ static int add_single(struct json_object *object, const struct ivshmem_status *s
 			member_json(status, index, 0));
 }
 
+static int add_place(struct json_object *json, const struct ivshmem_status *status,
+		     unsigned int index, unsigned int member, enum ivshmem_role role)
+{
+	if (role == IVSHMEM_ROLE_USER)
+		return 0;
+	return json_add_number(json, "place", ivshmem_status_place(status, index, member));
+}
+
 /* An array of those with that role, and their places. */
 static struct json_object *members_json(const struct ivshmem_status *status, unsigned int index,
 					enum ivshmem_role role)
@@ -100,8 +108,7 @@ static struct json_object *members_json(const struct ivshmem_status *status, uns
 		if (ivshmem_status_role(status, index, i) != role)
 			continue;
 		json = member_json(status, index, i);
-		if (!json ||
-		    json_add_number(json, "place", ivshmem_status_place(status, index, i)) ||
+		if (!json || add_place(json, status, index, i, role) ||
 		    json_object_array_add(members, json)) {
 			json_object_put(json);
 			json_object_put(members);
@@ -127,24 +134,23 @@ static int add_topic(struct json_object *object, const struct ivshmem_status *st
 	    json_add_number(object, "holds", layout.holds) ||
 	    json_add(object, "lossless", json_object_new_boolean(lossless)) ||
 	    json_add(object, "publishers",
-		     members_json(status, index, IVSHMEM_ROLE_PUBLISHER)))
+		     members_json(status, index, IVSHMEM_ROLE_PUBLISHER)) ||
+	    json_add(object, "subscribers",
+		     members_json(status, index, IVSHMEM_ROLE_SUBSCRIBER)))
 		return -ENOMEM;
-	return json_add(object, "subscribers",
-			members_json(status, index, IVSHMEM_ROLE_SUBSCRIBER));
+	return json_add(object, "users", members_json(status, index, IVSHMEM_ROLE_USER));
 }
 
 static int add_members(struct json_object *object, const struct ivshmem_status *status,
 		       unsigned int index)
 {
-	bool used;
-
 	switch (ivshmem_layout_kind(ivshmem_status_layout(status), index)) {
 	case IVSHMEM_CHANNEL:
 		return add_end(object, status, index, IVSHMEM_END_CREATOR) ||
 		       add_end(object, status, index, IVSHMEM_END_CONNECTOR) ? -ENOMEM : 0;
 	case IVSHMEM_AREA:
-		used = ivshmem_status_members(status, index);
-		return json_add(object, "used", json_object_new_boolean(used));
+		return json_add(object, "users",
+				members_json(status, index, IVSHMEM_ROLE_USER));
 	case IVSHMEM_TOPIC:
 		return add_topic(object, status, index);
 	case IVSHMEM_SERVICE:

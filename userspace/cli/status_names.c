@@ -48,7 +48,7 @@ const char *role_name(enum ivshmem_role role)
 	case IVSHMEM_ROLE_SUBSCRIBER:
 		return "subscriber";
 	case IVSHMEM_ROLE_USER:
-		return "users";
+		return "user";
 	case IVSHMEM_ROLE_LISTENER:
 		return "listener";
 	case IVSHMEM_ROLE_WAITER:

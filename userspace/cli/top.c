@@ -88,7 +88,7 @@ static int take_snapshot(struct top *top)
 		ret = ivshmem_open(&top->shm, top->where, top->open_flags);
 	if (!ret) {
 		task = IVSHMEM_TASK_READ_LAYOUT;
-		ret = ivshmem_status_read(&top->status, top->shm);
+		ret = ivshmem_status_read(&top->status, top->shm, 0);
 	}
 	if (!ret)
 		ret = rates_update(top->rates, top->status, now_s());

@@ -117,8 +117,8 @@ static void numbers_of_null_are_einval_or_zero(void **state)
 		GIVES(0, ivshmem_layout_is_kept(NULL, 0)),
 		GIVES(0, ivshmem_layout_size(NULL, 0)),
 		GIVES(0, ivshmem_layout_ring_size(NULL, 0, IVSHMEM_END_CREATOR)),
-		GIVES(-EINVAL, ivshmem_status_read(NULL, good.shm)),
-		GIVES(-EINVAL, ivshmem_status_read(&good.status, NULL)),
+		GIVES(-EINVAL, ivshmem_status_read(NULL, good.shm, 0)),
+		GIVES(-EINVAL, ivshmem_status_read(&good.status, NULL, 0)),
 		GIVES(-EINVAL, ivshmem_status_topic(NULL, 0, &topic)),
 		GIVES(-EINVAL, ivshmem_status_topic(good.status, 0, NULL)),
 		GIVES(0, ivshmem_status_members(NULL, 0)),
@@ -414,7 +414,7 @@ static int null_setup(void **state)
 	good = (struct good) { .shm = pair.left, .channel = pair.a, .served = join_alone(1) };
 	open_topic();
 	return ivshmem_layout_read(&good.layout, good.shm) ?:
-	       ivshmem_status_read(&good.status, good.shm) ?:
+	       ivshmem_status_read(&good.status, good.shm, 0) ?:
 	       ivshmem_monitor_open(&good.monitor);
 }
 

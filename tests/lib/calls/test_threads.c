@@ -191,7 +191,7 @@ static void do_status(void)
 {
 	struct ivshmem_status *status;
 
-	if (!ivshmem_status_read(&status, subject.shm))
+	if (!ivshmem_status_read(&status, subject.shm, 0))
 		ivshmem_status_free(status);
 }
 

@@ -13,7 +13,7 @@ static struct ivshmem_status *read_status(struct ivshmem *shm)
 {
 	struct ivshmem_status *status;
 
-	assert_int_equal(ivshmem_status_read(&status, shm), 0);
+	assert_int_equal(ivshmem_status_read(&status, shm, 0), 0);
 	return status;
 }
 
@@ -201,6 +201,103 @@ static void area_is_used_while_somebody_has_it_open(void **state)
 	status = read_status(world.shm[0]);
 	assert_int_equal(ivshmem_status_members(status, 1), 0);
 	ivshmem_status_free(status);
+}
+
+/* What a child has open is found there, and so is what this program has. */
+static pid_t start_user(int (*open)(struct ivshmem *shm), unsigned int flags)
+{
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		struct ivshmem *shm;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (ivshmem_open(&shm, in_shm("region"), flags) || open(shm) ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return child;
+}
+
+static struct ivshmem_status *find_users(void)
+{
+	struct ivshmem_status *status;
+
+	assert_int_equal(ivshmem_status_read(&status, world.shm[0], IVSHMEM_STATUS_USERS), 0);
+	return status;
+}
+
+static int open_area(struct ivshmem *shm)
+{
+	struct ivshmem_area *area;
+
+	return ivshmem_area_open(&area, shm, "area");
+}
+
+static void programs_that_have_an_area_open_are_found(void **state)
+{
+	struct ivshmem_status *status;
+	struct ivshmem_area *area;
+	bool own_is_first;
+	pid_t child;
+
+	make(&small);
+	assert_int_equal(ivshmem_make_area(world.shm[0], "area", 1), 0);
+	assert_int_equal(ivshmem_make_area(world.shm[0], "other", 1), 0);
+	status = find_users();
+	assert_int_equal(ivshmem_status_members(status, 1), 0);
+	ivshmem_status_free(status);
+	assert_int_equal(ivshmem_area_open(&area, world.shm[1], "area"), 0);
+	child = start_user(open_area, 0);
+	status = find_users();
+	assert_int_equal(ivshmem_status_members(status, 1), 2);
+	own_is_first = getpid() < child;
+	assert_member(status, 1, 0, IVSHMEM_ROLE_USER, 0, IVSHMEM_END_ATTACHED);
+	assert_detail(status, 1, !own_is_first, IVSHMEM_DETAIL_PID, (uint64_t)getpid());
+	assert_detail(status, 1, own_is_first, IVSHMEM_DETAIL_PID, (uint64_t)child);
+	assert_int_equal(ivshmem_status_members(status, 2), 0);
+	ivshmem_status_free(status);
+	kill_other(child);
+	ivshmem_area_close(area);
+	status = find_users();
+	assert_int_equal(ivshmem_status_members(status, 1), 0);
+	ivshmem_status_free(status);
+}
+
+static int read_only(struct ivshmem *shm)
+{
+	struct ivshmem_subscriber *subscriber;
+
+	return ivshmem_subscriber_open(&subscriber, shm, "t", 0);
+}
+
+static void program_that_only_reads_a_topic_is_found(void **state)
+{
+	struct ivshmem_status *status;
+	pid_t child;
+
+	make(&small);
+	open_subscriber(0, 0);
+	child = start_user(read_only, IVSHMEM_RDONLY);
+	status = read_status(world.shm[0]);
+	assert_int_equal(ivshmem_status_members(status, TOPIC), 1);
+	ivshmem_status_free(status);
+	status = find_users();
+	assert_int_equal(ivshmem_status_members(status, TOPIC), 2);
+	assert_member(status, TOPIC, 0, IVSHMEM_ROLE_SUBSCRIBER, 0, IVSHMEM_END_ATTACHED);
+	assert_member(status, TOPIC, 1, IVSHMEM_ROLE_USER, 0, IVSHMEM_END_ATTACHED);
+	assert_detail(status, TOPIC, 1, IVSHMEM_DETAIL_PID, (uint64_t)child);
+	ivshmem_status_free(status);
+	kill_other(child);
 }
 
 /* --- topics --- */
@@ -573,8 +670,9 @@ static void what_is_not_there_is_nothing(void **state)
 	ivshmem_status_free(status);
 
 	status = POISON;
-	assert_int_equal(ivshmem_status_read(&status, NULL), -EINVAL);
-	assert_int_equal(ivshmem_status_read(NULL, world.shm[0]), -EINVAL);
+	assert_int_equal(ivshmem_status_read(&status, NULL, 0), -EINVAL);
+	assert_int_equal(ivshmem_status_read(NULL, world.shm[0], 0), -EINVAL);
+	assert_int_equal(ivshmem_status_read(&status, world.shm[0], 2), -EINVAL);
 	assert_ptr_equal(status, POISON);
 	assert_null(ivshmem_status_layout(NULL));
 	assert_int_equal(ivshmem_status_members(NULL, 0), 0);
@@ -591,7 +689,7 @@ static void region_without_a_format_is_told(void **state)
 	struct ivshmem_status *status = POISON;
 	struct ivshmem *shm = open_region(make_file("raw", MIB), 0);
 
-	assert_int_equal(ivshmem_status_read(&status, shm), -ENOMEDIUM);
+	assert_int_equal(ivshmem_status_read(&status, shm, 0), -ENOMEDIUM);
 	assert_ptr_equal(status, POISON);
 	ivshmem_close(shm);
 }
@@ -606,6 +704,8 @@ int main(void)
 		PAIR_TEST(channel_tells_how_many_bytes_were_taken),
 		PAIR_TEST(end_that_sleeps_is_shown_asleep),
 		TOPIC_TEST(area_is_used_while_somebody_has_it_open),
+		TOPIC_TEST(programs_that_have_an_area_open_are_found),
+		TOPIC_TEST(program_that_only_reads_a_topic_is_found),
 		TOPIC_TEST(topic_tells_its_layout),
 		TOPIC_TEST(topic_tells_publishers_then_subscribers),
 		TOPIC_TEST(publisher_that_has_left_messages_tells_how_many_how_long_and_how_old),

@@ -27,7 +27,8 @@ struct ivshmem_status;
  * @IVSHMEM_ROLE_CONNECTOR: Of a channel, the one that called ivshmem_channel_connect().
  * @IVSHMEM_ROLE_PUBLISHER: Of a topic, a publisher.
  * @IVSHMEM_ROLE_SUBSCRIBER: Of a topic, a subscriber.
- * @IVSHMEM_ROLE_USER: Of an area, all programs under this kernel that have it open.
+ * @IVSHMEM_ROLE_USER: Of an area, a program under this kernel that has it open, or all of them;
+ *                     of a topic, one that only reads. See IVSHMEM_STATUS_USERS.
  * @IVSHMEM_ROLE_LISTENER: Of a service, the program that serves it.
  * @IVSHMEM_ROLE_WAITER: Of a wait set, the program that waits with it.
  */
@@ -44,7 +45,8 @@ enum ivshmem_role {
 
 /**
  * enum ivshmem_detail - What may be known of a member.
- * @IVSHMEM_DETAIL_PID: Its process ID as it sees it itself, in its own machine.
+ * @IVSHMEM_DETAIL_PID: Its process ID as it sees it itself, in its own machine; of a user that
+ *                      was found in /proc, as this program sees it.
  * @IVSHMEM_DETAIL_PEER: Its peer ID, where others can ring it.
  * @IVSHMEM_DETAIL_SENT: Messages that it has passed on: of an end of a channel, in its last
  *                       session; of a publisher, the number of its place's newest message.
@@ -88,19 +90,27 @@ enum ivshmem_detail {
 };
 
 /**
+ * IVSHMEM_STATUS_USERS - Look in /proc for programs that have an area open, or a topic for reading
+ * only.
+ */
+#define IVSHMEM_STATUS_USERS	(1u << 0)
+
+/**
  * ivshmem_status_read() - Look who uses a region's objects, and what goes on there.
  * @status: Set to a snapshot, to be freed with ivshmem_status_free().
  * @shm: Open handle; IVSHMEM_RDONLY will do.
+ * @flags: 0 or IVSHMEM_STATUS_USERS. That looks at all descriptors of all programs, which takes
+ *         some milliseconds for each thousand, and finds only programs that this one may look at.
  *
  * As ivshmem_layout_read() does, it reads the file or device, and maps nothing. Programs go on
  * meanwhile: numbers of two members may be of slightly different times.
  *
  * Context: Any thread.
- * Return: As for ivshmem_layout_read().
+ * Return: As for ivshmem_layout_read(); -EINVAL also for an unknown flag.
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
-int ivshmem_status_read(struct ivshmem_status **status, struct ivshmem *shm);
+int ivshmem_status_read(struct ivshmem_status **status, struct ivshmem *shm, unsigned int flags);
 
 /**
  * ivshmem_status_free() - Free a snapshot.
@@ -137,8 +147,9 @@ int ivshmem_status_topic(const struct ivshmem_status *status, unsigned int index
  *
  * A channel has two: the creator, then the connector, also where nobody is there. A topic has
  * the publishers that are there, or were and have left messages, then the subscribers that are
- * there, but for those that opened the region for reading only: nobody knows of them. An area
- * has one, as long as a program under this kernel has it open; of others it can't be told. A
+ * there; those that opened the region for reading only can only be found in /proc. An area has
+ * one, as long as programs under this kernel have it open, or one for each program that was found
+ * in /proc; of other kernels' programs it can't be told. A
  * service or a wait set has one, unless nobody is there.
  *
  * Return: The count; 0 where there is no object.

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lockers.h"
 #include "status.h"
 
 struct ivshmem_status {
@@ -10,18 +11,26 @@ struct ivshmem_status {
 	struct status_members members[];
 };
 
-/* Those under other kernels can't be seen, nor how many there are under this one. */
+/* Those under other kernels can't be seen. */
 static int add_area(struct status_members *members, const struct ivshmem_directory *directory,
-		    unsigned int slot)
+		    const struct status_lockers *lockers, unsigned int slot)
 {
-	if (!ivshmem_slot_is_locked(directory->shm, slot))
-		return 0;
-	return ivshmem_status_add(members, IVSHMEM_ROLE_USER, 0, IVSHMEM_END_ATTACHED) ? 0 :
-	       -ENOMEM;
+	int err = ivshmem_status_add_users(members, lockers, slot);
+
+	return err ? err : ivshmem_status_add_unknown_user(members, directory, slot);
+}
+
+/* Who has no place only reads. */
+static int add_topic(struct status_members *members, const struct ivshmem_directory *directory,
+		     const struct status_lockers *lockers, unsigned int slot)
+{
+	int err = ivshmem_status_add_topic(members, directory, slot);
+
+	return err ? err : ivshmem_status_add_users(members, lockers, slot);
 }
 
 static int add_members(struct ivshmem_status *status, const struct ivshmem_directory *directory,
-		       unsigned int slot)
+		       const struct status_lockers *lockers, unsigned int slot)
 {
 	struct status_members *members = &status->members[slot];
 
@@ -32,9 +41,9 @@ static int add_members(struct ivshmem_status *status, const struct ivshmem_direc
 	case IVSHMEM_CHANNEL:
 		return ivshmem_status_add_channel(members, directory, slot);
 	case IVSHMEM_AREA:
-		return add_area(members, directory, slot);
+		return add_area(members, directory, lockers, slot);
 	case IVSHMEM_TOPIC:
-		return ivshmem_status_add_topic(members, directory, slot);
+		return add_topic(members, directory, lockers, slot);
 	case IVSHMEM_SERVICE:
 		return ivshmem_status_add_single(members, directory, slot,
 						 IVSHMEM_ROLE_LISTENER);
@@ -44,15 +53,19 @@ static int add_members(struct ivshmem_status *status, const struct ivshmem_direc
 	return 0;
 }
 
-static int read_members(struct ivshmem_status *status, struct ivshmem *shm)
+static int read_members(struct ivshmem_status *status, struct ivshmem *shm, unsigned int flags)
 {
+	struct status_lockers lockers = { .count = 0 };
 	struct ivshmem_directory directory;
 	unsigned int i;
 	int err = 0;
 
 	ivshmem_layout_directory(status->layout, &directory, shm);
+	if (flags & IVSHMEM_STATUS_USERS)
+		err = ivshmem_lockers_find(&lockers, shm);
 	for (i = 0; i < ivshmem_layout_objects(status->layout) && !err; i++)
-		err = add_members(status, &directory, i);
+		err = add_members(status, &directory, &lockers, i);
+	free(lockers.list);
 	if (err)
 		return err;
 	ivshmem_status_add_clients(status->members, &directory);
@@ -60,13 +73,13 @@ static int read_members(struct ivshmem_status *status, struct ivshmem *shm)
 	return 0;
 }
 
-int ivshmem_status_read(struct ivshmem_status **out, struct ivshmem *shm)
+int ivshmem_status_read(struct ivshmem_status **out, struct ivshmem *shm, unsigned int flags)
 {
 	struct ivshmem_layout *layout;
 	struct ivshmem_status *status;
 	int err;
 
-	if (!out)
+	if (!out || flags & ~IVSHMEM_STATUS_USERS)
 		return -EINVAL;
 	err = ivshmem_layout_read(&layout, shm);
 	if (err)
@@ -78,7 +91,7 @@ int ivshmem_status_read(struct ivshmem_status **out, struct ivshmem *shm)
 		return -ENOMEM;
 	}
 	status->layout = layout;
-	err = read_members(status, shm);
+	err = read_members(status, shm, flags);
 	if (err) {
 		ivshmem_status_free(status);
 		return err;

@@ -6,6 +6,8 @@
  *	member.c	adds a member, and what its program says of itself
  *	channel.c	adds the two ends of a channel
  *	topic.c		adds a topic's publishers and subscribers
+ *	users.c		adds those who have an object open beside them
+ *	lockers.c	looks in /proc for these
  *	single.c	adds the only end of a service or wait set, and what uses them
  *
  * All of it is taken from copies, which may be of a moment when something was changed: what
@@ -81,6 +83,14 @@ void ivshmem_status_add_clients(struct status_members *members,
 				const struct ivshmem_directory *directory);
 void ivshmem_status_add_watched(struct status_members *members,
 				const struct ivshmem_directory *directory);
+
+/* users.c */
+struct status_lockers;
+
+int ivshmem_status_add_users(struct status_members *members,
+			     const struct status_lockers *lockers, unsigned int slot);
+int ivshmem_status_add_unknown_user(struct status_members *members,
+				    const struct ivshmem_directory *directory, unsigned int slot);
 
 /* topic.c */
 int ivshmem_status_add_topic(struct status_members *members,
