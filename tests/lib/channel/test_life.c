@@ -6,6 +6,8 @@
 #include "channels.h"
 #include "fake_server.h"
 
+#include "waitset/waitset.h"
+
 #include <semaphore.h>
 #include <stdatomic.h>
 
@@ -494,6 +496,32 @@ static void channels_outlive_a_rejoin_and_keep_to_their_region(void **state)
 	assert_int_equal(rejoin(pair.left), 1);
 }
 
+/* What sleeps for many; nobody has to open it again. */
+static void wait_set_is_rung_again_after_a_rejoin(void **state)
+{
+	int region = own(open(make_formatted(REGION_SIZE, 1), O_RDWR | O_CLOEXEC));
+	const struct ivshmem_slot_end *end;
+	struct ivshmem_waitset *set;
+	struct ivshmem_ready ready;
+
+	say_hello_again(region);
+	pair.left = join(0);
+	assert_int_equal(ivshmem_waitset_open(&set, pair.left), 0);
+	end = set->sleeper.end;
+	assert_int_equal(ivshmem_waitset_wait(set, &ready, 1, 5), -ETIMEDOUT);
+	assert_int_equal(end->processor, WAY_DOORBELL);
+	hang_up();
+	assert_int_equal(ivshmem_check(pair.left), -ECONNRESET);
+	assert_int_equal(ivshmem_waitset_wait(set, &ready, 1, 5), -ETIMEDOUT);
+	assert_int_not_equal(end->processor, WAY_DOORBELL);
+	say_hello_again(region);
+	assert_int_equal(rejoin(pair.left), 0);
+	assert_int_equal(ivshmem_waitset_wait(set, &ready, 1, 5), -ETIMEDOUT);
+	assert_int_equal(end->processor, WAY_DOORBELL);
+	assert_int_equal(end->peer_id, ME);
+	ivshmem_waitset_close(set);
+}
+
 /* --- fork(2) while others are in calls --- */
 
 static struct {
@@ -954,6 +982,7 @@ int main(void)
 		LIFE_TEST(child_that_opens_the_region_anew_has_channels_of_its_own),
 		LIFE_TEST(child_of_a_servers_peer_is_not_taken_for_it),
 		LIFE_TEST(channels_outlive_a_rejoin_and_keep_to_their_region),
+		LIFE_TEST(wait_set_is_rung_again_after_a_rejoin),
 		LIFE_TEST(forking_while_threads_are_in_calls_disturbs_neither),
 		LIFE_TEST(forking_waits_for_who_changes_a_handle),
 		LIFE_TEST(who_has_changed_its_root_is_told_of_a_crash),

@@ -19,21 +19,17 @@ static unsigned int choose_vector(unsigned int slot, unsigned int vectors)
 	return vectors > 1 ? 1 + slot % (vectors - 1) : 0;
 }
 
-/* @locked: this end holds the lock on its byte of the region's file. */
-void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
-		       unsigned int slot, bool locked)
+/* Where this end is rung, and whether it can ring, as a peer of the server that it has joined. */
+static void tell_joined(struct ivshmem_link *link, unsigned int slot)
 {
+	struct ivshmem_slot_end *own = link->own;
 	const struct ivshmem_connection *connection = link->shm->connection;
 	unsigned int joins = connection ? ivshmem_connection_joins(connection) : 0;
 	int vectors = ivshmem_vectors(link->shm);
 	int peer = ivshmem_peer_id(link->shm);
 
-	link->own = own;
 	link->joins = joins;	/* read first: where it has changed since, it shows */
-	link->can = locked ? WAKE_LOCKED : 0;
-	if (link->shm->is_file)
-		link->can |= WAKE_FILE;
-	ivshmem_end_tell_whereabouts(own, link->shm);
+	link->can &= ~(WAKE_CAN_RING | WAKE_RINGABLE);
 	if (peer >= 0)
 		link->can |= WAKE_CAN_RING;
 	if (peer >= 0 && vectors > 0) {
@@ -44,13 +40,34 @@ void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		__atomic_store_n(&own->peer_id, (uint32_t)peer, __ATOMIC_RELAXED);
 		__atomic_store_n(&own->vector, link->vector, __ATOMIC_RELAXED);
 	}
+	__atomic_store_n(&own->wake, link->can, __ATOMIC_RELAXED);
+}
+
+/* @locked: this end holds the lock on its byte of the region's file. */
+void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
+		       unsigned int slot, bool locked)
+{
+	link->own = own;
+	link->can = locked ? WAKE_LOCKED : 0;
+	if (link->shm->is_file)
+		link->can |= WAKE_FILE;
 	if (futex_works(&own->receiver))
 		link->can |= WAKE_FUTEX;
-	__atomic_store_n(&own->wake, link->can, __ATOMIC_RELAXED);
+	ivshmem_end_tell_whereabouts(own, link->shm);
+	tell_joined(link, slot);
 	__atomic_store_n(&own->pid, (uint32_t)getpid(), __ATOMIC_RELAXED);
 	__atomic_store_n(&own->processor, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->wakeups, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->missed, 0, __ATOMIC_RELAXED);
+}
+
+/* Of an end that is still this program's: it may have joined another server since. */
+void ivshmem_link_tell_again(struct ivshmem_link *link, unsigned int slot)
+{
+	const struct ivshmem_connection *connection = link->shm->connection;
+
+	if (connection && ivshmem_connection_joins(connection) != link->joins)
+		tell_joined(link, slot);
 }
 
 /*

@@ -33,6 +33,7 @@ int ivshmem_place_take(struct ivshmem_sleeper *sleeper, struct ivshmem_holder *h
 	    ivshmem_end_tell_purpose(end, attaching, object->generation)) {
 		ivshmem_link_tell(&sleeper->link, end, object->slot, !err);
 		sleeper->end = end;
+		sleeper->slot = object->slot;
 		sleeper->byte = byte;
 		sleeper->epoch = attaching - END_ATTACHING + END_ATTACHED;
 		return 0;

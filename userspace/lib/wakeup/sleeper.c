@@ -27,14 +27,20 @@ void ivshmem_sleeper_init(struct ivshmem_sleeper *sleeper, struct ivshmem *shm,
 	};
 }
 
-/* By which it can be woken, if others can wake so. */
-unsigned int ivshmem_ways(const struct ivshmem_sleeper *sleeper)
+/*
+ * By which it can be woken, if others can wake so. Who has joined another server tells first
+ * where it is rung now: others look there when they find it asleep.
+ */
+unsigned int ivshmem_ways(struct ivshmem_sleeper *sleeper)
 {
-	struct ivshmem_link link = sleeper->link;
+	struct ivshmem_link link;
 	unsigned int ways = 0;
 
 	if (!sleeper->end)
 		return 0;
+	if (ivshmem_place_is_own(sleeper))
+		ivshmem_link_tell_again(&sleeper->link, sleeper->slot);
+	link = sleeper->link;
 	link.wakeup = WAKEUP_DOORBELL;
 	if (link.can & WAKE_RINGABLE && ivshmem_link_is_sure(&link))
 		ways |= WAY_DOORBELL;

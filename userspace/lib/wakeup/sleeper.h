@@ -61,6 +61,7 @@ struct ivshmem_sleeper_ops {
  * @link: How it is woken, and wakes.
  * @waiter: How it sleeps: @word and @other_bell.
  * @end: Its end, written here; NULL: none, it only reads and so can't be woken.
+ * @slot: Of the object that the end is of.
  * @epoch: Of that end.
  * @byte: Where in the region's file the lock of that end lies.
  * @longest: How long it sleeps at the most, but for the first time.
@@ -71,6 +72,7 @@ struct ivshmem_sleeper {
 	struct ivshmem_link link;
 	struct ivshmem_waiter waiter;
 	struct ivshmem_slot_end *end;
+	unsigned int slot;
 	uint32_t epoch;
 	uint64_t byte;
 	int64_t longest;
@@ -96,7 +98,7 @@ static inline bool ivshmem_place_is_own(const struct ivshmem_sleeper *sleeper)
 /* sleeper.c */
 void ivshmem_sleeper_init(struct ivshmem_sleeper *sleeper, struct ivshmem *shm,
 			  const struct ivshmem_sleeper_ops *ops);
-unsigned int ivshmem_ways(const struct ivshmem_sleeper *sleeper);
+unsigned int ivshmem_ways(struct ivshmem_sleeper *sleeper);
 unsigned int ivshmem_ways_of_waker(const struct ivshmem_sleeper *sleeper,
 				   const struct ivshmem_slot_end *waker);
 int ivshmem_sleeper_wait(struct ivshmem_sleeper *sleeper, ivshmem_sleeper_ready_fn is_ready,

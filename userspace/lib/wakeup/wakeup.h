@@ -117,6 +117,7 @@ struct ivshmem_waiter {
 /* facts.c: what each end tells of itself */
 void ivshmem_link_tell(struct ivshmem_link *link, struct ivshmem_slot_end *own,
 		       unsigned int slot, bool locked);
+void ivshmem_link_tell_again(struct ivshmem_link *link, unsigned int slot);
 void ivshmem_link_tell_peer(struct ivshmem_link *link, bool changed);
 int ivshmem_link_other_peer(const struct ivshmem_link *link);
 void ivshmem_link_learn(struct ivshmem_link *link, const struct ivshmem_slot_end *other);
