@@ -30,6 +30,9 @@
 #define ivshmem_object_fact	stepped_object_fact
 #define ivshmem_object_extent	stepped_object_extent
 #define ivshmem_object_remove	stepped_object_remove
+#define ivshmem_object_evict	stepped_object_evict
+#define ivshmem_object_drop	stepped_object_drop
+#define ivshmem_end_evict	stepped_end_evict
 
 #include "../fixture.h"
 
@@ -53,6 +56,9 @@ static void step(const volatile void *word);
 	step(&(slots)[slot].ends[side]);				\
 	ivshmem_end_state_of(slots, slot, side, fd);			\
 })
+
+/* There is no region behind these slots. */
+#define ivshmem_region_reserve(shm, offset, size)	((void)(shm), (void)(offset), (void)(size), 0)
 
 #include "format/slot.c"
 #undef WORD_TRIES
