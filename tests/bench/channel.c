@@ -162,10 +162,13 @@ static struct ivshmem *open_region(const char *folder, const char *name)
 	return shm;
 }
 
-/* The rings share what the directory, with its block map, leaves. */
+/*
+ * The rings share what the directory, with its block map, leaves. What is large begins at a
+ * multiple of 2 MiB.
+ */
 static void make_region(const char *folder, const char *name, uint64_t size, unsigned int channels)
 {
-	uint64_t directory = 8192 + 1024ull * channels + size / 4096 * 8;
+	uint64_t directory = channels == 1 ? 2 << 20 : 8192 + 1024ull * channels + size / 4096 * 8;
 	uint64_t ring = (size - directory) / (2ull * channels) / 4096 * 4096;
 	struct ivshmem *shm;
 	char path[256];
