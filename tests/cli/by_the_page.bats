@@ -136,6 +136,18 @@ lines() {
 	done
 }
 
+@test "messages that are read while they are written pass between the library and the page" {
+	formatted
+	ivshmem make --channel big:384K:384K "$region"
+	awk 'BEGIN { for (i = 0; i < 40; i++) printf "%d %0*d\n", i, 60000 + i * 3000, 7 }' >"$dir/in"
+	by_the_page "$region" create big send <"$dir/in" &
+	timeout 60 ivshmem recv "$region" big | cmp - "$dir/in"
+	wait $!
+	timeout 60 ivshmem send "$region" big <"$dir/in" &
+	by_the_page "$region" connect big recv | cmp - "$dir/in"
+	wait $!
+}
+
 @test "by the page is received what the library sent, mailbox included" {
 	formatted
 	lines >"$dir/in"

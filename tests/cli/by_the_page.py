@@ -587,6 +587,8 @@ def take_end(directory, name, side):
 # --- sessions ---
 
 END_OF_RING = LOW		# the length that says that the record lies at the start
+UNDER_WAY = 1 << 31		# of a length: the message may still be written
+PART = 10000			# of such a message
 
 
 class Session:
@@ -733,10 +735,24 @@ class Session:
 			memory.put64(self.own_ring + at, self.header(self.sent, END_OF_RING))
 			at = 0
 		place = self.own_ring + at
-		memory.bytes[place + 8:place + 8 + len(message)] = message
-		memory.put64(self.own_ring + (at + record) % self.own_size, 0)
-		memory.put64(place, self.header(self.sent, len(message)))
+		if len(message) > 1024:
+			memory.put64(self.own_ring + (at + record) % self.own_size, 0)
+			self.write_under_way(place, message)
+		else:
+			memory.bytes[place + 8:place + 8 + len(message)] = message
+			memory.put64(self.own_ring + (at + record) % self.own_size, 0)
+			memory.put64(place, self.header(self.sent, len(message)))
 		self.written += left + record
+
+	def write_under_way(self, place, message):
+		memory, progress = self.memory, self.own.at + 272
+		number = (self.sent & LOW) << 32
+		memory.put64(progress, number)
+		memory.put64(place, self.header(self.sent, len(message) | UNDER_WAY))
+		for at in range(0, len(message), PART):
+			part = message[at:at + PART]
+			memory.bytes[place + 8 + at:place + 8 + at + len(part)] = part
+			memory.put64(progress, number | at + len(part))
 
 	# --- receiving ---
 
@@ -784,14 +800,26 @@ class Session:
 		if length == END_OF_RING and at:
 			self.read += self.other_size - at
 			return self.receive_record()
+		under_way = length & UNDER_WAY
+		length &= ~UNDER_WAY
 		record = (length + 8 + 63) // 64 * 64
 		if length > self.other_size // 2 - 8 or at + record > self.other_size:
 			die("too long a message")
 		if self.read + record - self.consumed > self.other_size:
 			die("more messages than the ring can hold")
+		if under_way and self.bytes_there() < length:
+			return None
 		self.read += record
 		place = self.other_ring + at + 8
 		return self.take_message(self.memory.bytes[place:place + length], self.read)
+
+	def bytes_there(self):
+		"""Of the next message, which is under way."""
+		progress = self.memory.get64(self.other.at + 272)
+		ahead = (progress >> 32) - (self.received + 1) & LOW
+		if ahead == 0:
+			return progress & LOW
+		return LOW if ahead < 2**31 else 0
 
 
 def open_session(directory, name, side):

@@ -126,6 +126,19 @@ static void other_turns(uint32_t length)
 	other_sends(RECORD_ELSEWHERE);
 }
 
+/* A message under way, and how much of it is there. */
+static void other_grows(uint32_t length, uint32_t bytes)
+{
+	uint64_t progress;
+
+	if (!run.channel)
+		return;
+	progress = (run.channel->receiver.count + 1) << 32 | bytes;
+	other_writes(end_offset(!run.side) + offsetof(struct ivshmem_slot_end, progress), &progress,
+		     sizeof(progress));
+	other_sends(length | RECORD_GROWING);
+}
+
 static void other_mails(uint32_t length)
 {
 	uint64_t header;
@@ -246,6 +259,10 @@ void other_strikes(void)
 		other_writes_word(end_offset(!run.side) + 4 + what / 16 % 2 * 4, next_byte());
 		break;
 	case 13:
+		if (what & 32) {
+			other_grows(next_word(), next_word() * 16);
+			break;
+		}
 		other_writes_word(SLOTS_OFFSET + offsetof(struct ivshmem_slot, mail[!run.side]) +
 				  offsetof(struct ivshmem_mail, taken), next_byte() % 8);
 		break;

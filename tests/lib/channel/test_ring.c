@@ -18,14 +18,14 @@ static struct ring {
 	char *data;
 	struct ivshmem_sender sender;
 	struct ivshmem_receiver receiver;
-	uint64_t consumed, sent, begun, received, turned;
+	uint64_t consumed, sent, begun, progress, received, turned;
 } ring;
 
 static int make_ring(uint64_t size)
 {
 	ring.data = aligned_alloc(4096, size);
 	if (!ring.data || ivshmem_sender_init(&ring.sender, ring.data, size, &ring.sent,
-					      &ring.begun))
+					      &ring.begun, &ring.progress))
 		return -1;
 	memset(ring.data, 0, size);
 	ivshmem_sender_reset(&ring.sender, 0);

@@ -290,6 +290,10 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *buffer,
  *
  * Messages that ivshmem_channel_peek() gave stay as they are.
  *
+ * A call that waits copies a message of 64 KiB or more while the other side still sends it by
+ * ivshmem_channel_send(). So @buffer may hold a part of one where the call fails. That message
+ * was not received: the next call begins with it anew, unless the other side has died.
+ *
  * Return: The message's length, maybe 0; -EAGAIN (no message, and @timeout_ms is
  * 0); -ETIMEDOUT; -EINTR; -EMSGSIZE (@length is too small; the message stays);
  * -EBUSY (ivshmem_channel_read() has begun a message: call it until that message has

@@ -9,6 +9,7 @@
 #include "system/system.h"
 #include "channel.h"
 #include "transfer.h"
+#include "waiting.h"
 
 /* Several parts fit, so that both sides copy at the same time. */
 static size_t part_length(const struct ivshmem_channel *channel)
@@ -39,14 +40,6 @@ ssize_t ivshmem_channel_write(struct ivshmem_channel *channel, const void *buffe
 	return (ssize_t)sent;
 }
 
-/* Of @timeout_ms, what is left until @deadline. */
-static int left_of(int timeout_ms, int64_t deadline)
-{
-	if (timeout_ms <= 0)
-		return timeout_ms;
-	return (int)((ivshmem_time_left(deadline) + NS_PER_MS - 1) / NS_PER_MS);
-}
-
 /* The next message that is not empty. The other side does not decide for how long. */
 static ssize_t next_part(struct ivshmem_channel *channel, const void **message, int timeout_ms)
 {
@@ -60,7 +53,7 @@ static ssize_t next_part(struct ivshmem_channel *channel, const void **message, 
 		if (found)
 			break;
 		ivshmem_channel_release(channel, *message);
-		left = left_of(timeout_ms, deadline);
+		left = ivshmem_left_of(timeout_ms, deadline);
 	} while (left || most--);
 	if (found == 0 || found == -EAGAIN)
 		return timeout_ms ? -ETIMEDOUT : -EAGAIN;

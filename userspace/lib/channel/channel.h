@@ -102,6 +102,10 @@ struct ivshmem_calls {
  *	anything: there is room, and no look for life is due. See send.c.
  * @run_messages: How many messages that is.
  * @run_began: When.
+ * @awaited: The number of the message that was waited for last, and that came; 0: none did.
+ * @until: For how long that might have taken.
+ * @growing: The length of a message that is received while it is written.
+ * @grown: How many of its bytes are known to be there.
  * @reading: A message that ivshmem_channel_read() has begun, and keeps; NULL if none.
  * @read_at: Its rest.
  * @read_left: Its rest's length.
@@ -150,6 +154,10 @@ struct ivshmem_channel {
 	alignas(128) struct ivshmem_receiver receiver;
 	struct ivshmem_mailbox mailbox;		/* @sent belongs to the sending thread */
 	struct ivshmem_waiter news;
+	uint64_t awaited;
+	int64_t until;
+	uint64_t growing;
+	uint64_t grown;
 	const void *reading;
 	const char *read_at;
 	size_t read_left;

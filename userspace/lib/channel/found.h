@@ -4,6 +4,18 @@
 
 #include "channel.h"
 
+/* Of the next message, which is growing: the bytes that are there; of one before another, all. */
+static inline uint64_t grown_so_far(const struct ivshmem_channel *channel)
+{
+	uint64_t progress = __atomic_load_n(&channel->other->progress, __ATOMIC_ACQUIRE);
+	uint32_t number = (uint32_t)channel->receiver.count + 1;
+	int32_t ahead = (int32_t)((uint32_t)(progress >> 32) - number);
+
+	if (ahead)
+		return ahead > 0 ? UINT64_MAX : 0;
+	return progress & UINT32_MAX;
+}
+
 /**
  * struct found - The next message, which is neither checked nor taken yet.
  * @header: Its header; 0: there is none.

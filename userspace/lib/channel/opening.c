@@ -68,7 +68,7 @@ static int map_rings(struct ivshmem_channel *channel)
 				    &channel->own->turned);
 	return err ?: ivshmem_sender_init(&channel->sender, data[channel->side],
 					  rings[channel->side], &channel->own->sent,
-					  &channel->own->begun);
+					  &channel->own->begun, &channel->own->progress);
 }
 
 /* -EAGAIN: the other side has not created the channel yet. */

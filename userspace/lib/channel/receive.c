@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
+#include "system/system.h"
 #include "channel.h"
 #include "found.h"
 #include "loss.h"
@@ -11,15 +12,50 @@
 /* How often to look before anything else is done; the answer may be on its way. */
 #define QUICK_LOOKS	256
 
+/* So much of a growing message is read at a time, so that the sender does not decide how often. */
+#define LEAST_PART	4096
+#define MORE_TO_COME	(1ll << 62)	/* with a length, which thus is more than fits anywhere */
+
+static bool is_growing(const struct found *found)
+{
+	return !found->mailed && record_is_growing(found->header);
+}
+
 /* Goes to the ring's start where the sender has gone there. */
-static int news_is_there(struct ivshmem_channel *channel, uint64_t unused)
+static struct found look_in_ring(struct ivshmem_channel *channel)
 {
 	struct found found = look_for_message(channel);
 
 	if (!found.mailed && record_is_elsewhere(found.header) &&
 	    ivshmem_receiver_turn(&channel->receiver))
 		found = look_for_message(channel);
-	return found.header != 0;
+	return found;
+}
+
+/* Or a message that is there in part. */
+static int start_is_there(struct ivshmem_channel *channel, uint64_t unused)
+{
+	return look_in_ring(channel).header != 0;
+}
+
+static int news_is_there(struct ivshmem_channel *channel, uint64_t unused)
+{
+	struct found found = look_in_ring(channel);
+
+	return found.header && (!is_growing(&found) ||
+				grown_so_far(channel) >= (uint32_t)(found.header & ~RECORD_GROWING));
+}
+
+/* Of a growing message, than was before. */
+static int more_is_there(struct ivshmem_channel *channel, uint64_t unused)
+{
+	uint64_t grown = grown_so_far(channel);
+
+	grown = grown < channel->growing ? grown / LEAST_PART * LEAST_PART : channel->growing;
+	if (grown <= channel->grown)
+		return 0;
+	channel->grown = grown;
+	return 1;
 }
 
 /* Would a receiving call return at once? */
@@ -60,17 +96,23 @@ static inline unsigned int quick_looks(int timeout_ms)
 	return timeout_ms ? QUICK_LOOKS : 1;
 }
 
-static noinline int wait_for_message(struct ivshmem_channel *channel, unsigned int looks,
-				     int timeout_ms)
+static noinline int wait_for_message(struct ivshmem_channel *channel, ivshmem_ready_fn is_ready,
+				     unsigned int looks, int timeout_ms)
 {
+	int64_t until;
+	int err;
+
 	if (receiver_is_beyond_warm(&channel->receiver))
 		ivshmem_tell_released(channel);
 	while (looks--)
-		if (news_is_there(channel, 0))
+		if (is_ready(channel, 0))
 			return 0;
 	ivshmem_tell_released(channel);
-	return ivshmem_waiter_fail(&channel->news, ivshmem_wait_for(channel, &channel->news,
-						     news_is_there, 0, timeout_ms));
+	until = timeout_ms > 0 ? ivshmem_deadline(timeout_ms) : IVSHMEM_NEVER;
+	err = ivshmem_wait_for(channel, &channel->news, is_ready, 0, timeout_ms);
+	channel->awaited = err ? 0 : channel->receiver.count + 1;
+	channel->until = until;
+	return ivshmem_waiter_fail(&channel->news, err);
 }
 
 /*
@@ -113,9 +155,30 @@ static noinline int refuse_found(struct ivshmem_channel *channel, uint64_t heade
 	return ivshmem_waiter_fail(&channel->news, ivshmem_session_check(channel) ?: err);
 }
 
-/* The length of the next message, or a negative errno. @looks: before all else. */
+/*
+ * The length of a growing message. If its start will not do, or nobody is to wait, all of it
+ * is there, too; else MORE_TO_COME is added.
+ */
+static noinline int64_t find_growing(struct ivshmem_channel *channel, uint64_t header, bool start,
+				     int timeout_ms)
+{
+	int64_t length = receiver_check(&channel->receiver, header & ~(uint64_t)RECORD_GROWING);
+	int err;
+
+	if (length < 0)
+		return refuse_found(channel, header, false, (int)length);
+	if (start && timeout_ms)
+		return length | MORE_TO_COME;
+	err = ivshmem_wait_for(channel, &channel->news, news_is_there, 0, timeout_ms);
+	return ivshmem_waiter_fail(&channel->news, err) ?: length;
+}
+
+/*
+ * The length of the next message, or a negative errno. @start: One that grows will do. @looks:
+ * before all else.
+ */
 static always_inline int64_t find_next(struct ivshmem_channel *channel, struct found *found,
-				       unsigned int looks, int timeout_ms)
+				       bool start, unsigned int looks, int timeout_ms)
 {
 	int64_t length;
 	int err;
@@ -125,7 +188,8 @@ static always_inline int64_t find_next(struct ivshmem_channel *channel, struct f
 	do {
 		*found = look_for_message(channel);
 		if (unlikely(!found->header)) {
-			err = wait_for_message(channel, looks, timeout_ms);
+			err = wait_for_message(channel, start ? start_is_there : news_is_there,
+					       looks, timeout_ms);
 			if (err < 0)
 				return err;
 			*found = look_for_message(channel);
@@ -133,6 +197,8 @@ static always_inline int64_t find_next(struct ivshmem_channel *channel, struct f
 		length = check_found(channel, found);
 		if (likely(length >= 0))
 			return length;
+		if (is_growing(found))
+			return find_growing(channel, found->header, start, timeout_ms);
 		err = refuse_found(channel, found->header, found->mailed, (int)length);
 	} while (!err);
 	return err;
@@ -172,6 +238,53 @@ static inline bool take_record(struct ivshmem_channel *channel, void *buffer, ui
 	return true;
 }
 
+/* As far as it is there, while the rest is written. */
+static int copy_growing(struct ivshmem_channel *channel, char *buffer, int timeout_ms,
+			int64_t until)
+{
+	const char *message = receiver_message(&channel->receiver);
+	uint64_t copied = 0;
+	int err;
+
+	while (copied < channel->growing) {
+		if (!more_is_there(channel, 0)) {
+			ivshmem_tell_released(channel);
+			err = ivshmem_wait_for(channel, &channel->news, more_is_there, 0,
+					       ivshmem_left_of(timeout_ms, until));
+			if (err)
+				return err == -EAGAIN ? -ETIMEDOUT : err;
+		}
+		memcpy(buffer + copied, message + copied, (size_t)(channel->grown - copied));
+		copied = channel->grown;
+	}
+	return 0;
+}
+
+/* Of a message that is growing, or that does not fit. It is received as a whole or stays. */
+static noinline ssize_t recv_long(struct ivshmem_channel *channel, void *buffer, size_t size,
+				  uint64_t length, int timeout_ms)
+{
+	bool was_awaited = channel->awaited == channel->receiver.count + 1;
+	int err;
+
+	length &= ~(uint64_t)MORE_TO_COME;
+	if (length > size)
+		return is_sound(channel) ? -EMSGSIZE : tell_lost(channel);
+	channel->awaited = 0;
+	channel->growing = length;
+	channel->grown = 0;
+	err = copy_growing(channel, buffer, timeout_ms,
+			   was_awaited ? channel->until : ivshmem_deadline(timeout_ms));
+	if (err)
+		return ivshmem_waiter_fail(&channel->news, err);
+	if (!is_sound(channel))
+		return tell_lost(channel);
+	receiver_take(&channel->receiver, length);
+	receiver_done(&channel->receiver);
+	tell_if_due(channel);
+	return (ssize_t)length;
+}
+
 static noinline ssize_t recv_next(struct ivshmem_channel *channel, void *buffer, size_t size,
 				  unsigned int looks, int timeout_ms)
 {
@@ -179,11 +292,11 @@ static noinline ssize_t recv_next(struct ivshmem_channel *channel, void *buffer,
 	int64_t length;
 	bool sound;
 
-	length = find_next(channel, &found, looks, timeout_ms);
+	length = find_next(channel, &found, true, looks, timeout_ms);
 	if (unlikely(length < 0))
 		return (ssize_t)length;
 	if (unlikely((uint64_t)length > size))
-		return is_sound(channel) ? -EMSGSIZE : tell_lost(channel);
+		return recv_long(channel, buffer, size, (uint64_t)length, timeout_ms);
 	if (unlikely(found.mailed))
 		sound = take_mail(channel, buffer, (uint64_t)length);
 	else
@@ -255,7 +368,7 @@ ssize_t ivshmem_channel_peek(struct ivshmem_channel *channel, const void **buffe
 		return -EINVAL;
 	if (unlikely(channel->reading))
 		return -EBUSY;
-	length = find_next(channel, &found, quick_looks(timeout_ms), timeout_ms);
+	length = find_next(channel, &found, false, quick_looks(timeout_ms), timeout_ms);
 	if (unlikely(length < 0))
 		return (ssize_t)length;
 	if (unlikely(!is_sound(channel)))

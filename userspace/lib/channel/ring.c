@@ -4,15 +4,18 @@
 
 #include "ring.h"
 
+/* So much of a message is copied before the other end is told. */
+#define GROWS_BY	(32u << 10)
+
 /* A bit for each line of a ring: see stale and keeps. */
 static size_t words_of(uint64_t size)
 {
 	return (size_t)((size / RECORD_ALIGN + 63) / 64);
 }
 
-/* @sent, @begun: Where the region has what was sent, and begun. */
+/* @sent, @begun, @progress: Where the region has what was sent, begun, and is under way. */
 int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size,
-			uint64_t *sent, uint64_t *begun)
+			uint64_t *sent, uint64_t *begun, uint64_t *progress)
 {
 	uint64_t *stale = malloc(words_of(size) * sizeof(*stale));
 
@@ -20,7 +23,7 @@ int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size
 		return -ENOMEM;
 	*sender = (struct ivshmem_sender) {
 		.data = data, .size = size, .stale = stale, .sent = sent,
-		.begun = begun,
+		.begun = begun, .progress = progress,
 	};
 	return 0;
 }
@@ -29,12 +32,13 @@ int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size
 void ivshmem_sender_reset(struct ivshmem_sender *sender, uint64_t start)
 {
 	uint64_t *stale = sender->stale, *sent = sender->sent, *begun = sender->begun;
+	uint64_t *progress = sender->progress;
 
 	memset(stale, 0xff, words_of(sender->size) * sizeof(*stale));
 	*sender = (struct ivshmem_sender) {
 		.data = sender->data, .size = sender->size, .stale = stale, .sent = sent,
 		.begun = begun, .count = start, .lap_count = start, .begun_count = start,
-		.reach = RECORD_ALIGN,
+		.reach = RECORD_ALIGN, .progress = progress,
 	};
 	sender_tell(sender, start);
 	sender_begin(sender);
@@ -45,7 +49,9 @@ void ivshmem_sender_reset(struct ivshmem_sender *sender, uint64_t start)
 void ivshmem_sender_free(struct ivshmem_sender *sender)
 {
 	free(sender->stale);
-	*sender = (struct ivshmem_sender) { .sent = sender->sent, .begun = sender->begun };
+	*sender = (struct ivshmem_sender) {
+		.sent = sender->sent, .begun = sender->begun, .progress = sender->progress,
+	};
 }
 
 static void set_bits(uint64_t *words, uint64_t first, uint64_t end)
@@ -97,6 +103,38 @@ void ivshmem_sender_hold(struct ivshmem_sender *sender, uint64_t start, uint64_t
 	sender->held = start;
 	sender->held_count = sender->count;
 	__atomic_store_n(&sender->held_header, value, __ATOMIC_RELEASE);
+}
+
+/*
+ * The header comes before the message, and behind what says that none of it is there. Each
+ * part is there before that is told; and before that it is looked whether memory went back, since
+ * a part that was written before would be lost.
+ */
+bool ivshmem_sender_grow(struct ivshmem_sender *sender, const char *message, uint32_t length)
+{
+	uint64_t *header = sender_at(sender, sender->position);
+	uint64_t number = sender->count + 1;
+	uint64_t told = (uint64_t)(uint32_t)number << 32;
+	char *to = (char *)header + RECORD_HEADER;
+	uint32_t left, part;
+
+	__atomic_store_n(sender->progress, told, __ATOMIC_RELEASE);
+	sender_advance(sender, length, number);
+	__atomic_store_n(header, record_header(number, length | RECORD_GROWING), __ATOMIC_RELEASE);
+	for (left = length; left; left -= part) {
+		part = left < GROWS_BY ? left : GROWS_BY;
+		memcpy(to, message, part);
+		if (!sender_is_unbroken(sender) ||
+		    __atomic_load_n(sender->progress, __ATOMIC_RELAXED) != told)
+			return false;
+		told += part;
+		__atomic_store_n(sender->progress, told, __ATOMIC_RELEASE);
+		to += part;
+		message += part;
+	}
+	sender_tell(sender, number);
+	sender_count(sender, number);
+	return true;
 }
 
 /* --- the reading end --- */

@@ -40,6 +40,7 @@
  * @held_count: What it is while records are held back.
  * @begun: In the region: what @begun_count is.
  * @begun_count: Goes on before a message is written, and after one is held back.
+ * @progress: In the region: how much is there of a message that is passed on while it is written.
  * @reach: From this offset on, all lines of the ring are stale, but for those that were
  *         written since it went back to the start.
  *
@@ -62,6 +63,7 @@ struct ivshmem_sender {
 	uint64_t *begun;
 	uint64_t begun_count;
 	uint64_t reach;
+	uint64_t *progress;
 };
 
 /**
@@ -218,6 +220,18 @@ static inline bool sender_holds_right(const struct ivshmem_sender *sender)
 	       __atomic_load_n(sender->sent, __ATOMIC_RELAXED) == sender->held_count;
 }
 
+/* Behind the record, before its header is written. */
+static inline void sender_advance(struct ivshmem_sender *sender, uint32_t length, uint64_t number)
+{
+	sender->position += ivshmem_record_size(length);
+	if (__builtin_expect(sender->position - sender->lap >= sender->size, 0)) {
+		sender->lap += sender->size;
+		sender->lap_count = number;
+		sender->reach = sender->size;
+	}
+	sender_clear_next(sender);
+}
+
 /*
  * The message that was written to what was reserved. Of those that are held back, the
  * first header is written last, so that all are seen or none is.
@@ -229,13 +243,7 @@ static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length,
 	uint64_t value = record_header(number, length);
 	uint64_t start = sender->position;
 
-	sender->position += ivshmem_record_size(length);
-	if (__builtin_expect(sender->position - sender->lap >= sender->size, 0)) {
-		sender->lap += sender->size;
-		sender->lap_count = number;
-		sender->reach = sender->size;
-	}
-	sender_clear_next(sender);
+	sender_advance(sender, length, number);
 	if (__builtin_expect(!hold, 1)) {
 		__atomic_store_n(header, value, __ATOMIC_RELEASE);
 		sender_tell(sender, number);
@@ -244,6 +252,12 @@ static inline void sender_commit(struct ivshmem_sender *sender, uint32_t length,
 	}
 	sender_count(sender, number);
 }
+
+/*
+ * Writes a message to what was reserved, and lets the other end read what is there meanwhile.
+ * False: memory went back in time, and the message never was there as a whole.
+ */
+bool ivshmem_sender_grow(struct ivshmem_sender *sender, const char *message, uint32_t length);
 
 /* Says that the next record lies at the ring's start, for which there is room. */
 void ivshmem_sender_turn(struct ivshmem_sender *sender);
@@ -305,6 +319,12 @@ bool ivshmem_receiver_turn(struct ivshmem_receiver *receiver);
 static inline bool record_is_elsewhere(uint64_t header)
 {
 	return (uint32_t)header == RECORD_ELSEWHERE;
+}
+
+/* The message may still be written: the length is without RECORD_GROWING. */
+static inline bool record_is_growing(uint64_t header)
+{
+	return header & RECORD_GROWING && !record_is_elsewhere(header);
 }
 
 /* The length; -EPROTO: there can't be such a message. */
@@ -449,7 +469,7 @@ static inline void copy_message(void *message, const void *source, size_t length
 }
 
 int ivshmem_sender_init(struct ivshmem_sender *sender, char *data, uint64_t size,
-			uint64_t *sent, uint64_t *begun);
+			uint64_t *sent, uint64_t *begun, uint64_t *progress);
 void ivshmem_sender_reset(struct ivshmem_sender *sender, uint64_t start);
 void ivshmem_sender_free(struct ivshmem_sender *sender);
 

@@ -29,6 +29,9 @@
 /* From here on, to copy takes so long that the region may well go back meanwhile. */
 #define LONG		1024
 
+/* From here on, the other end reads a message while it is written: see ivshmem_sender_grow(). */
+#define GROWING		(64u << 10)
+
 int ivshmem_room_is_there(struct ivshmem_channel *channel, uint64_t record)
 {
 	struct ivshmem_sender *sender = &channel->sender;
@@ -219,6 +222,15 @@ static inline bool is_idle(const struct ivshmem_channel *channel)
 	       sender_can_rest(&channel->sender) && !is_lost(channel);
 }
 
+/* There is room for it, and nothing is held back. */
+static noinline int send_growing(struct ivshmem_channel *channel, const char *message,
+				 uint32_t length)
+{
+	if (!ivshmem_sender_grow(&channel->sender, message, length))
+		return tell_broken(channel);
+	return look_at_other(channel);
+}
+
 static noinline int send_record(struct ivshmem_channel *channel, const void *buffer, size_t length,
 				int timeout_ms)
 {
@@ -234,8 +246,11 @@ static noinline int send_record(struct ivshmem_channel *channel, const void *buf
 	if (length <= sizeof(channel->mailbox.own->message))
 		mailbox_tell(&channel->mailbox);
 	room = sender_reserve(&channel->sender, ivshmem_record_size(length));
-	if (is_long)
+	if (is_long) {
 		sender_begin(&channel->sender);
+		if (length >= GROWING && !channel->sender.held_header)
+			return send_growing(channel, buffer, (uint32_t)length);
+	}
 	copy_message(room, buffer, length);
 	if (unlikely(is_long && !sender_is_unbroken(&channel->sender)))
 		return tell_broken(channel);

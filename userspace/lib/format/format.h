@@ -152,6 +152,8 @@ enum waiting_state {
  *            whether that is still there: else the region went back in time.
  * @sent: The same of what it has sent.
  * @begun: Changes with what is written and not sent yet: it looks at that, too.
+ * @progress: Of the last message with RECORD_GROWING: in the high half the low one of its
+ *            number, in the low half how many of its bytes are there.
  * @wakeups: How often it has rung others since it was attached; for display, as the next ones.
  * @missed: Of a subscriber, messages that it did not get; of a publisher, subscribers that it
  *          has dropped.
@@ -192,7 +194,8 @@ struct ivshmem_slot_end {
 	uint8_t reserved_200[56];
 	uint64_t sent;
 	uint64_t begun;
-	uint8_t reserved_272[48];
+	uint64_t progress;
+	uint8_t reserved_280[40];
 	uint64_t wakeups;
 	uint64_t missed;
 	uint64_t turned;
@@ -290,6 +293,7 @@ static_assert(offsetof(struct ivshmem_slot_end, consumed) == 128, "format");
 static_assert(offsetof(struct ivshmem_slot_end, received) == 192, "format");
 static_assert(offsetof(struct ivshmem_slot_end, sent) == 256, "format");
 static_assert(offsetof(struct ivshmem_slot_end, begun) == 264, "format");
+static_assert(offsetof(struct ivshmem_slot_end, progress) == 272, "format");
 static_assert(offsetof(struct ivshmem_slot_end, wakeups) == 320, "format");
 static_assert(offsetof(struct ivshmem_slot_end, missed) == 328, "format");
 static_assert(offsetof(struct ivshmem_slot_end, turned) == 336, "format");
@@ -303,6 +307,9 @@ static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
  * the next number and the length RECORD_ELSEWHERE says that this record is at the ring's
  * start.
  *
+ * RECORD_GROWING in the length says that the message may still be written: the sender's
+ * progress tells how much of it is there.
+ *
  * A receiver knows which number comes next, so the header is also the sign that
  * the record is there. Whatever else may lie in its place must not look like it:
  * before a sender writes a header, the eight bytes where the next header will be hold
@@ -312,6 +319,7 @@ static_assert(sizeof(struct ivshmem_slot_end) == 384, "format");
 #define RECORD_HEADER	8
 #define RECORD_MARK	0x80000000u
 #define RECORD_ELSEWHERE UINT32_MAX
+#define RECORD_GROWING	0x80000000u
 #define MAIL_COUNT_SHIFT 8
 #define MAX_REST	(1u << 29)	/* messages, before the ring has to move on */
 
