@@ -149,6 +149,27 @@ on_terminal() {
 	wait $answer $server || true
 }
 
+@test "top keeps what a server had served, and goes on with the next server" {
+	serve() {
+		ivshmem serve --socket "$dir/socket" --size 4M --vectors 1 2>/dev/null 3>&- &
+		server=$!
+		eventually ivshmem format --label "$1" --topic t:64 "unix:$dir/socket"
+	}
+	serve first
+	timeout 60 ivshmem top --delay 0.1 "unix:$dir/socket" >"$dir/out" 2>"$dir/err" 3>&- &
+	top=$!
+	eventually grep -q "'first': 4M" "$dir/out"
+	kill $server
+	wait $server || true
+	: >"$dir/out"
+	eventually grep -q "'first': 4M" "$dir/out"
+	serve second
+	eventually grep -q "'second': 4M" "$dir/out"
+	kill $top $server
+	wait || true
+	[ ! -s "$dir/err" ]
+}
+
 @test "top in batch mode ends where its region does" {
 	with_objects
 	timeout 60 ivshmem top --batch --delay 0.1 "$region" >"$dir/out" 2>"$dir/err" 3>&- &

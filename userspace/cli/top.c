@@ -60,7 +60,7 @@ static double now_s(void)
 
 /* --- snapshots --- */
 
-/* The path leads to another file by now, or to none. A server's socket is no file of that kind. */
+/* The path leads to another file by now, or to none. */
 static bool was_replaced(const struct ivshmem *shm)
 {
 	struct stat named, open;
@@ -69,8 +69,32 @@ static bool was_replaced(const struct ivshmem *shm)
 		return false;
 	if (stat(ivshmem_path(shm), &named))
 		return errno == ENOENT;
-	return !S_ISSOCK(named.st_mode) &&
-	       (named.st_dev != open.st_dev || named.st_ino != open.st_ino);
+	return named.st_dev != open.st_dev || named.st_ino != open.st_ino;
+}
+
+/* What a server that has ended had served is there, and its peers may go on: until one comes. */
+static void follow_server(struct top *top)
+{
+	struct ivshmem *next;
+
+	if (ivshmem_check(top->shm) != -ECONNRESET ||
+	    ivshmem_open(&next, top->where, top->open_flags))
+		return;
+	ivshmem_close(top->shm);
+	top->shm = next;
+}
+
+/* To what the user means by now. */
+static void follow(struct top *top)
+{
+	if (!top->shm)
+		return;
+	if (!strncmp(top->where, "unix:", 5)) {
+		follow_server(top);
+	} else if (was_replaced(top->shm)) {
+		ivshmem_close(top->shm);
+		top->shm = NULL;
+	}
 }
 
 static int take_snapshot(struct top *top)
@@ -80,10 +104,7 @@ static int take_snapshot(struct top *top)
 
 	ivshmem_status_free(top->status);
 	top->status = NULL;
-	if (top->shm && was_replaced(top->shm)) {
-		ivshmem_close(top->shm);
-		top->shm = NULL;
-	}
+	follow(top);
 	if (!top->shm)
 		ret = ivshmem_open(&top->shm, top->where, top->open_flags);
 	if (!ret) {
