@@ -409,6 +409,56 @@ static void waits_are_counted_on_where_a_place_was_used(void **state)
 	assert_true(*word > before);
 }
 
+/* A subscriber as its publisher sees it: @more is added to sleeps. */
+static void seems(enum waiting_state state, uint32_t more)
+{
+	const struct topic *topic = (struct topic *)world.publishers[0];
+
+	topic_subscriber(topic, 0)->processor = WAY_FUTEX;
+	topic_subscriber(topic, 0)->receiver = 4000 + state;
+	topic->head->sleeps += more;
+}
+
+/*
+ * It has taken the message before the publisher looked for whom to wake, and grew drowsy. That
+ * it falls asleep is seen late, as its store of sleeps is read before it.
+ */
+static void subscriber_that_grew_drowsy_before_a_look_is_woken_by_the_next_message(void **state)
+{
+	const struct topic *topic;
+	uint32_t bell;
+
+	make(&small);
+	open_publisher(0);
+	open_subscriber(0, 0);
+	topic = (struct topic *)world.publishers[0];
+	publish(0, 1, 100);
+	seems(WAITING_DROWSY, 1);
+	publish(0, 2, 100);
+	bell = topic->head->bell;
+	seems(WAITING_ASLEEP, 0);
+	publish(0, 3, 100);
+	assert_true(topic->head->bell != bell);
+	bell = topic->head->bell;
+	publish(0, 4, 100);
+	assert_true(topic->head->bell == bell);
+}
+
+static void subscriber_that_died_drowsy_is_looked_at_for_a_while_only(void **state)
+{
+	const struct topic *topic;
+
+	make(&small);
+	open_publisher(0);
+	open_subscriber(0, 0);
+	topic = (struct topic *)world.publishers[0];
+	seems(WAITING_DROWSY, 1);
+	publish(0, 1, 100);
+	usleep(200000);
+	publish(0, 2, 100);
+	assert_true(topic->handled == topic->head->sleeps);
+}
+
 /* --- lossless --- */
 
 static void remake_lossless(void)
@@ -708,6 +758,8 @@ int main(void)
 		TOPIC_TEST(publisher_of_a_topic_that_was_removed_by_force_fails_econnreset),
 		TOPIC_TEST(subscriber_of_a_removed_topic_gets_nothing_of_the_next_one),
 		TOPIC_TEST(waits_are_counted_on_where_a_place_was_used),
+		TOPIC_TEST(subscriber_that_grew_drowsy_before_a_look_is_woken_by_the_next_message),
+		TOPIC_TEST(subscriber_that_died_drowsy_is_looked_at_for_a_while_only),
 		TOPIC_TEST(subscriber_is_dropped_only_when_it_is_a_history_behind),
 		TOPIC_TEST(who_joins_a_lossless_topic_gets_all_from_where_it_begins),
 		TOPIC_TEST(who_joins_a_lossless_topic_holds_up_nobody),

@@ -3,11 +3,17 @@
  * Waiting for a message, or for room, and waking who waits: see wakeup/sleeper.h.
  *
  * A publisher looks at one word, which each subscriber changes when it gets drowsy and when it
- * falls asleep, and only if that has changed at each of them.
+ * falls asleep, and only if that has changed at each of them. As long as one of them is drowsy it
+ * looks at them after each message, since each needs a fence then: this one's last message may
+ * have been taken before it looked, and the drowsiness is about the next one. But one that has
+ * died stays drowsy: so that ends, long after anybody who lives is asleep. Who falls asleep later
+ * yet, since it was stopped, has changed the word again.
  */
 #include <errno.h>
 
 #include "topic.h"
+
+#define LONGEST_DROWSY_NS (100 * NS_PER_MS)
 
 /* 0; -ECONNRESET: the place or the topic is another's by now. Not for each message. */
 int ivshmem_topic_check(struct topic *topic)
@@ -62,11 +68,23 @@ const struct ivshmem_sleeper_ops ivshmem_topic_sleeps = {
 	.announce = announce,
 };
 
+/* False: it is drowsy for so long that it has died, or was stopped. */
+static bool is_drowsy(struct topic *topic, unsigned int subscriber, uint32_t word)
+{
+	if (word % 4 != WAITING_DROWSY)
+		return false;
+	if (topic->woken[subscriber] != word)
+		topic->drowsy_until = ivshmem_now() + LONGEST_DROWSY_NS;
+	topic->woken[subscriber] = word;
+	return ivshmem_now() < topic->drowsy_until;
+}
+
 /* After a message, where @sleeps of the head is not what it was. */
 void ivshmem_topic_wake_subscribers(struct topic *topic)
 {
 	uint32_t sleeps = __atomic_load_n(&topic->head->sleeps, __ATOMIC_RELAXED);
 	struct ivshmem_rung rung = { .own = topic->sleeper.end };
+	bool any_drowsy = false;
 	unsigned int i;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -74,12 +92,14 @@ void ivshmem_topic_wake_subscribers(struct topic *topic)
 		const struct ivshmem_slot_end *member = topic_subscriber(topic, i);
 		uint32_t word = __atomic_load_n(&member->receiver, __ATOMIC_RELAXED);
 
+		any_drowsy |= is_drowsy(topic, i, word);
 		if (!ivshmem_word_sleeps(word) || word == topic->woken[i])
 			continue;
 		topic->woken[i] = word;
 		ivshmem_wake_end(&topic->directory, member, word, &rung);
 	}
-	topic->handled = sleeps;
+	if (!any_drowsy)
+		topic->handled = sleeps;
 	ivshmem_wake_futex(&rung, &topic->head->bell);
 }
 

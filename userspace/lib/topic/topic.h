@@ -32,8 +32,10 @@
  * @is_publisher: Which kind this one is.
  * @place: Among those of its kind.
  * @sleeper: How this one is woken; its end is the place.
- * @handled: Of a publisher: what @sleeps of the head was when it woke whoever slept.
- * @woken: Of a publisher: the waiting word of each subscriber that it has woken.
+ * @handled: Of a publisher: what @sleeps of the head was when it woke whoever slept, and none was
+ *           drowsy.
+ * @drowsy_until: Of a publisher: until then it looks at those that were drowsy.
+ * @woken: Of a publisher: the waiting word of each subscriber that it has woken, or seen drowsy.
  * @failed: What all calls return from now on; 0 as long as all is well.
  */
 struct topic {
@@ -50,6 +52,7 @@ struct topic {
 	unsigned int place;
 	struct ivshmem_sleeper sleeper;
 	uint32_t handled;
+	int64_t drowsy_until;
 	uint32_t *woken;
 	int failed;
 };
