@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wait sets: one thread waits for any number of channels at once. What that costs depends on
- * how many have something, and not on how many there are.
+ * Wait sets: one thread waits for any number of channels, topics and services at once. What that
+ * costs depends on how many have something, and not on how many there are.
  *
  * A wait set is an object of the region, which takes one of those that the region has room for.
  * It goes when it is closed, or its program ends.
@@ -23,6 +23,7 @@
 #include <ivshmem/channel.h>
 #include <ivshmem/region.h>
 #include <ivshmem/service.h>
+#include <ivshmem/topic.h>
 
 #include <stddef.h>
 
@@ -102,17 +103,41 @@ int ivshmem_waitset_remove_channel(struct ivshmem_waitset *set,
 				   struct ivshmem_channel *channel);
 
 /**
- * ivshmem_waitset_add_listener() - Put the listener of a service into a set.
+ * ivshmem_waitset_add_subscriber() - Put a subscriber of a topic into a set.
+ * @set: Wait set.
+ * @subscriber: Subscriber of the same handle.
+ * @data: Anything; ivshmem_waitset_wait() gives it back.
+ *
+ * The set tells of messages, and of errors, by IVSHMEM_CAN_RECV.
+ *
+ * Return: As for ivshmem_waitset_add_channel(), but for -EMSGSIZE.
+ * Since: 0.1
+ */
+IVSHMEM_MUST_CHECK
+int ivshmem_waitset_add_subscriber(struct ivshmem_waitset *set,
+				   struct ivshmem_subscriber *subscriber, void *data);
+
+/**
+ * ivshmem_waitset_remove_subscriber() - Take a subscriber out of a set.
+ * @set: Wait set.
+ * @subscriber: Subscriber that is in it. ivshmem_subscriber_close() takes it out, too.
+ *
+ * Return: As for ivshmem_waitset_remove_channel().
+ * Since: 0.1
+ */
+int ivshmem_waitset_remove_subscriber(struct ivshmem_waitset *set,
+				      struct ivshmem_subscriber *subscriber);
+
+/**
+ * ivshmem_waitset_add_listener() - Put a service into a set.
  * @set: Wait set.
  * @listener: Listener of the same handle.
- * @data: Anything; ivshmem_waitset_wait() gives it back, with IVSHMEM_CAN_RECV.
+ * @data: Anything; ivshmem_waitset_wait() gives it back.
  *
- * It has something when ivshmem_accept() with a timeout of 0 does not return -EAGAIN. While
- * there is a listener in the set, that looks by itself each 20 milliseconds, for clients that
- * can't wake it. ivshmem_listener_close() takes the listener out of the set.
+ * The set tells by IVSHMEM_CAN_RECV that ivshmem_accept() has a client, or an error. A client
+ * that can't wake this side is seen up to 20 milliseconds late.
  *
- * Return: 0; -EINVAL (NULL); -EXDEV (the listener is of another handle); -EBUSY (it is in another
- * set); -ENOMEM; -ECHILD; -ENODEV.
+ * Return: As for ivshmem_waitset_add_channel(), but for -EMSGSIZE.
  * Since: 0.1
  */
 IVSHMEM_MUST_CHECK
@@ -120,11 +145,11 @@ int ivshmem_waitset_add_listener(struct ivshmem_waitset *set, struct ivshmem_lis
 				 void *data);
 
 /**
- * ivshmem_waitset_remove_listener() - Take a listener out of a set.
+ * ivshmem_waitset_remove_listener() - Take a service out of a set.
  * @set: Wait set.
- * @listener: Listener that is in it.
+ * @listener: Listener that is in it. ivshmem_listener_close() takes it out, too.
  *
- * Return: 0; -ENOENT (it is not in this set); -EINVAL (NULL); -ECHILD; -ENODEV.
+ * Return: As for ivshmem_waitset_remove_channel().
  * Since: 0.1
  */
 int ivshmem_waitset_remove_listener(struct ivshmem_waitset *set,

@@ -10,7 +10,7 @@
  *	send.c, receive.c	pass messages, by way of ring.h and mailbox.h
  *	bytes.c		makes a stream of bytes of them
  *	loop.c		waits in an event loop of the caller's
- *	member.c	is waited for by a wait set
+ *	in_set.c	is waited for by a wait set
  *	ready.c		what both of these look at
  *	channel.c	the object
  */
@@ -168,7 +168,7 @@ int ivshmem_channel_begin_from(struct ivshmem_channel **out, struct ivshmem *shm
 			       struct ivshmem_origin *origin, enum ivshmem_end end,
 			       unsigned int flags);
 
-/* member.c */
+/* in_set.c */
 struct ivshmem_member *ivshmem_channel_member(struct ivshmem_channel *channel);
 
 #endif /* CHANNEL_H */

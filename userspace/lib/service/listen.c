@@ -119,7 +119,6 @@ int ivshmem_listen(struct ivshmem_listener **out, struct ivshmem *shm, const cha
 	ivshmem_hold(shm, &listener->holder);
 	ivshmem_sleeper_init(&listener->sleeper, shm, &ops);
 	listener->sleeper.longest = LISTENER_SLEEP_NS;
-	listener->member.ops = &ivshmem_listener_is_member;
 	err = start(listener, name, flags);
 	if (err) {
 		ivshmem_listener_close(listener);

@@ -16,9 +16,9 @@
  *	listen.c	becomes the server
  *	listener.c	looks whether it still is, and tells it that there is something
  *	accept.c	looks for clients, and gives them out
+ *	in_set.c	is waited for by a wait set
  *	seats.c		counts the clients of each peer
  *	connect.c	is a client
- *	member.c	is in a wait set
  *	call.c		asks and answers, over any channel
  */
 #ifndef SERVICE_H
@@ -75,7 +75,7 @@ struct seats {
  * @directory: Of the region.
  * @object: The service in it.
  * @sleeper: The listener's end, and how it sleeps.
- * @member: Of a wait set.
+ * @member: For wait sets.
  * @limit: How many clients a peer may have.
  * @seats: Of its clients.
  * @begun: By slot: channels that are not open yet, or not given out; NULL: none.
@@ -116,13 +116,8 @@ int ivshmem_listener_check(struct ivshmem_sleeper *sleeper);
 void ivshmem_service_hint(const struct ivshmem_directory *directory,
 			  const struct ivshmem_object *service, unsigned int slot);
 
-static inline struct ivshmem_member *ivshmem_listener_member(struct ivshmem_listener *listener)
-{
-	return &listener->member;
-}
-
-/* member.c */
-extern const struct ivshmem_member_ops ivshmem_listener_is_member;
+/* in_set.c */
+struct ivshmem_member *ivshmem_listener_member(struct ivshmem_listener *listener);
 
 /* accept.c */
 int ivshmem_listener_look(struct ivshmem_sleeper *sleeper);

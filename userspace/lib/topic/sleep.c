@@ -32,15 +32,14 @@ static int check(struct ivshmem_sleeper *sleeper)
 	return ivshmem_topic_check(topic_of(sleeper));
 }
 
-/* By what all of those can wake this one who are there. */
-static unsigned int choose_way(struct ivshmem_sleeper *sleeper)
+/* By what all of those can wake @sleeper who are there for this one. */
+unsigned int ivshmem_topic_ways(const struct topic *topic, const struct ivshmem_sleeper *sleeper)
 {
-	const struct topic *topic = topic_of(sleeper);
 	const struct ivshmem_topic_layout *layout = &topic->geometry.layout;
 	unsigned int first = topic->is_publisher ? layout->publishers : 0;
 	unsigned int end = first + (topic->is_publisher ? layout->subscribers :
 							  layout->publishers);
-	unsigned int i, ways = ivshmem_ways(sleeper);
+	unsigned int i, ways = WAY_DOORBELL | WAY_FUTEX;
 
 	for (i = first; i < end; i++) {
 		const struct ivshmem_slot_end *other = topic_member(topic, i);
@@ -51,6 +50,11 @@ static unsigned int choose_way(struct ivshmem_sleeper *sleeper)
 			ways &= ivshmem_ways_of_waker(sleeper, other);
 	}
 	return ways;
+}
+
+static unsigned int choose_way(struct ivshmem_sleeper *sleeper)
+{
+	return ivshmem_ways(sleeper) & ivshmem_topic_ways(topic_of(sleeper), sleeper);
 }
 
 static void announce(struct ivshmem_sleeper *sleeper, enum waiting_state state)

@@ -3,61 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "subscriber.h"
 #include "topic.h"
 
 #define TRIES	64	/* to get a message, before it is looked whether it may go on */
-
-/**
- * struct stream - What a subscriber has of one publisher's place.
- * @next: The number that comes next.
- * @told: Of a lossless topic: the publisher knows that all up to this is needed no more.
- * @skipped: Messages before @next that it did not get, since the last one that it got.
- * @has_count: A publisher is there, or was. Before, an entry may be what another object has left.
- */
-struct stream {
-	uint64_t next;
-	uint64_t told;
-	uint64_t skipped;
-	bool has_count;
-};
-
-/**
- * struct held - A message that is held.
- * @message: Where it is; NULL: none.
- * @copy: Of a short one.
- */
-struct held {
-	const void *message;
-	char copy[INLINE_SIZE] __attribute__((aligned(8)));
-};
-
-/**
- * struct ivshmem_subscriber - A subscriber.
- * @topic: The topic.
- * @history: How many messages it begins back.
- * @turn: Which publisher is looked at first.
- * @skipped: Messages that it did not get.
- * @received: Messages that it got.
- * @tells: Where it tells that: in its place.
- * @nowhere: In place of it, if it has none.
- * @checked: What that was when it was last looked whether this one was dropped.
- * @entered: Of a lossless topic: see topic_entered().
- * @streams: Of each publisher.
- * @held: As many as it may hold.
- */
-struct ivshmem_subscriber {
-	struct topic topic;
-	unsigned int history;
-	unsigned int turn;
-	uint64_t skipped;
-	uint64_t received;
-	uint64_t *tells;
-	uint64_t nowhere;
-	uint64_t checked;
-	uint32_t entered;
-	struct stream streams[MAX_PUBLISHERS];
-	struct held held[MAX_HOLDS];
-};
 
 /* No more than that can have been: numbers are counted. */
 static uint64_t published(const struct topic *topic, unsigned int publisher)
@@ -245,6 +194,8 @@ static int wait_for_news(struct ivshmem_subscriber *subscriber, int timeout_ms,
 			 int64_t *deadline)
 {
 	tell_all(subscriber);
+	if (timeout_ms)
+		ivshmem_member_awaken(&subscriber->member);
 	return ivshmem_sleeper_wait(&subscriber->topic.sleeper, news_is_there, timeout_ms,
 				    deadline);
 }
@@ -627,6 +578,7 @@ void ivshmem_subscriber_close(struct ivshmem_subscriber *subscriber)
 {
 	if (!subscriber)
 		return;
+	ivshmem_member_leave(&subscriber->member);
 	ivshmem_topic_close(&subscriber->topic);
 	free(subscriber);
 }
@@ -639,4 +591,15 @@ uint64_t ivshmem_subscriber_skipped(const struct ivshmem_subscriber *subscriber)
 size_t ivshmem_subscriber_max_length(const struct ivshmem_subscriber *subscriber)
 {
 	return subscriber ? (size_t)subscriber->topic.geometry.layout.max_length : 0;
+}
+
+/* For wait sets: as a receiving call does before it waits. */
+int ivshmem_subscriber_look(struct ivshmem_subscriber *subscriber)
+{
+	return news_is_there(&subscriber->topic.sleeper);
+}
+
+void ivshmem_subscriber_tell_all(struct ivshmem_subscriber *subscriber)
+{
+	tell_all(subscriber);
 }

@@ -7,6 +7,7 @@
  *	sleep.c		waits, and wakes
  *	publish.c	publishes
  *	subscribe.c	receives, and holds
+ *	in_set.c	is waited for by a wait set
  *	copy.c		copies it for who only looks
  */
 #ifndef TOPIC_H
@@ -180,7 +181,11 @@ int ivshmem_topic_copy_entry(const struct topic *topic, unsigned int publisher, 
 extern const struct ivshmem_sleeper_ops ivshmem_topic_sleeps;
 
 int ivshmem_topic_check(struct topic *topic);
+unsigned int ivshmem_topic_ways(const struct topic *topic, const struct ivshmem_sleeper *sleeper);
 void ivshmem_topic_wake_subscribers(struct topic *topic);
 void ivshmem_topic_wake_publisher(struct topic *topic, unsigned int publisher);
+
+/* in_set.c */
+struct ivshmem_member *ivshmem_subscriber_member(struct ivshmem_subscriber *subscriber);
 
 #endif /* TOPIC_H */

@@ -5,6 +5,7 @@
 
 #include "channel/channel.h"
 #include "service/service.h"
+#include "topic/topic.h"
 #include "waitset.h"
 
 #define FIRST_ROOM	16
@@ -14,18 +15,15 @@ static void awaken(struct ivshmem_member *member)
 	ivshmem_set_awaken(member->set, member);
 }
 
-/* Some can't be woken by all. */
-static void limit_sleep(struct ivshmem_waitset *set)
+/* It sleeps as long as the most impatient of its members. */
+static void choose_pace(struct ivshmem_waitset *set)
 {
-	unsigned int i;
+	struct ivshmem_member *member;
 
 	set->sleeper.longest = LATER_SLEEP_NS;
-	for (i = 0; i < set->end; i++) {
-		const struct ivshmem_member *member = set->members[i];
-
-		if (member && member->ops->longest && member->ops->longest < set->sleeper.longest)
+	TAILQ_FOREACH(member, &set->impatient, impatient)
+		if (member->ops->longest < set->sleeper.longest)
 			set->sleeper.longest = member->ops->longest;
-	}
 }
 
 static void take_out(struct ivshmem_waitset *set, struct ivshmem_member *member)
@@ -39,12 +37,13 @@ static void take_out(struct ivshmem_waitset *set, struct ivshmem_member *member)
 			__atomic_store_n(&end->set, 0, __ATOMIC_RELAXED);
 	}
 	ivshmem_set_forget(set, member);
+	if (member->ops->longest)
+		TAILQ_REMOVE(&set->impatient, member, impatient);
+	choose_pace(set);
 	set->members[member->index] = NULL;
 	member->set = NULL;
 	while (set->end && !set->members[set->end - 1])
 		set->end--;
-	if (member->ops->longest)
-		limit_sleep(set);
 }
 
 static void leave(struct ivshmem_member *member)
@@ -101,10 +100,11 @@ static int put_in(struct ivshmem_waitset *set, struct ivshmem_member *member)
 	member->leave = leave;
 	member->set = set;
 	set->members[member->index] = member;
+	if (member->ops->longest)
+		TAILQ_INSERT_TAIL(&set->impatient, member, impatient);
+	choose_pace(set);
 	if (member->index == set->end)
 		set->end++;
-	if (member->ops->longest)
-		limit_sleep(set);
 	return 0;
 }
 
@@ -114,6 +114,8 @@ static int add(struct ivshmem_waitset *set, struct ivshmem_member *member, unsig
 {
 	int err = 0;
 
+	if (member->shm != set->shm)
+		return -EXDEV;
 	if (member->set && member->set != set)
 		return -EBUSY;
 	if (member->set)
@@ -153,8 +155,6 @@ int ivshmem_waitset_add_channel(struct ivshmem_waitset *set, struct ivshmem_chan
 		return err;
 	if (!events || events & ~(IVSHMEM_CAN_RECV | IVSHMEM_CAN_SEND))
 		return -EINVAL;
-	if (channel->shm != set->shm)
-		return -EXDEV;
 	if (channel->stage == CHANNEL_IS_OPEN && length > channel->max_length)
 		return -EMSGSIZE;
 	return add(set, ivshmem_channel_member(channel), events, length, data);
@@ -165,16 +165,24 @@ int ivshmem_waitset_remove_channel(struct ivshmem_waitset *set, struct ivshmem_c
 	return check(set, channel) ?: drop(set, ivshmem_channel_member(channel));
 }
 
+int ivshmem_waitset_add_subscriber(struct ivshmem_waitset *set,
+				   struct ivshmem_subscriber *subscriber, void *data)
+{
+	return check(set, subscriber) ?:
+	       add(set, ivshmem_subscriber_member(subscriber), IVSHMEM_CAN_RECV, 0, data);
+}
+
+int ivshmem_waitset_remove_subscriber(struct ivshmem_waitset *set,
+				      struct ivshmem_subscriber *subscriber)
+{
+	return check(set, subscriber) ?: drop(set, ivshmem_subscriber_member(subscriber));
+}
+
 int ivshmem_waitset_add_listener(struct ivshmem_waitset *set, struct ivshmem_listener *listener,
 				 void *data)
 {
-	int err = check(set, listener);
-
-	if (err)
-		return err;
-	if (listener->shm != set->shm)
-		return -EXDEV;
-	return add(set, ivshmem_listener_member(listener), IVSHMEM_CAN_RECV, 0, data);
+	return check(set, listener) ?:
+	       add(set, ivshmem_listener_member(listener), IVSHMEM_CAN_RECV, 0, data);
 }
 
 int ivshmem_waitset_remove_listener(struct ivshmem_waitset *set,

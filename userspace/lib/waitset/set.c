@@ -32,6 +32,7 @@ int ivshmem_waitset_open(struct ivshmem_waitset **out, struct ivshmem *shm)
 	set->loop.epoll = -1;
 	TAILQ_INIT(&set->awake);
 	TAILQ_INIT(&set->fresh);
+	TAILQ_INIT(&set->impatient);
 	ivshmem_sleeper_init(&set->sleeper, shm, &ivshmem_set_sleeps);
 	set->sleeper.link.cancels[1] = &set->cancel;
 	set->holder.disown = disown;

@@ -131,6 +131,19 @@ int ivshmem_set_look(struct ivshmem_sleeper *sleeper)
 	return set->found > 0;
 }
 
+static void look_at_impatient(struct ivshmem_waitset *set)
+{
+	struct ivshmem_member *member;
+
+	TAILQ_FOREACH(member, &set->impatient, impatient) {
+		if (set->now - member->looked < member->ops->longest)
+			continue;
+		member->looked = set->now;
+		if (member->state == WAITING_IN_SET && member->ops->look(member))
+			ivshmem_set_awaken(set, member);
+	}
+}
+
 /* Where a hint was lost, or a death rings nobody, what there is comes to light here. */
 static void look_closely(struct ivshmem_waitset *set)
 {
@@ -138,6 +151,7 @@ static void look_closely(struct ivshmem_waitset *set)
 	unsigned int i;
 
 	set->now = ivshmem_now();
+	look_at_impatient(set);
 	if (set->now - set->looked < LATER_SLEEP_NS)
 		return;
 	set->looked = set->now;

@@ -40,6 +40,7 @@
  * @awake: The members that are awake.
  * @fresh: Those that were armed before a sleep, and are to be looked at once more when
  *	FIRST_SLEEP_NS have passed since. The oldest first.
+ * @impatient: Those that want to be looked at more often than every LATER_SLEEP_NS.
  * @just_armed: The first of these that was not looked at since it is armed; or NULL.
  * @woke: When the set woke from its last sleep, until it has looked at those of @fresh; or 0.
  * @looked: When all were looked at last.
@@ -67,6 +68,7 @@ struct ivshmem_waitset {
 	unsigned int end;
 	struct ivshmem_member_list awake;
 	struct ivshmem_member_list fresh;
+	struct ivshmem_member_list impatient;
 	struct ivshmem_member *just_armed;
 	int64_t woke;
 	int64_t looked;

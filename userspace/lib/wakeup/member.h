@@ -11,6 +11,7 @@
 
 #include <sys/queue.h>
 
+struct ivshmem;
 struct ivshmem_member;
 struct ivshmem_sleeper;
 struct ivshmem_slot_end;
@@ -29,7 +30,7 @@ struct ivshmem_slot_end;
  * @ways: By which of the WAY_ bits all of those can wake the set's sleeper who may have to.
  * @gives_way: To look again and again keeps another program from the processor, which
  *	this one waits for. NULL: that is not known.
- * @longest: How long the set may sleep that has one of these; 0: LATER_SLEEP_NS.
+ * @longest: After which time the set looks at it by itself; 0: LATER_SLEEP_NS.
  */
 struct ivshmem_member_ops {
 	unsigned int (*look)(struct ivshmem_member *member);
@@ -46,6 +47,7 @@ struct ivshmem_member_ops {
 /**
  * struct ivshmem_member - One that is in a set, or may be.
  * @ops: What kind it is.
+ * @shm: By which handle it was opened.
  * @awaken: Set by the set: the waiting words will say something else than the set has said.
  * @leave: Set by the set: the member is about to go.
  * @set: The set that it is in; NULL: none.
@@ -59,9 +61,12 @@ struct ivshmem_member_ops {
  * @ways: Of an armed one, what ops->ways() has said.
  * @in: In the list of those that are looked at each time, or of those that fell asleep last.
  * @list: Which of these, NULL: neither.
+ * @impatient: In the list of those that have ops->longest.
+ * @looked: Of these: when it was looked at last by its own wish.
  */
 struct ivshmem_member {
 	const struct ivshmem_member_ops *ops;
+	struct ivshmem *shm;
 	void (*awaken)(struct ivshmem_member *member);
 	void (*leave)(struct ivshmem_member *member);
 	struct ivshmem_waitset *set;
@@ -76,6 +81,9 @@ struct ivshmem_member {
 
 	TAILQ_ENTRY(ivshmem_member) in;
 	struct ivshmem_member_list *list;
+
+	TAILQ_ENTRY(ivshmem_member) impatient;
+	int64_t looked;
 };
 
 TAILQ_HEAD(ivshmem_member_list, ivshmem_member);

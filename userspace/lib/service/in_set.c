@@ -39,7 +39,7 @@ static unsigned int ways(struct ivshmem_member *member, const struct ivshmem_sle
 	return WAY_DOORBELL | WAY_FUTEX;
 }
 
-const struct ivshmem_member_ops ivshmem_listener_is_member = {
+static const struct ivshmem_member_ops ops = {
 	.look = look,
 	.look_closely = look_closely,
 	.announce = announce,
@@ -47,3 +47,10 @@ const struct ivshmem_member_ops ivshmem_listener_is_member = {
 	.ways = ways,
 	.longest = LISTENER_SLEEP_NS,
 };
+
+struct ivshmem_member *ivshmem_listener_member(struct ivshmem_listener *listener)
+{
+	listener->member.ops = &ops;
+	listener->member.shm = listener->shm;
+	return &listener->member;
+}

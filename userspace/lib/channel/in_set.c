@@ -90,5 +90,6 @@ static const struct ivshmem_member_ops ops = {
 struct ivshmem_member *ivshmem_channel_member(struct ivshmem_channel *channel)
 {
 	channel->member.ops = &ops;
+	channel->member.shm = channel->shm;
 	return &channel->member;
 }
