@@ -25,6 +25,14 @@ teardown_file() {
 	rm -rf "$REGIONS"
 }
 
+# listens SOCKET LOG: a server that was just started
+listens() {
+	within 30 test -S "$1" || {
+		cat "$2" >&2
+		return 1
+	}
+}
+
 # start_server SIZE VECTORS [OPTION...]: of doorbells, at $REGIONS/server
 start_server() {
 	# A server that was killed has left its own.
@@ -32,7 +40,7 @@ start_server() {
 	build/ivshmem serve --socket "$REGIONS/server" --size "$1" --vectors "$2" "${@:3}" \
 		3>&- 2>"$REGIONS/server.log" &
 	echo $! >"$REGIONS/server.pid"
-	until [ -S "$REGIONS/server" ]; do sleep 0.05; done
+	listens "$REGIONS/server" "$REGIONS/server.log"
 }
 
 end_server() {

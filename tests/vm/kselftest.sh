@@ -12,7 +12,7 @@ regions=$(mktemp -d /dev/shm/ivshmem-kselftest.XXXXXX)
 build/ivshmem serve --socket "$regions/socket" --size 8M --vectors 4 2>"$regions/log" &
 server=$!
 trap 'vm_kill; kill $server; rm -rf "$regions"' EXIT
-until [[ -S $regions/socket ]]; do sleep 0.05; done
+within 30 test -S "$regions/socket" || { cat "$regions/log" >&2; exit 1; }
 
 run_all() {
 	truncate -s 16M "$regions/disk" "$regions/slow"

@@ -21,10 +21,10 @@ serve_at() {
 	build/ivshmem serve --socket "$REGIONS/$1.socket" --size 4M --vectors 2 \
 		3>&- 2>"$REGIONS/$1.log" &
 	echo $! >>"$REGIONS/pids"
-	until [ -S "$REGIONS/$1.socket" ]; do sleep 0.05; done
+	listens "$REGIONS/$1.socket" "$REGIONS/$1.log"
 	build/ivshmem wait --count 1000000 "unix:$REGIONS/$1.socket" 0 >/dev/null 2>&1 3>&- &
 	echo $! >>"$REGIONS/pids"
-	until grep -q 'event=joined' "$REGIONS/$1.log"; do sleep 0.05; done
+	within 30 grep -q 'event=joined' "$REGIONS/$1.log"
 }
 
 # devices here|there MASTER: QEMU's arguments, quoted

@@ -105,7 +105,7 @@ has_migrated() {
 	source=$VM_DIR
 	build/ivshmem serve --socket "$REGIONS/there" --size 4M --vectors 2 3>&- 2>"$REGIONS/there.log" &
 	echo $! >"$REGIONS/there.pid"
-	until [ -S "$REGIONS/there" ]; do sleep 0.05; done
+	listens "$REGIONS/there" "$REGIONS/there.log"
 	options "$REGIONS/there"
 	vm_launch "${options[@]}" -incoming "unix:$REGIONS/incoming"
 	echo "$VM_DIR" >"$REGIONS/vm-there"
