@@ -58,7 +58,8 @@ static void step(const volatile void *word);
 })
 
 /* There is no region behind these slots. */
-#define ivshmem_region_reserve(shm, offset, size)	((void)(shm), (void)(offset), (void)(size), 0)
+#define ivshmem_region_reserve(shm, offset, size)	\
+	((void)(shm), (void)(offset), (void)(size), 0)
 
 #include "format/slot.c"
 #undef WORD_TRIES

@@ -46,8 +46,8 @@ int ivshmem_directory_open(struct ivshmem_directory *directory, struct ivshmem *
 	if (!err)
 		err = ivshmem_region_reserve(shm, 0, ivshmem_directory_end(superblock));
 	if (!err)
-		err = ivshmem_window_map(&directory->window, shm, SLOTS_OFFSET,
-					 ivshmem_directory_end(superblock) - SLOTS_OFFSET);
+		err = ivshmem_window_share(&directory->window, shm, SLOTS_OFFSET,
+					   ivshmem_directory_end(superblock) - SLOTS_OFFSET);
 	if (err)
 		return err;
 	directory->slots = directory->window.data;
@@ -76,7 +76,7 @@ int ivshmem_directory_is_current(const struct ivshmem_directory *directory)
 
 void ivshmem_directory_close(struct ivshmem_directory *directory)
 {
-	ivshmem_window_unmap(&directory->window);
+	ivshmem_window_unshare(&directory->window, directory->shm);
 }
 
 /* --- is it in use? --- */

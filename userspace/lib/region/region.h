@@ -69,6 +69,18 @@ struct ivshmem_holder {
 };
 
 /**
+ * struct ivshmem_window - A part of a region that is mapped by itself.
+ * @data: The first byte asked for.
+ * @base: What was mapped, whole pages.
+ * @size: How much of it.
+ */
+struct ivshmem_window {
+	void *data;
+	void *base;
+	size_t size;
+};
+
+/**
  * struct ivshmem_whereabouts - What others know this program by that has a lock.
  * @boot_id: The kernel under which it runs; all zeroes where that is not known.
  * @device: Of the file that locks are on: st_dev of stat(2).
@@ -87,6 +99,8 @@ struct ivshmem {
 	bool inherited;			/* a child's copy; set by its only thread */
 	bool is_closed;			/* under @lock: it lives for its holders only */
 	struct ivshmem_holder *holders;	/* under @lock */
+	struct ivshmem_window shared;	/* under @lock: of @sharers, while there are any */
+	unsigned int sharers;		/* under @lock */
 
 	const struct ivshmem_backend *backend;
 	int fd;
@@ -125,18 +139,6 @@ void ivshmem_unclaim(struct ivshmem *shm, struct ivshmem_holder *holder);
 void ivshmem_share(struct ivshmem *shm, struct ivshmem_holder *holder, uint64_t byte);
 void ivshmem_unshare(struct ivshmem *shm, struct ivshmem_holder *holder);
 
-/**
- * struct ivshmem_window - A part of a region that is mapped by itself.
- * @data: The first byte asked for.
- * @base: What was mapped, whole pages.
- * @size: How much of it.
- */
-struct ivshmem_window {
-	void *data;
-	void *base;
-	size_t size;
-};
-
 /* access.c */
 int ivshmem_region_read(const struct ivshmem *shm, void *buffer, uint64_t offset, size_t size);
 int ivshmem_region_reserve(const struct ivshmem *shm, uint64_t offset, uint64_t size);
@@ -145,6 +147,9 @@ int ivshmem_region_reserve(const struct ivshmem *shm, uint64_t offset, uint64_t 
 int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
 		       uint64_t offset, uint64_t size);
 void ivshmem_window_unmap(struct ivshmem_window *window);
+int ivshmem_window_share(struct ivshmem_window *window, struct ivshmem *shm, uint64_t offset,
+			 uint64_t size);
+void ivshmem_window_unshare(struct ivshmem_window *window, struct ivshmem *shm);
 
 /*
  * Copies what others may look at, or change, at the same time; the caller finds out by other

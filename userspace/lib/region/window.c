@@ -18,6 +18,13 @@ static uint64_t page_of(const struct ivshmem *shm)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static size_t size_of(const struct ivshmem *shm, uint64_t offset, uint64_t size)
+{
+	uint64_t page = page_of(shm);
+
+	return round_up(offset + size, page) - (offset - offset % page);
+}
+
 /* A window that can't be had is empty. */
 int ivshmem_window_map(struct ivshmem_window *window, const struct ivshmem *shm,
 		       uint64_t offset, uint64_t size)
@@ -43,5 +50,44 @@ void ivshmem_window_unmap(struct ivshmem_window *window)
 {
 	if (window->base)
 		munmap(window->base, window->size);
+	window->base = NULL;
+}
+
+/*
+ * For what all objects of a handle have mapped, which begins at the same offset for all: the
+ * first one maps it. One that finds another size, after a new format, has a window of its own.
+ */
+int ivshmem_window_share(struct ivshmem_window *window, struct ivshmem *shm, uint64_t offset,
+			 uint64_t size)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&shm->lock);
+	if (shm->sharers && shm->shared.size == size_of(shm, offset, size)) {
+		*window = shm->shared;
+		shm->sharers++;
+	} else {
+		err = ivshmem_window_map(window, shm, offset, size);
+		if (!err && !shm->sharers) {
+			shm->shared = *window;
+			shm->sharers = 1;
+		}
+	}
+	pthread_mutex_unlock(&shm->lock);
+	return err;
+}
+
+void ivshmem_window_unshare(struct ivshmem_window *window, struct ivshmem *shm)
+{
+	bool is_last = true;
+
+	if (!window->base)
+		return;
+	pthread_mutex_lock(&shm->lock);
+	if (shm->sharers && window->base == shm->shared.base)
+		is_last = !--shm->sharers;
+	if (is_last)
+		ivshmem_window_unmap(window);
+	pthread_mutex_unlock(&shm->lock);
 	window->base = NULL;
 }
