@@ -648,6 +648,38 @@ static void objects_that_lie_are_shown_within_bounds(void **state)
 	munmap(raw, 4 * MIB);
 }
 
+/* Else some megabytes could be shown as millions of members. */
+static void topics_that_lie_upon_each_other_are_damaged(void **state)
+{
+	const struct ivshmem_topic_layout most = {
+		.max_length = 100, .history = 8192, .publishers = 2, .subscribers = 1024,
+	};
+	struct ivshmem_topic_layout layout;
+	struct ivshmem_status *status;
+	struct ivshmem_slot *first;
+	unsigned int i, fact;
+	char *raw;
+
+	make(&most);
+	raw = map_raw(world.shm[0]);
+	first = slot_of(raw, TOPIC);
+	for (i = 1; i < 4; i++) {
+		char name[2] = { (char)('a' + i), 0 };
+
+		assert_int_equal(ivshmem_make_topic(world.shm[0], name, &small), 0);
+		for (fact = FACT_FIRST_BLOCK; fact < FACTS; fact++)
+			slot_of(raw, i)->facts[fact] = (slot_of(raw, i)->key & ~0ull << 32) |
+						       (uint32_t)first->facts[fact];
+	}
+	status = read_status(world.shm[0]);
+	assert_int_equal(ivshmem_status_topic(status, TOPIC, &layout), 0);
+	assert_int_equal(ivshmem_status_topic(status, 1, &layout), -EUCLEAN);
+	assert_int_equal(ivshmem_status_topic(status, 2, &layout), -EUCLEAN);
+	assert_int_equal(ivshmem_status_topic(status, 3, &layout), -EUCLEAN);
+	ivshmem_status_free(status);
+	munmap(raw, 4 * MIB);
+}
+
 static void what_is_not_there_is_nothing(void **state)
 {
 	struct ivshmem_topic_layout layout;
@@ -718,6 +750,7 @@ int main(void)
 		PAIR_TEST(wait_set_tells_what_is_in_it),
 		TOPIC_TEST(who_may_only_read_sees_the_same_and_changes_nothing),
 		TOPIC_TEST(objects_that_lie_are_shown_within_bounds),
+		TOPIC_TEST(topics_that_lie_upon_each_other_are_damaged),
 		TOPIC_TEST(what_is_not_there_is_nothing),
 		TEST(region_without_a_format_is_told),
 	};

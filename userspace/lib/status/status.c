@@ -22,15 +22,15 @@ static int add_area(struct status_members *members, const struct ivshmem_directo
 
 /* Who has no place only reads. */
 static int add_topic(struct status_members *members, const struct ivshmem_directory *directory,
-		     const struct status_lockers *lockers, unsigned int slot)
+		     const struct status_lockers *lockers, unsigned int slot, uint64_t *left)
 {
-	int err = ivshmem_status_add_topic(members, directory, slot);
+	int err = ivshmem_status_add_topic(members, directory, slot, left);
 
 	return err ? err : ivshmem_status_add_users(members, lockers, slot);
 }
 
 static int add_members(struct ivshmem_status *status, const struct ivshmem_directory *directory,
-		       const struct status_lockers *lockers, unsigned int slot)
+		       const struct status_lockers *lockers, unsigned int slot, uint64_t *left)
 {
 	struct status_members *members = &status->members[slot];
 
@@ -43,7 +43,7 @@ static int add_members(struct ivshmem_status *status, const struct ivshmem_direc
 	case IVSHMEM_AREA:
 		return add_area(members, directory, lockers, slot);
 	case IVSHMEM_TOPIC:
-		return add_topic(members, directory, lockers, slot);
+		return add_topic(members, directory, lockers, slot, left);
 	case IVSHMEM_SERVICE:
 		return ivshmem_status_add_single(members, directory, slot,
 						 IVSHMEM_ROLE_LISTENER);
@@ -57,6 +57,7 @@ static int read_members(struct ivshmem_status *status, struct ivshmem *shm, unsi
 {
 	struct status_lockers lockers = { .count = 0 };
 	struct ivshmem_directory directory;
+	uint64_t left = shm->size;
 	unsigned int i;
 	int err = 0;
 
@@ -64,7 +65,7 @@ static int read_members(struct ivshmem_status *status, struct ivshmem *shm, unsi
 	if (flags & IVSHMEM_STATUS_USERS)
 		err = ivshmem_lockers_find(&lockers, shm);
 	for (i = 0; i < ivshmem_layout_objects(status->layout) && !err; i++)
-		err = add_members(status, &directory, &lockers, i);
+		err = add_members(status, &directory, &lockers, i, &left);
 	free(lockers.list);
 	if (err)
 		return err;

@@ -94,6 +94,7 @@ int ivshmem_status_add_unknown_user(struct status_members *members,
 
 /* topic.c */
 int ivshmem_status_add_topic(struct status_members *members,
-			     const struct ivshmem_directory *directory, unsigned int slot);
+			     const struct ivshmem_directory *directory, unsigned int slot,
+			     uint64_t *left);
 
 #endif /* STATUS_H */

@@ -112,9 +112,14 @@ static int add_all(struct status_members *members, const struct topic *topic)
 	return err;
 }
 
-/* A topic that is damaged, or has just been removed, has no members. */
+/*
+ * A topic that is damaged, or has just been removed, has no members. @left: bytes of the region
+ * that topics can still have. Where they lie one upon the other, and so there could be millions
+ * of members, that is found here.
+ */
 int ivshmem_status_add_topic(struct status_members *members,
-			     const struct ivshmem_directory *directory, unsigned int slot)
+			     const struct ivshmem_directory *directory, unsigned int slot,
+			     uint64_t *left)
 {
 	const struct ivshmem_object object = ivshmem_object_at(directory, slot);
 	struct topic topic;
@@ -125,6 +130,12 @@ int ivshmem_status_add_topic(struct status_members *members,
 		return 0;
 	if (members->topic_error)
 		return members->topic_error;
+	if (topic.geometry.size > *left) {
+		ivshmem_topic_free_copy(&topic);
+		members->topic_error = -EUCLEAN;
+		return 0;
+	}
+	*left -= topic.geometry.size;
 	members->topic = topic.geometry.layout;
 	err = add_all(members, &topic);
 	ivshmem_topic_free_copy(&topic);
