@@ -363,6 +363,30 @@ static void publisher_of_a_topic_that_was_removed_by_force_fails_econnreset(void
 	assert_int_equal(ivshmem_publisher_reserve(world.publishers[1], &room), -ECONNRESET);
 }
 
+/* It has no lock that can be seen here. */
+static void topic_with_a_member_under_another_kernel_is_removed_by_force_only(void **state)
+{
+	struct ivshmem_slot_end *member;
+	uint64_t offset;
+	uint32_t epoch;
+	char *raw;
+
+	make(&small);
+	raw = map_raw(world.shm[0]);
+	open_subscriber(0, 0);
+	offset = ((struct topic *)world.subscribers[0])->offset;
+	member = (struct ivshmem_slot_end *)(raw + offset + TOPIC_HEAD_SIZE) + small.publishers;
+	epoch = member->epoch;
+	close_subscriber(0);
+	member->wake = 0;
+	member->epoch = epoch;
+	assert_int_equal(ivshmem_remove(world.shm[0], "t", 0), -EBUSY);
+	open_publisher(0);
+	close_publisher(0);
+	assert_int_equal(ivshmem_remove(world.shm[0], "t", IVSHMEM_REMOVE_FORCE), 0);
+	munmap(raw, ivshmem_size(world.shm[0]));
+}
+
 /* Whose blocks and numbers are the same. */
 static void subscriber_of_a_removed_topic_gets_nothing_of_the_next_one(void **state)
 {
@@ -756,6 +780,7 @@ int main(void)
 		TOPIC_TEST(topic_of_a_region_formatted_anew_begins_anew),
 		TOPIC_TEST(publisher_whose_place_was_taken_while_it_opened_takes_another),
 		TOPIC_TEST(publisher_of_a_topic_that_was_removed_by_force_fails_econnreset),
+		TOPIC_TEST(topic_with_a_member_under_another_kernel_is_removed_by_force_only),
 		TOPIC_TEST(subscriber_of_a_removed_topic_gets_nothing_of_the_next_one),
 		TOPIC_TEST(waits_are_counted_on_where_a_place_was_used),
 		TOPIC_TEST(subscriber_that_grew_drowsy_before_a_look_is_woken_by_the_next_message),

@@ -109,6 +109,54 @@ static unsigned int ends_of(const struct ivshmem_slot *slot, uint32_t generation
 	return has_one_end(kind_of(slot, generation)) ? 1 : 2;
 }
 
+static uint32_t members_of(const struct ivshmem_directory *directory,
+			   const struct ivshmem_object *object)
+{
+	uint32_t kind, members;
+
+	if (ivshmem_object_fact(directory, object, FACT_KIND, &kind) ||
+	    (kind & ~FACT_KEPT) != IVSHMEM_TOPIC ||
+	    ivshmem_object_fact(directory, object, FACT_TOPIC_MEMBERS, &members))
+		return 0;
+	return (members & 0xffff) + (members >> 16);
+}
+
+static bool has_member(const struct ivshmem_directory *directory,
+		       const struct ivshmem_object *object, const struct ivshmem_slot_end *ends,
+		       uint32_t count, uint64_t offset)
+{
+	uint32_t i, epoch;
+
+	for (i = 0; i < count; i++) {
+		epoch = __atomic_load_n(&ends[i].epoch, __ATOMIC_SEQ_CST);
+		if (ivshmem_end_state_by(&ends[i], offset + i * sizeof(*ends), directory->shm) ==
+		    IVSHMEM_END_ATTACHED &&
+		    ivshmem_end_is_for(&ends[i], epoch, object->generation))
+			return true;
+	}
+	return false;
+}
+
+/* The ends of a topic lie in its blocks. Under this kernel their programs have the lock, too. */
+static bool has_members(const struct ivshmem_directory *directory, unsigned int slot,
+			uint32_t generation)
+{
+	const struct ivshmem_object object = { .slot = slot, .generation = generation };
+	uint32_t count = members_of(directory, &object);
+	uint64_t size = count * sizeof(struct ivshmem_slot_end);
+	struct ivshmem_extent extent;
+	struct ivshmem_window window;
+	bool has;
+
+	if (!count || ivshmem_object_extent(directory, &object, &extent) ||
+	    extent.size < TOPIC_HEAD_SIZE + size ||
+	    ivshmem_window_map(&window, directory->shm, extent.offset + TOPIC_HEAD_SIZE, size))
+		return false;
+	has = has_member(directory, &object, window.data, count, extent.offset + TOPIC_HEAD_SIZE);
+	ivshmem_window_unmap(&window);
+	return has;
+}
+
 static bool is_used(const struct ivshmem_directory *directory, unsigned int slot,
 		    uint32_t generation)
 {
@@ -117,7 +165,8 @@ static bool is_used(const struct ivshmem_directory *directory, unsigned int slot
 	for (side = 0; side < ends; side++)
 		if (has_end(directory, slot, side, generation))
 			return true;
-	return ivshmem_slot_is_locked(directory->shm, slot);
+	return ivshmem_slot_is_locked(directory->shm, slot) ||
+	       has_members(directory, slot, generation);
 }
 
 /* It stays although nobody uses it, or nobody here knows how to tell. */
@@ -138,7 +187,7 @@ static bool decide(const struct ivshmem_directory *directory, unsigned int slot,
 	uint32_t generation = slot_generation_of(doomed);
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (is_used(directory, slot, generation) || is_kept(it, generation)) {
+	if (is_kept(it, generation) || is_used(directory, slot, generation)) {
 		ivshmem_slot_change(it, doomed, slot_next_key(doomed, SLOT_NAMED));
 		return false;
 	}

@@ -39,6 +39,7 @@
 #define NAME_WORDS		14
 #define FACTS			8
 #define SLOT_HINTS		384
+#define TOPIC_HEAD_SIZE		128	/* a topic's ends follow, in its blocks */
 
 /**
  * struct ivshmem_superblock - Written by ivshmem_format(), and never changed.

@@ -47,8 +47,8 @@ bool ivshmem_topic_measure(struct topic_geometry *geometry,
 	layout = &geometry->layout;
 	members = (uint64_t)layout->publishers + layout->subscribers;
 	words = (uint64_t)layout->publishers + layout->holds;
-	geometry->members = HEAD_SIZE;
-	geometry->publishers = HEAD_SIZE + members * sizeof(struct ivshmem_slot_end);
+	geometry->members = TOPIC_HEAD_SIZE;
+	geometry->publishers = TOPIC_HEAD_SIZE + members * sizeof(struct ivshmem_slot_end);
 	geometry->publisher_size = LINE + round_up(layout->subscribers * sizeof(uint32_t), LINE);
 	geometry->subscribers = geometry->publishers +
 				layout->publishers * geometry->publisher_size;

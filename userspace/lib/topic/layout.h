@@ -31,7 +31,6 @@
 
 #include "format/format.h"
 
-#define HEAD_SIZE		128
 #define INLINE_SIZE		104
 #define MAX_LENGTH		(1ull << 30)
 #define MAX_HISTORY		65536
@@ -75,7 +74,7 @@ struct topic_entry {
 	};
 };
 
-static_assert(sizeof(struct topic_head) == HEAD_SIZE, "format");
+static_assert(sizeof(struct topic_head) == TOPIC_HEAD_SIZE, "format");
 static_assert(offsetof(struct topic_head, bell) == 64, "format");
 static_assert(sizeof(struct topic_entry) == 128, "format");
 static_assert(offsetof(struct topic_entry, text) == 24, "format");
