@@ -151,9 +151,11 @@ on_terminal() {
 
 @test "top keeps what a server had served, and goes on with the next server" {
 	serve() {
-		ivshmem serve --socket "$dir/socket" --size 4M --vectors 1 2>/dev/null 3>&- &
+		ivshmem create "$dir/$1" --size 4M
+		ivshmem format --label "$1" --topic t:64 "$dir/$1"
+		ivshmem serve --socket "$dir/socket" --file "$dir/$1" --size 4M --vectors 1 2>/dev/null 3>&- &
 		server=$!
-		eventually ivshmem format --label "$1" --topic t:64 "unix:$dir/socket"
+		eventually test -S "$dir/socket"
 	}
 	serve first
 	timeout 60 ivshmem top --delay 0.1 "unix:$dir/socket" >"$dir/out" 2>"$dir/err" 3>&- &
@@ -161,7 +163,7 @@ on_terminal() {
 	eventually grep -q "'first': 4M" "$dir/out"
 	kill $server
 	wait $server || true
-	: >"$dir/out"
+	truncate -s 0 "$dir/out"
 	eventually grep -q "'first': 4M" "$dir/out"
 	serve second
 	eventually grep -q "'second': 4M" "$dir/out"
