@@ -336,7 +336,7 @@ build/asan/%: %.c tests/tap.h $(wildcard tests/lib/*.h) $(ASAN_OBJ)
 # Those that share memory between threads, under the sanitizer for races.
 SANITIZE_THREADS := -fsanitize=thread -fno-omit-frame-pointer
 TSAN_OBJ := $(LIB_SRC:userspace/%.c=build/tsan/%.o)
-TSAN_TESTS := $(addprefix build/tsan/test_,ring channel mailbox opening cancel threads objects races topic topic_traffic service service_set call)
+TSAN_TESTS := $(addprefix build/tsan/test_,ring channel mailbox opening cancel threads objects races topic topic_traffic service service_set call waitset waitset_kinds waitset_wakeup)
 
 build/tsan/%.o: userspace/%.c
 	@mkdir -p $(@D)
