@@ -56,7 +56,7 @@ boot() {
 		/tests/id_change /sys/class/ivshmem/ivshmem0/peer_id >/run/sysfs-ids 2>&1 &
 		/tests/messages $node chat create echo >/run/echo 2>&1 &
 		(until [ -e /run/look ]; do sleep 0.1; done; dd bs=1 skip=16000000 count=17) <$node >/run/seen 2>/run/dd &
-		ivshmem wait $node 1 >/run/rings 2>&1 & waiter=\$!
+		ivshmem wait $node 0 >/run/rings 2>&1 & waiter=\$!
 		until grep -qs eventfd /proc/\$waiter/fdinfo/* && [ -s /run/ids ] && [ -s /run/sysfs-ids ]; do sleep 0.05; done"
 	build/tests/messages "unix:$REGIONS/server" chat connect 2000000000 >"$REGIONS/ask" 2>&1 3>&- &
 	echo $! >"$REGIONS/ask.pid"
@@ -111,8 +111,8 @@ was_rung_more_often_than() {
 
 @test "a ring by the new ID arrives" {
 	id=$(guest 'cat /sys/class/ivshmem/ivshmem0/peer_id')
-	build/ivshmem notify "unix:$REGIONS/server" "$id" 1
-	[ "$(guest "ivshmem wait --timeout 30 $node 1")" -ge 1 ]
+	build/ivshmem notify "unix:$REGIONS/server" "$id" 0
+	[ "$(guest "ivshmem wait --timeout 30 $node 0")" -ge 1 ]
 }
 
 @test "the guest powers off and its kernel log is clean" {

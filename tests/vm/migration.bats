@@ -142,7 +142,7 @@ exchange() {
 @test "messages, a waiting program and raw memory before and after $MIGRATIONS migrations" {
 	exchange
 	guest "cp /sys/class/ivshmem/ivshmem1/peer_id /run/id
-		ivshmem wait --count $((MIGRATIONS * rings)) $doorbell 1 >/run/waited 2>&1 & echo \$! >/run/waiter"
+		ivshmem wait --count $((MIGRATIONS * rings)) $doorbell 0 >/run/waited 2>&1 & echo \$! >/run/waiter"
 	for ((i = 1; i <= MIGRATIONS; i++)); do
 		for node in $plain $doorbell; do
 			guest "printf 'from the guest %3d' $i | ivshmem write --offset 4000000 $node"
@@ -153,9 +153,9 @@ exchange() {
 		done
 		exchange
 		guest 'cmp /run/id /sys/class/ivshmem/ivshmem1/peer_id && kill -0 $(cat /run/waiter)'
-		[ "$(guest "awk '/ivshmem1-1/ { print \$2 }' /proc/interrupts")" -eq $((i - 1)) ]
-		build/ivshmem notify "unix:$REGIONS/$where.socket" 0 1
-		guest "until [ \"\$(awk '/ivshmem1-1/ { print \$2 }' /proc/interrupts)\" = $i ]; do sleep 0.02; done"
+		[ "$(guest "awk '/ivshmem1-0/ { print \$2 }' /proc/interrupts")" -eq $((i - 1)) ]
+		build/ivshmem notify "unix:$REGIONS/$where.socket" 0 0
+		guest "until [ \"\$(awk '/ivshmem1-0/ { print \$2 }' /proc/interrupts)\" = $i ]; do sleep 0.02; done"
 	done
 	[ "$(guest_within 60 'while kill -0 $(cat /run/waiter) 2>/dev/null; do sleep 0.02; done; cat /run/waited')" = $((MIGRATIONS * rings)) ]
 	echo "# $MIGRATIONS migrations, $((i * 4 * ROUNDS)) messages answered, $MIGRATIONS rings taken" >&3
