@@ -163,7 +163,7 @@ static ssize_t copy(struct ivshmem_subscriber *subscriber)
 	return ivshmem_subscriber_recv(subscriber, picture, FRAME, NULL, IVSHMEM_LATEST, 0);
 }
 
-static void view(const char *path, unsigned int frames, const char *how)
+static void view_frames(const char *path, unsigned int frames, const char *how)
 {
 	struct ivshmem_subscriber *subscriber = open_subscriber(path);
 	unsigned int i = 0;
@@ -191,7 +191,8 @@ static void view_slowly(const char *path)
 	const void *frame;
 
 	for (;;) {
-		check("hold", ivshmem_subscriber_hold(subscriber, &frame, NULL, IVSHMEM_LATEST, -1));
+		check("hold", ivshmem_subscriber_hold(subscriber, &frame, NULL, IVSHMEM_LATEST,
+						      -1));
 		usleep(SLOW_US);
 		check("release", ivshmem_subscriber_release(subscriber, frame));
 	}
@@ -287,7 +288,7 @@ int main(int argc, char **argv)
 	else if (argc == 4 && !strcmp(argv[1], "publish"))
 		publish(argv[2], argv[3]);
 	else if (argc == 5 && !strcmp(argv[1], "view"))
-		view(argv[2], (unsigned int)strtoul(argv[3], NULL, 10), argv[4]);
+		view_frames(argv[2], (unsigned int)strtoul(argv[3], NULL, 10), argv[4]);
 	else if (argc == 4 && !strcmp(argv[1], "newest"))
 		newest(argv[2], (unsigned int)strtoul(argv[3], NULL, 10));
 	else

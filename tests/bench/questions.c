@@ -100,7 +100,7 @@ static uint64_t clock_cost(void)
 	return times[500];
 }
 
-static void ask(struct link *link, size_t answer)
+static void measure(struct link *link, size_t answer)
 {
 	uint64_t cost = clock_cost(), last = 0, now;
 	unsigned int i;
@@ -179,7 +179,7 @@ static void be_end(const char *folder, int side, unsigned long rounds)
 	while (rounds--)
 		for (i = 0; i < REGIONS + 1; i++)
 			for (a = 0; a < sizeof(answers) / sizeof(answers[0]); a++)
-				(side ? answer_all : ask)(&links[i], answers[a]);
+				(side ? answer_all : measure)(&links[i], answers[a]);
 	for (i = 0; i < REGIONS; i++)
 		ivshmem_channel_close(links[i + 1].channel);
 }

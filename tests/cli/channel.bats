@@ -321,12 +321,13 @@ exchange() {
 	receiver=$!
 	seq 1 7 >&8
 	eventually grep -qx 7 "$dir/out"
-	run -0 bash -c 'ivshmem info --json "$region" | jq -c ".objects[0] | .name, (.creator | del(.ring_size)), .connector.state"'
+	run -0 bash -c 'ivshmem info --json "$region" | jq -c ".objects[0] | .name, (.creator | { state, pid, sent }), (.connector | .state, .received)"'
 	[ "$output" = "\"x\"
 {\"state\":\"attached\",\"pid\":$sender,\"sent\":7}
-\"attached\"" ]
+\"attached\"
+7" ]
 	run -0 ivshmem info "$region"
-	grep -qE "^x +channel +[0-9]+K +creator +attached +$sender +7\$" <<<"$output"
+	grep -qE "^x +channel +[0-9]+K +creator +attached +$sender +(message +)?7 " <<<"$output"
 	grep -qE "^objects +1 of 2 *\$" <<<"$output"
 	exec 8>&-
 	wait $sender

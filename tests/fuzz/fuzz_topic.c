@@ -161,6 +161,7 @@ static void other_strikes_slot(void)
 {
 	unsigned int which = next_byte();
 	uint64_t at = ivshmem_slot_offset(0), generation;
+	uint64_t fact = at + offsetof(struct ivshmem_slot, facts) + which % FACTS * 8;
 
 	memcpy(&generation, other.region + at, sizeof(generation));
 	generation &= ~0ull << 32;
@@ -168,10 +169,7 @@ static void other_strikes_slot(void)
 		other_writes_long(at, generation + ((uint64_t)(which & 64) << 26) +
 				      (next_byte() * 4 | which % 4));
 	else if (which & 64)
-		other_writes_long(at + offsetof(struct ivshmem_slot, facts) + which % FACTS * 8,
-				  generation | (uint32_t)value_like(at + offsetof(struct ivshmem_slot,
-										   facts) +
-								    which % FACTS * 8));
+		other_writes_long(fact, generation | (uint32_t)value_like(fact));
 	else
 		other_writes_long(at + which % 16 * 8, value_like(at + which % 16 * 8));
 }

@@ -82,14 +82,16 @@ unsigned int next_word(void)
 
 void hook_strike(void)
 {
+	unsigned int looks;
+
 	other.now += NS_PER_LOOK;
 	check(++other.looks < MAX_LOOKS);
 	if (other.in_strike || !other.size || other.until_strike--)
 		return;
 	other.in_strike = true;
-	other.until_strike = next_byte();
+	looks = next_byte();
 	/* Often at once, and sometimes after many looks. */
-	other.until_strike = other.until_strike < 128 ? other.until_strike % 4 : other.until_strike - 128;
+	other.until_strike = looks < 128 ? looks % 4 : looks - 128;
 	other_strikes();
 	other.in_strike = false;
 }

@@ -7,8 +7,8 @@
  *
  * The answer goes to the peer that the first word of the region names, less one;
  * the asking end writes it there. It comes on the same vector. A ring that is lost,
- * once there was an answer, is a timeout, and a failure. The asking end prints p50, p99, p99.9 and the
- * longest round trip in nanoseconds, the answering one its peer ID.
+ * once there was an answer, is a timeout, and a failure. The asking end prints p50, p99, p99.9
+ * and the longest round trip in nanoseconds, the answering one its peer ID.
  */
 
 #include <errno.h>

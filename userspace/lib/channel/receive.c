@@ -41,9 +41,9 @@ static int start_is_there(struct ivshmem_channel *channel, uint64_t unused)
 static int news_is_there(struct ivshmem_channel *channel, uint64_t unused)
 {
 	struct found found = look_in_ring(channel);
+	uint32_t length = (uint32_t)(found.header & ~RECORD_GROWING);
 
-	return found.header && (!is_growing(&found) ||
-				grown_so_far(channel) >= (uint32_t)(found.header & ~RECORD_GROWING));
+	return found.header && (!is_growing(&found) || grown_so_far(channel) >= length);
 }
 
 /* Of a growing message, than was before. */
