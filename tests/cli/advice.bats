@@ -21,10 +21,10 @@ named_in_pages() {
 }
 
 # exists COMMAND LINE: with values in place of their names, the command takes these
-# options; what it would do with WHERE is not tried
+# options; what it would do with WHERE is not tried. What "answer" runs has its own.
 exists() {
 	local words
-	read -ra words <<<"$(sed -E 's/^ivshmem (%s|VERB)/ivshmem list/; s/%s|PATH|NAME/x/g; s/libvirt-qemu|kvm/root/g; s/\$\(.*//; s/\b(N|%u)\b/1/g; s/\b(SIZE|LENGTH)\b/4K/g; s/["'"'"')]//g; s/ \.\.\.//' <<<"$*")"
+	read -ra words <<<"$(sed -E 's/^ivshmem (%s|VERB)/ivshmem list/; s/%s|PATH|NAME/x/g; s/libvirt-qemu|kvm/root/g; s/\$\(.*//; s/\b(N|%u)\b/1/g; s/\b(SIZE|LENGTH)\b/4K/g; s/["'"'"')]//g; s/ \.\.\.//; s/^(ivshmem answer( -[^ ]+( [0-9]+)?)*).*/\1/' <<<"$*")"
 	run timeout 10 "${words[@]}" --help </dev/null
 	if [ "$status" -ne 0 ] || [[ "$output" != "Usage: ivshmem ${words[1]} "* ]]; then
 		echo "named, and refused: $* ($output)"
