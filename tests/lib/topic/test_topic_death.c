@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Publishers, subscribers and holders that are killed at any point of what they do, and those
- * who go on. DEATH_ROUNDS= chooses how many are killed at random moments (150), and
- * DEATH_STEPS how many after a random number of instructions (60).
+ * who go on. DEATH_ROUNDS= chooses how many are killed at random moments (60), and
+ * DEATH_STEPS how many after a random number of instructions (20).
  */
 #include "topics.h"
 
@@ -272,12 +272,12 @@ static void kill_at_random(bool lossless, int rounds)
 
 static void killed_at_random_points_leaves_a_lossless_topic_without_loss(void **state)
 {
-	kill_at_random(true, number_of("DEATH_ROUNDS", 150) / 2);
+	kill_at_random(true, number_of("DEATH_ROUNDS", 60) / 2);
 }
 
 static void killed_at_random_points_leaves_an_overwriting_topic_whole(void **state)
 {
-	kill_at_random(false, number_of("DEATH_ROUNDS", 150) / 2);
+	kill_at_random(false, number_of("DEATH_ROUNDS", 60) / 2);
 }
 
 /* --- after so many instructions --- */
@@ -342,12 +342,12 @@ static void kill_after_steps(bool lossless, int rounds)
 
 static void killed_at_any_instruction_leaves_a_lossless_topic_without_loss(void **state)
 {
-	kill_after_steps(true, number_of("DEATH_STEPS", 60) / 2);
+	kill_after_steps(true, number_of("DEATH_STEPS", 20) / 2);
 }
 
 static void killed_at_any_instruction_leaves_an_overwriting_topic_whole(void **state)
 {
-	kill_after_steps(false, number_of("DEATH_STEPS", 60) / 2);
+	kill_after_steps(false, number_of("DEATH_STEPS", 20) / 2);
 }
 
 int main(void)
