@@ -22,7 +22,7 @@ static struct {
 	bool loses_nothing;	/* publishers wait for whoever is slow */
 	char where[PATH_MAX];
 	int64_t end;
-	int64_t _Atomic published, received, skipped, dropped, held;
+	atomic_llong published, received, skipped, dropped, held;
 } traffic;
 
 struct player {
