@@ -17,7 +17,7 @@
 # make bench-kvm  count KVM's exits, on the KVM that QEMU emulates
 # make fuzz       fuzz for ten minutes each, or SECONDS_EACH
 # make soak       ten million wake-ups, an hour of random traffic in channels and one in topics,
-#                 20,000 killings of each, and 100 of a server among guests
+#                 20,000 killings of each, 100 of a server among guests, and four machines in a topic
 # make install    DESTDIR and PREFIX are honoured; make uninstall undoes it
 # make install-dkms  the module, for DKMS to build; make uninstall-dkms undoes it
 # make dist       the release tarball, in build/dist
@@ -405,7 +405,8 @@ soak: build/asan/test_wakeup build/asan/test_death build/asan/test_topic_traffic
 	SOAK_MESSAGES=$${SOAK_MESSAGES:-10000000} SOAK_SECONDS=$${SOAK_SECONDS:-3600} \
 	DEATH_ROUNDS=$${DEATH_ROUNDS:-20000} DEATH_STEPS=$${DEATH_STEPS:-10000} \
 		tests/run build/asan/test_wakeup build/asan/test_death build/asan/test_topic_traffic \
-			build/asan/test_topic_death build/asan/server-tests/test_restart tests/soak/restart.bats
+			build/asan/test_topic_death build/asan/server-tests/test_restart tests/soak/restart.bats \
+			tests/vm/topic_guests.bats
 
 # Other kernels have theirs elsewhere.
 GUEST_INITRAMFS ?= build/tests/initramfs
@@ -505,7 +506,7 @@ build-check: build/tests/initramfs build/demo/initramfs $(LIB_TESTS) $(FUZZERS) 
 # share the processors. The tests see nothing of how make was called.
 TESTS = tests/style tests/builds $(filter-out %/test_guest %/test_doorbell,$(LIB_TESTS)) $(TSAN_TESTS) tests/model/check tests/fuzz/check \
 	$(wildcard tests/cli/*.bats) $(SERVER_TESTS) $(wildcard tests/server/*.bats) \
-	tests/demo.bats tests/vm/kselftest.sh $(wildcard tests/vm/*.bats)
+	tests/demo.bats tests/vm/kselftest.sh $(filter-out %/topic_guests.bats,$(wildcard tests/vm/*.bats))
 LONG_TESTS = $(foreach name,vm/kselftest.sh vm/peers.bats vm/removal.bats vm/device.bats vm/power.bats \
 	vm/unplug.bats vm/highest.bats tests/style tests/builds test_join,$(filter %$(name),$(TESTS)))
 
