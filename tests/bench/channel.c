@@ -164,11 +164,12 @@ static struct ivshmem *open_region(const char *folder, const char *name)
 
 /*
  * The rings share what the directory, with its block map, leaves. What is large begins at a
- * multiple of 2 MiB.
+ * multiple of 2 MiB, and so do the blocks of a region of 32 MiB or more.
  */
 static void make_region(const char *folder, const char *name, uint64_t size, unsigned int channels)
 {
-	uint64_t directory = channels == 1 ? 2 << 20 : 8192 + 1024ull * channels + size / 4096 * 8;
+	uint64_t directory = channels == 1 || size >= 32 << 20 ? 2 << 20 :
+			     8192 + 1024ull * channels + size / 4096 * 8;
 	uint64_t ring = (size - directory) / (2ull * channels) / 4096 * 4096;
 	struct ivshmem *shm;
 	char path[256];
