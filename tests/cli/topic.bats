@@ -50,6 +50,26 @@ with_topic() {
 	cmp "$dir/in" "$dir/out"
 }
 
+@test "all of the input is one message, and comes so" {
+	with_topic 1M,history=4
+	head -c 700000 /dev/urandom >"$dir/in"
+	ivshmem publish --whole "$region" t <"$dir/in"
+	timeout 30 ivshmem subscribe --whole --history 1 "$region" t >"$dir/out"
+	cmp "$dir/in" "$dir/out"
+	ivshmem publish --whole "$region" t </dev/null
+	timeout 30 ivshmem subscribe --whole --latest --history 2 "$region" t >"$dir/out"
+	[ ! -s "$dir/out" ]
+	head -c 1048576 /dev/urandom | ivshmem publish --whole "$region" t
+	[ "$(ivshmem info --json "$region" | jq '.objects[0].publishers[0].sent')" = 3 ]
+	run -1 --separate-stderr ivshmem publish --whole "$region" t < <(head -c 1048577 /dev/urandom)
+	says "ivshmem: $region: topic 't' takes messages of up to 1048576 bytes, and standard input has more"
+	[ "$(ivshmem info --json "$region" | jq '.objects[0].publishers[0].sent')" = 3 ]
+	run -2 --separate-stderr ivshmem publish --whole --frame 8 "$region" t </dev/null
+	says "give one of --whole and --frame"
+	run -2 --separate-stderr ivshmem subscribe --whole --count 2 "$region" t
+	says "leave --count away"
+}
+
 @test "a slow subscriber of a lossless topic is waited for, then dropped and told" {
 	with_topic 64,history=4,lossless
 	"$IVSHMEM_BUILD/ivshmem" subscribe --timeout 30 "$region" t >"$dir/out" 2>"$dir/told" 3>&- &

@@ -12,7 +12,8 @@
 struct request {
 	const char *where;
 	const char *name;
-	uint64_t frame;			/* 0: lines */
+	uint64_t frame;			/* 0: lines, or all */
+	bool whole;
 	unsigned int type;
 	unsigned int flags;
 	unsigned int open_flags;
@@ -83,6 +84,18 @@ static ssize_t read_frame(char *room, size_t length)
 	return n < 0 ? n : (ssize_t)got;
 }
 
+/* What was reserved. */
+static int commit(const struct request *request, size_t length)
+{
+	int ret;
+
+	do {
+		ret = ivshmem_publisher_commit(request->publisher, length, request->type,
+					       request->flags, (int)request->timeout_ms);
+	} while (ret == -EINTR);
+	return ret;
+}
+
 /* Read right into the topic. The last one may be shorter. */
 static int publish_frames(const struct request *request)
 {
@@ -98,11 +111,7 @@ static int publish_frames(const struct request *request)
 	}
 	while (!(ret = ivshmem_publisher_reserve(request->publisher, &room)) &&
 	       (length = read_frame(room, request->frame)) > 0) {
-		do {
-			ret = ivshmem_publisher_commit(request->publisher, (size_t)length,
-						       request->type, request->flags,
-						       (int)request->timeout_ms);
-		} while (ret == -EINTR);
+		ret = commit(request, (size_t)length);
 		if (ret)
 			break;
 	}
@@ -111,6 +120,38 @@ static int publish_frames(const struct request *request)
 	else if (length < 0)
 		explain_input((int)length);
 	return ret || length < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* All of the input is one message. */
+static int publish_whole(const struct request *request)
+{
+	size_t max = ivshmem_publisher_max_length(request->publisher);
+	ssize_t length = 0, more = 0;
+	char next;
+	void *room;
+	int ret = ivshmem_publisher_reserve(request->publisher, &room);
+
+	if (!ret)
+		length = read_frame(room, max);
+	if (length == (ssize_t)max)
+		more = read_frame(&next, 1);
+	if (!ret && length >= 0 && !more)
+		ret = commit(request, (size_t)length);
+	if (ret)
+		explain_publish(request, ret);
+	else if (length < 0 || more < 0)
+		explain_input((int)(length < 0 ? length : more));
+	else if (more)
+		complain(request->where, "topic '%s' takes messages of up to %zu bytes, and standard input has more: use --frame, or make a topic for longer ones (see ivshmem make --help)",
+			 request->name, max);
+	return ret || length < 0 || more ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int publish_all(const struct request *request)
+{
+	if (request->whole)
+		return publish_whole(request);
+	return request->frame ? publish_frames(request) : publish_lines(request);
 }
 
 static int publish_input(struct request *request)
@@ -127,7 +168,7 @@ static int publish_input(struct request *request)
 		return EXIT_FAILURE;
 	}
 	catch_signals(shm);
-	status = request->frame ? publish_frames(request) : publish_lines(request);
+	status = publish_all(request);
 	ivshmem_publisher_close(request->publisher);
 	release_signals();
 	ivshmem_close(shm);
@@ -149,6 +190,7 @@ static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "frame", required_argument, NULL, 'f' },
+		{ "whole", no_argument, NULL, 'w' },
 		{ "type", required_argument, NULL, 'T' },
 		{ "stamp", no_argument, NULL, 's' },
 		{ "timeout", required_argument, NULL, 't' },
@@ -159,10 +201,13 @@ static int run(int argc, char **argv)
 	struct request request = { .timeout_ms = -1 };
 	int c, ret = 0;
 
-	while (!ret && (c = getopt_long(argc, argv, "t:h", options, NULL)) != -1) {
+	while (!ret && (c = getopt_long(argc, argv, "wt:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			ret = parse_frame(optarg, &request.frame);
+			break;
+		case 'w':
+			request.whole = true;
 			break;
 		case 'T':
 			ret = parse_integer("publish", "--type", optarg, 0, INT_MAX, &request.type);
@@ -181,6 +226,10 @@ static int run(int argc, char **argv)
 		default:
 			ret = -EINVAL;
 		}
+	}
+	if (!ret && request.whole && request.frame) {
+		complain("publish", "give one of --whole and --frame");
+		ret = -EINVAL;
 	}
 	if (!ret && argc - optind != 2) {
 		complain("publish", "give WHERE and NAME: a region, and one of its topics");
@@ -203,6 +252,7 @@ const struct command cmd_publish = {
 		"'ivshmem make --topic NAME:LENGTH WHERE' makes topics.\n"
 		"\n"
 		"      --frame SIZE           each SIZE bytes are a message, in place of each line\n"
+		"  -w, --whole                all of the input is one message\n"
 		"      --type N               a number that goes with each message\n"
 		"      --stamp                say with each message when it was published\n"
 		"  -t, --timeout SECONDS      in a lossless topic, wait so long for the slowest\n"

@@ -17,6 +17,7 @@ struct request {
 	unsigned int flags;
 	unsigned int open_flags;
 	bool raw;
+	bool whole;
 	int64_t timeout_ms;
 	struct ivshmem_subscriber *subscriber;
 };
@@ -122,6 +123,7 @@ static int run(int argc, char **argv)
 		{ "history", required_argument, NULL, 'H' },
 		{ "latest", no_argument, NULL, 'l' },
 		{ "raw", no_argument, NULL, 'r' },
+		{ "whole", no_argument, NULL, 'w' },
 		{ "read-only", no_argument, NULL, 'R' },
 		{ "timeout", required_argument, NULL, 't' },
 		REGION_OPTIONS,
@@ -131,7 +133,7 @@ static int run(int argc, char **argv)
 	struct request request = { .timeout_ms = -1 };
 	int c, ret = 0;
 
-	while (!ret && (c = getopt_long(argc, argv, "c:t:h", options, NULL)) != -1) {
+	while (!ret && (c = getopt_long(argc, argv, "c:wt:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			ret = parse_integer("subscribe", "--count", optarg, 1, INT_MAX,
@@ -146,6 +148,9 @@ static int run(int argc, char **argv)
 			break;
 		case 'r':
 			request.raw = true;
+			break;
+		case 'w':
+			request.whole = true;
 			break;
 		case 'R':
 			request.open_flags |= IVSHMEM_RDONLY;
@@ -162,12 +167,20 @@ static int run(int argc, char **argv)
 			ret = -EINVAL;
 		}
 	}
+	if (!ret && request.whole && request.count) {
+		complain("subscribe", "--whole takes one message: leave --count away");
+		ret = -EINVAL;
+	}
 	if (!ret && argc - optind != 2) {
 		complain("subscribe", "give WHERE and NAME: a region, and one of its topics");
 		ret = -EINVAL;
 	}
 	if (ret)
 		return misuse(&cmd_subscribe);
+	if (request.whole) {
+		request.raw = true;
+		request.count = 1;
+	}
 	request.where = argv[optind];
 	request.name = argv[optind + 1];
 	return subscribe(&request);
@@ -186,6 +199,7 @@ const struct command cmd_subscribe = {
 		"      --history N        begin with the last N messages that are there\n"
 		"      --latest           skip to the newest message each time\n"
 		"      --raw              write the bytes as they come, without ends of lines\n"
+		"  -w, --whole            write the bytes of one message, and end\n"
 		"      --read-only        open the region for reading only; not for a lossless topic\n"
 		"  -t, --timeout SECONDS  give up where nothing comes for so long, with exit status 1\n"
 		"      --resource2        of a PCI address that no module serves; as root\n"

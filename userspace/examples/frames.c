@@ -32,8 +32,8 @@ static int publish(struct ivshmem *shm, long count, struct timespec next)
 	void *frame;
 
 	while (!err && count && !(err = ivshmem_publisher_reserve(camera, &frame))) {
-		memset(frame, (int)count--, FRAME_SIZE);
-		err = ivshmem_publisher_commit(camera, FRAME_SIZE, 0, IVSHMEM_STAMP, 0);
+		memset(frame, (int)(count % 128), FRAME_SIZE);
+		err = ivshmem_publisher_commit(camera, FRAME_SIZE, count-- % 128, IVSHMEM_STAMP, 0);
 		wait_until_next(&next, 60);
 	}
 	if (!err)
@@ -53,7 +53,7 @@ static int view(struct ivshmem *shm, long hz, struct timespec next)
 	while (!length && (length = ivshmem_subscriber_hold(screen, (const void **)&frame, &info,
 							    IVSHMEM_LATEST, -1)) == FRAME_SIZE) {
 		wait_until_next(&next, hz);	/* a screen would show it all this time */
-		torn += memcmp(frame, frame + 1, FRAME_SIZE - 1) != 0;
+		torn += *frame != (char)info.type || memcmp(frame, frame + 1, FRAME_SIZE - 1);
 		shown++;
 		skipped += info.skipped;
 		length = ivshmem_subscriber_release(screen, frame);

@@ -46,8 +46,8 @@ _ivshmem() {
 	rm) options+=' --force --resource2' ;;
 	send) options+=' --whole --timeout --create --connect --take-over --resource2' ;;
 	recv) options+=' --whole --count --timeout --create --connect --take-over --resource2' ;;
-	publish) options+=' --frame --type --stamp --timeout --resource2' ;;
-	subscribe) options+=' --count --history --latest --raw --read-only --timeout --resource2' ;;
+	publish) options+=' --frame --whole --type --stamp --timeout --resource2' ;;
+	subscribe) options+=' --count --history --latest --raw --whole --read-only --timeout --resource2' ;;
 	call) options+=' --whole --timeout --resource2' ;;
 	answer) options+=' --whole --count --clients --timeout --take-over --resource2' ;;
 	bench) options+=' --serve --size --time --spin --name --timeout --take-over --resource2 --json' ;;
