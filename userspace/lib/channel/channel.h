@@ -167,6 +167,8 @@ struct ivshmem_channel {
 int ivshmem_channel_begin_from(struct ivshmem_channel **out, struct ivshmem *shm,
 			       struct ivshmem_origin *origin, enum ivshmem_end end,
 			       unsigned int flags);
+int ivshmem_channel_complete(struct ivshmem_channel **out, struct ivshmem_channel *channel,
+			     int err, int timeout_ms);
 
 /* in_set.c */
 struct ivshmem_member *ivshmem_channel_member(struct ivshmem_channel *channel);

@@ -13,26 +13,12 @@
  * end writes: up to a twentieth of its instructions, as tests/bench/instructions counts.
  */
 #include <errno.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "system/system.h"
 #include "found.h"
 #include "loss.h"
 #include "session.h"
-
-/*
- * After a new format the epochs must not be those of before: a program that has not
- * looked meanwhile would take them for its own.
- */
-static uint32_t random_epoch(void)
-{
-	uint32_t epoch = 0;
-
-	if (getrandom(&epoch, sizeof(epoch), GRND_NONBLOCK) != sizeof(epoch))
-		epoch = (uint32_t)ivshmem_now();
-	return epoch;
-}
 
 void ivshmem_end_clear(struct ivshmem_slot_end *own)
 {
@@ -55,7 +41,11 @@ uint32_t ivshmem_next_attaching(const struct ivshmem_channel *channel, uint32_t 
 {
 	uint32_t last = is_older(epoch, channel->epoch) && channel->epoch ? channel->epoch : epoch;
 
-	return ((last ?: random_epoch()) & ~3u) + 4 + END_ATTACHING;
+	/*
+	 * After a new format the epochs must not be those of before: a program that has not
+	 * looked meanwhile would take them for its own.
+	 */
+	return ((last ?: (uint32_t)ivshmem_random()) & ~3u) + 4 + END_ATTACHING;
 }
 
 /*

@@ -264,13 +264,10 @@ int ivshmem_channel_finish(struct ivshmem_channel *channel, int timeout_ms)
 	return err;
 }
 
-static int open_end(struct ivshmem_channel **out, struct ivshmem *shm, enum ivshmem_end end,
-		    const char *name, unsigned int flags, int timeout_ms)
+/* All of a channel that was begun, unless that failed with @err; else nothing is left of it. */
+int ivshmem_channel_complete(struct ivshmem_channel **out, struct ivshmem_channel *channel,
+			     int err, int timeout_ms)
 {
-	struct ivshmem_channel *channel = NULL;
-	int err;
-
-	err = out ? ivshmem_channel_begin(&channel, shm, name, end, flags) : -EINVAL;
 	if (!err)
 		err = ivshmem_channel_finish(channel, timeout_ms);
 	if (err) {
@@ -279,6 +276,16 @@ static int open_end(struct ivshmem_channel **out, struct ivshmem *shm, enum ivsh
 	}
 	*out = channel;
 	return 0;
+}
+
+static int open_end(struct ivshmem_channel **out, struct ivshmem *shm, enum ivshmem_end end,
+		    const char *name, unsigned int flags, int timeout_ms)
+{
+	struct ivshmem_channel *channel = NULL;
+	int err;
+
+	err = out ? ivshmem_channel_begin(&channel, shm, name, end, flags) : -EINVAL;
+	return ivshmem_channel_complete(out, channel, err, timeout_ms);
 }
 
 int ivshmem_channel_create(struct ivshmem_channel **channel, struct ivshmem *shm,

@@ -228,14 +228,6 @@ static int sleep_until(struct ivshmem_channel *channel, struct ivshmem_waiter *w
 	return ready;
 }
 
-/* Of @timeout_ms, what is left until @deadline. */
-int ivshmem_left_of(int timeout_ms, int64_t deadline)
-{
-	if (timeout_ms <= 0)
-		return timeout_ms;
-	return (int)((ivshmem_time_left(deadline) + NS_PER_MS - 1) / NS_PER_MS);
-}
-
 /* 0 once @is_ready says 1; what it says below 0; -EAGAIN if @timeout_ms is 0. */
 int ivshmem_wait_for(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		     ivshmem_ready_fn is_ready, uint64_t need, int timeout_ms)

@@ -14,7 +14,6 @@ void ivshmem_look_for_life(struct ivshmem_channel *channel, struct ivshmem_waite
 			   int64_t now);
 bool ivshmem_shares_processor(struct ivshmem_channel *channel);
 int64_t ivshmem_longest_pause(const struct ivshmem_channel *channel);
-int ivshmem_left_of(int timeout_ms, int64_t deadline);
 int ivshmem_wait_for(struct ivshmem_channel *channel, struct ivshmem_waiter *waiter,
 		     ivshmem_ready_fn is_ready, uint64_t need, int timeout_ms);
 

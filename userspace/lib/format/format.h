@@ -461,6 +461,11 @@ void ivshmem_spec_channel(struct ivshmem_spec *spec, const struct ivshmem_superb
 			  uint64_t creator_ring, uint64_t connector_ring);
 void ivshmem_spec_service(struct ivshmem_spec *spec, const struct ivshmem_superblock *superblock,
 			  uint64_t client_ring, uint64_t server_ring);
+typedef void (*ivshmem_specify_fn)(struct ivshmem_spec *spec,
+				   const struct ivshmem_superblock *superblock,
+				   uint64_t creator_ring, uint64_t connector_ring);
+int ivshmem_make_with_rings(struct ivshmem *shm, const char *name, ivshmem_specify_fn specify,
+			    uint64_t creator_ring, uint64_t connector_ring);
 
 /* end.c: one end of an object, which a program can have */
 bool ivshmem_end_tell_purpose(struct ivshmem_slot_end *own, uint32_t epoch, uint32_t generation);

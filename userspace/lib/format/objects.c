@@ -72,8 +72,9 @@ void ivshmem_spec_service(struct ivshmem_spec *spec, const struct ivshmem_superb
 	spec->size = 0;
 }
 
-int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator_ring,
-			 uint64_t connector_ring)
+/* @specify: of which kind, and with what. */
+int ivshmem_make_with_rings(struct ivshmem *shm, const char *name, ivshmem_specify_fn specify,
+			    uint64_t creator_ring, uint64_t connector_ring)
 {
 	struct ivshmem_superblock superblock;
 	struct ivshmem_spec spec;
@@ -87,9 +88,16 @@ int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator
 	err = ivshmem_superblock_read(shm, &superblock);
 	if (err)
 		return err;
-	ivshmem_spec_channel(&spec, &superblock, creator_ring, connector_ring);
+	specify(&spec, &superblock, creator_ring, connector_ring);
 	spec.kept = spec.must_be_new = true;
 	return ivshmem_make_object(shm, name, &spec);
+}
+
+int ivshmem_make_channel(struct ivshmem *shm, const char *name, uint64_t creator_ring,
+			 uint64_t connector_ring)
+{
+	return ivshmem_make_with_rings(shm, name, ivshmem_spec_channel, creator_ring,
+				       connector_ring);
 }
 
 int ivshmem_make_area(struct ivshmem *shm, const char *name, uint64_t size)

@@ -77,14 +77,6 @@ static int copy_out(void *to, size_t room, const void *message, ssize_t length)
 	return 0;
 }
 
-/* Milliseconds that are left; negative: for ever. */
-static int left_of(int64_t deadline, int timeout_ms)
-{
-	if (timeout_ms <= 0)
-		return timeout_ms;
-	return (int)((ivshmem_time_left(deadline) + NS_PER_MS - 1) / NS_PER_MS);
-}
-
 /* The other end of a new session knows of no questions of the one before. */
 static struct ivshmem_calls *calls_of(struct ivshmem_channel *channel)
 {
@@ -109,7 +101,7 @@ static ssize_t take_answer(struct ivshmem_channel *channel, struct ivshmem_calls
 
 	for (;;) {
 		length = peek_with(channel, &header, ANSWER, &message,
-				   left_of(deadline, timeout_ms));
+				   ivshmem_left_of(timeout_ms, deadline));
 		if (length < 0)
 			return length == -EAGAIN && timeout_ms ? -ETIMEDOUT : length;
 		if (header.number == calls->last)

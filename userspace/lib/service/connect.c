@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "service.h"
 
@@ -33,20 +32,11 @@ static struct client *client_of(const struct ivshmem_channel *channel)
 	return container_of(channel->origin, struct client, origin);
 }
 
-static uint64_t random_number(void)
-{
-	uint64_t number = 0;
-
-	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
-		number = (uint64_t)ivshmem_now();
-	return number;
-}
-
 /* For people: what counts are the facts. */
 static void make_name(char name[IVSHMEM_NAME_SIZE], const char *service)
 {
 	snprintf(name, IVSHMEM_NAME_SIZE, "%.*s.%0*llx", IVSHMEM_NAME_SIZE - RANDOM_DIGITS - 2,
-		 service, RANDOM_DIGITS, (unsigned long long)random_number());
+		 service, RANDOM_DIGITS, (unsigned long long)ivshmem_random());
 }
 
 static bool has_listener(const struct ivshmem_directory *directory,
@@ -182,12 +172,5 @@ int ivshmem_connect(struct ivshmem_channel **out, struct ivshmem *shm, const cha
 	int err;
 
 	err = out ? ivshmem_connect_begin(&channel, shm, name) : -EINVAL;
-	if (!err)
-		err = ivshmem_channel_finish(channel, timeout_ms);
-	if (err) {
-		ivshmem_channel_close(channel);
-		return err;
-	}
-	*out = channel;
-	return 0;
+	return ivshmem_channel_complete(out, channel, err, timeout_ms);
 }

@@ -10,21 +10,7 @@
 int ivshmem_make_service(struct ivshmem *shm, const char *name, uint64_t client_ring,
 			 uint64_t server_ring)
 {
-	struct ivshmem_superblock superblock;
-	struct ivshmem_spec spec;
-	int err;
-
-	err = ivshmem_object_check(shm, name, true);
-	if (err)
-		return err;
-	if (client_ring > MAX_RING_SIZE || server_ring > MAX_RING_SIZE)
-		return -EINVAL;
-	err = ivshmem_superblock_read(shm, &superblock);
-	if (err)
-		return err;
-	ivshmem_spec_service(&spec, &superblock, client_ring, server_ring);
-	spec.kept = spec.must_be_new = true;
-	return ivshmem_make_object(shm, name, &spec);
+	return ivshmem_make_with_rings(shm, name, ivshmem_spec_service, client_ring, server_ring);
 }
 
 /* Who is to come may be able to do neither: see LISTENER_SLEEP_NS. */

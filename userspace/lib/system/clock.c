@@ -32,3 +32,11 @@ bool ivshmem_deadline_passed(int64_t deadline)
 {
 	return !ivshmem_time_left(deadline);
 }
+
+/* Of @timeout_ms, what is left until @deadline. */
+int ivshmem_left_of(int timeout_ms, int64_t deadline)
+{
+	if (timeout_ms <= 0)
+		return timeout_ms;
+	return (int)((ivshmem_time_left(deadline) + NS_PER_MS - 1) / NS_PER_MS);
+}

@@ -40,6 +40,7 @@ int64_t ivshmem_now(void);
 int64_t ivshmem_deadline(int timeout_ms);
 int64_t ivshmem_time_left(int64_t deadline);
 bool ivshmem_deadline_passed(int64_t deadline);
+int ivshmem_left_of(int timeout_ms, int64_t deadline);
 
 /* cancel.c */
 
@@ -100,6 +101,9 @@ int ivshmem_path_of(int fd, char **path);
 int ivshmem_path_folder(void);
 int ivshmem_path_in(int folder, int fd, char **path);
 void ivshmem_path_link(int fd, char link[FD_LINK_SIZE]);
+
+/* random.c */
+uint64_t ivshmem_random(void);
 
 /* kernel.c */
 void ivshmem_boot_id(uint8_t id[16]);

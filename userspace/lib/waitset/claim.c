@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "waitset.h"
@@ -13,12 +12,8 @@
 
 static void choose_name(struct ivshmem_waitset *set)
 {
-	uint64_t number;
-
-	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
-		number = (uint64_t)ivshmem_now();
 	snprintf(set->name, sizeof(set->name), "waitset.%u.%016llx", (unsigned int)getpid(),
-		 (unsigned long long)number);
+		 (unsigned long long)ivshmem_random());
 }
 
 /* -EAGAIN: it was taken away before it was used. */
