@@ -50,6 +50,12 @@ with_topic() {
 	cmp "$dir/in" "$dir/out"
 }
 
+@test "a time that is longer than a call can wait for does not end at once" {
+	with_topic 64
+	run timeout 3 ivshmem subscribe --timeout 4294967.5 "$region" t
+	[ "$status" -eq 124 ]
+}
+
 @test "all of the input is one message, and comes so" {
 	with_topic 1M,history=4
 	head -c 700000 /dev/urandom >"$dir/in"

@@ -141,20 +141,14 @@ static int spawn(char *const *command, int in, int out, pid_t *pid)
 /* Up to @most bytes, and what comes behind these is dropped: -EMSGSIZE. */
 static ssize_t read_all(int fd, char *buffer, size_t most)
 {
-	size_t length = 0;
+	ssize_t length = read_full(fd, buffer, most), n;
 	char rest[4096];
-	ssize_t n;
 
-	while (length < most && (n = read_some(fd, buffer + length, most - length)) != 0) {
-		if (n < 0)
-			return n;
-		length += (size_t)n;
-	}
-	if (length < most)
-		return (ssize_t)length;
+	if (length < (ssize_t)most)
+		return length;
 	n = read_some(fd, rest, sizeof(rest));
 	if (!n)
-		return (ssize_t)length;
+		return length;
 	while (n > 0)
 		n = read_some(fd, rest, sizeof(rest));
 	return n < 0 ? n : -EMSGSIZE;
@@ -347,8 +341,6 @@ static int listen_in(struct server *server)
 
 static int parse_option(struct server *server, int option, const char *value)
 {
-	int64_t timeout_ms;
-
 	switch (option) {
 	case 'w':
 		server->whole = true;
@@ -359,10 +351,7 @@ static int parse_option(struct server *server, int option, const char *value)
 		return parse_integer("answer", "--clients", value, 1, IVSHMEM_MAX_OBJECTS,
 				     &server->limit);
 	case 't':
-		if (parse_seconds("answer", "--timeout", value, &timeout_ms) < 0)
-			return -EINVAL;
-		server->timeout_ms = timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX;
-		return 0;
+		return parse_timeout("answer", value, &server->timeout_ms);
 	case 'T':
 		server->flags |= IVSHMEM_LISTEN_TAKE_OVER;
 		return 0;

@@ -18,12 +18,6 @@ struct request {
 	size_t room;
 };
 
-static void explain_input(int error)
-{
-	if (error != -ECANCELED)
-		complain("standard input", "%s", strerror(-error));
-}
-
 static int ask(const struct request *request, const char *question, size_t length)
 {
 	const struct attachment *attachment = &request->attachment;
@@ -65,20 +59,17 @@ static int ask_lines(const struct request *request, size_t max)
 static int ask_whole(const struct request *request, size_t max)
 {
 	char *question = malloc(max + 1);
-	size_t length = 0;
-	ssize_t n = 1;
+	ssize_t length;
 	int status;
 
 	if (!question) {
 		complain("call", "not enough memory");
 		return EXIT_FAILURE;
 	}
-	while (length <= max && (n = read_some(STDIN_FILENO, question + length,
-					       max + 1 - length)) > 0)
-		length += (size_t)n;
-	if (n < 0)
-		explain_input((int)n);
-	status = n < 0 ? EXIT_FAILURE : ask(request, question, length);
+	length = read_full(STDIN_FILENO, question, max + 1);
+	if (length < 0)
+		explain_input((int)length);
+	status = length < 0 ? EXIT_FAILURE : ask(request, question, (size_t)length);
 	free(question);
 	return status;
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #include "cli.h"
@@ -11,8 +10,6 @@
 /* One of ATTACHMENT_OPTIONS; -EINVAL, after a message but for unknown ones. */
 int parse_attachment(struct attachment *attachment, int option, const char *value)
 {
-	int64_t timeout_ms;
-
 	switch (option) {
 	case 'C':
 	case 'K':
@@ -25,10 +22,7 @@ int parse_attachment(struct attachment *attachment, int option, const char *valu
 		attachment->open_flags |= IVSHMEM_RESOURCE2;
 		return 0;
 	case 't':
-		if (parse_seconds(attachment->verb, "--timeout", value, &timeout_ms) < 0)
-			return -EINVAL;
-		attachment->timeout_ms = timeout_ms < INT_MAX ? timeout_ms : INT_MAX;
-		return 0;
+		return parse_timeout(attachment->verb, value, &attachment->timeout_ms);
 	default:
 		return -EINVAL;
 	}

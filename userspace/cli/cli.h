@@ -79,6 +79,7 @@ int remaining_ms(int64_t end);
 /* timeout.c */
 int parse_seconds(const char *verb, const char *option, const char *text,
 		  int64_t *milliseconds);
+int parse_timeout(const char *verb, const char *text, int *timeout_ms);
 
 /* stop.c */
 void catch_signals(struct ivshmem *shm);
@@ -182,8 +183,10 @@ struct copy {
 
 int copy_run(struct copy *copy);
 ssize_t read_some(int fd, void *buffer, size_t length);
+ssize_t read_full(int fd, void *buffer, size_t length);
 ssize_t write_some(int fd, const void *buffer, size_t length);
 uint64_t input_left(void);
+void explain_input(int error);
 void explain_copy(const struct copy *copy, const struct ivshmem *shm, int error);
 
 /* progress.c */

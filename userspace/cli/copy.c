@@ -40,6 +40,26 @@ ssize_t read_some(int fd, void *buffer, size_t length)
 	return -ECANCELED;
 }
 
+/* As much as is there, up to @length. */
+ssize_t read_full(int fd, void *buffer, size_t length)
+{
+	size_t got = 0;
+	ssize_t n = 1;
+
+	while (got < length && n > 0) {
+		n = read_some(fd, (char *)buffer + got, length - got);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	return n < 0 ? n : (ssize_t)got;
+}
+
+/* Why stdin could not be read; not where that was ended. */
+void explain_input(int error)
+{
+	if (error != -ECANCELED)
+		complain("standard input", "%s", strerror(-error));
+}
+
 /* write(2), likewise; short where the descriptor takes no more at once. */
 ssize_t write_some(int fd, const void *buffer, size_t length)
 {

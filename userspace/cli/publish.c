@@ -4,7 +4,6 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -17,7 +16,7 @@ struct request {
 	unsigned int type;
 	unsigned int flags;
 	unsigned int open_flags;
-	int64_t timeout_ms;
+	int timeout_ms;
 	struct ivshmem_publisher *publisher;
 };
 
@@ -28,12 +27,6 @@ static void explain_publish(const struct request *request, int error)
 			 ivshmem_explain(IVSHMEM_TASK_TOPIC, error));
 }
 
-static void explain_input(int error)
-{
-	if (error != -ECANCELED)
-		complain("standard input", "%s", strerror(-error));
-}
-
 static int publish_line(const struct request *request, const char *line, size_t length)
 {
 	const struct iovec part = { .iov_base = (char *)line, .iov_len = length };
@@ -41,7 +34,7 @@ static int publish_line(const struct request *request, const char *line, size_t 
 
 	do {
 		ret = ivshmem_publish(request->publisher, &part, 1, request->type, request->flags,
-				      (int)request->timeout_ms);
+				      request->timeout_ms);
 	} while (ret == -EINTR);
 	return ret;
 }
@@ -71,19 +64,6 @@ static int publish_lines(const struct request *request)
 	return ret < 0 || input < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* As much as is there, up to @length. */
-static ssize_t read_frame(char *room, size_t length)
-{
-	size_t got = 0;
-	ssize_t n = 1;
-
-	while (got < length && n > 0) {
-		n = read_some(STDIN_FILENO, room + got, length - got);
-		got += n > 0 ? (size_t)n : 0;
-	}
-	return n < 0 ? n : (ssize_t)got;
-}
-
 /* What was reserved. */
 static int commit(const struct request *request, size_t length)
 {
@@ -91,7 +71,7 @@ static int commit(const struct request *request, size_t length)
 
 	do {
 		ret = ivshmem_publisher_commit(request->publisher, length, request->type,
-					       request->flags, (int)request->timeout_ms);
+					       request->flags, request->timeout_ms);
 	} while (ret == -EINTR);
 	return ret;
 }
@@ -110,7 +90,7 @@ static int publish_frames(const struct request *request)
 		return EXIT_FAILURE;
 	}
 	while (!(ret = ivshmem_publisher_reserve(request->publisher, &room)) &&
-	       (length = read_frame(room, request->frame)) > 0) {
+	       (length = read_full(STDIN_FILENO, room, request->frame)) > 0) {
 		ret = commit(request, (size_t)length);
 		if (ret)
 			break;
@@ -132,9 +112,9 @@ static int publish_whole(const struct request *request)
 	int ret = ivshmem_publisher_reserve(request->publisher, &room);
 
 	if (!ret)
-		length = read_frame(room, max);
+		length = read_full(STDIN_FILENO, room, max);
 	if (length == (ssize_t)max)
-		more = read_frame(&next, 1);
+		more = read_full(STDIN_FILENO, &next, 1);
 	if (!ret && length >= 0 && !more)
 		ret = commit(request, (size_t)length);
 	if (ret)
@@ -216,7 +196,7 @@ static int run(int argc, char **argv)
 			request.flags |= IVSHMEM_STAMP;
 			break;
 		case 't':
-			ret = parse_seconds("publish", "--timeout", optarg, &request.timeout_ms);
+			ret = parse_timeout("publish", optarg, &request.timeout_ms);
 			break;
 		case RESOURCE2:
 			request.open_flags |= IVSHMEM_RESOURCE2;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -12,12 +11,6 @@ struct request {
 	struct attachment attachment;
 	bool whole;
 };
-
-static void explain_input(int error)
-{
-	if (error != -ECANCELED)
-		complain("standard input", "%s", strerror(-error));
-}
 
 static void explain_send(const struct attachment *attachment, int error,
 			 const char *unit, uint64_t sent)

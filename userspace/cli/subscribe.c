@@ -4,7 +4,6 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -18,7 +17,7 @@ struct request {
 	unsigned int open_flags;
 	bool raw;
 	bool whole;
-	int64_t timeout_ms;
+	int timeout_ms;
 	struct ivshmem_subscriber *subscriber;
 };
 
@@ -45,7 +44,7 @@ static ssize_t next_message(const struct request *request, char *buffer, size_t 
 		return -EIO;
 	do {
 		n = ivshmem_subscriber_recv(request->subscriber, buffer, size, NULL,
-					    request->flags, (int)request->timeout_ms);
+					    request->flags, request->timeout_ms);
 	} while (n == -EINTR);
 	return n;
 }
@@ -156,7 +155,7 @@ static int run(int argc, char **argv)
 			request.open_flags |= IVSHMEM_RDONLY;
 			break;
 		case 't':
-			ret = parse_seconds("subscribe", "--timeout", optarg, &request.timeout_ms);
+			ret = parse_timeout("subscribe", optarg, &request.timeout_ms);
 			break;
 		case RESOURCE2:
 			request.open_flags |= IVSHMEM_RESOURCE2;

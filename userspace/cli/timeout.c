@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,4 +24,15 @@ int parse_seconds(const char *verb, const char *option, const char *text,
 	}
 	*milliseconds = seconds * 1000;
 	return 0;
+}
+
+/* --timeout, as the library's calls take it: INT_MAX is 24 days, and stands for more. */
+int parse_timeout(const char *verb, const char *text, int *timeout_ms)
+{
+	int64_t milliseconds;
+	int ret = parse_seconds(verb, "--timeout", text, &milliseconds);
+
+	if (!ret)
+		*timeout_ms = milliseconds < INT_MAX ? (int)milliseconds : INT_MAX;
+	return ret;
 }
