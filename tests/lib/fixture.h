@@ -106,6 +106,14 @@ static inline int fixture_teardown(void **state)
 	return 0;
 }
 
+/* What the environment has chosen, or @otherwise. */
+static inline long number_of(const char *name, long otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? atol(value) : otherwise;
+}
+
 /* A path in the private folder in /dev/shm; good until the next call. */
 static inline const char *in_shm(const char *name)
 {

@@ -22,13 +22,6 @@ static struct {
 	atomic_bool attached;
 } *victim;
 
-static int rounds_of(const char *name, int otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? atoi(value) : otherwise;
-}
-
 struct message {
 	uint32_t number;
 	uint32_t sum;
@@ -192,7 +185,7 @@ static bool come_together(struct traffic *traffic, struct ivshmem *shm, bool cre
 
 static void killed_at_random_points_1000_times_leaves_the_other_able_to_go_on(void **state)
 {
-	int round, rounds = rounds_of("DEATH_ROUNDS", 1000), sessions = 0;
+	int round, rounds = (int)number_of("DEATH_ROUNDS", 1000), sessions = 0;
 	struct traffic traffic = { .seed = 1 };
 	uint64_t received = 0;
 	bool creates = false;
@@ -367,7 +360,7 @@ static bool talk_with_echo(void)
 
 static void killed_at_any_instruction_leaves_the_other_able_to_go_on(void **state)
 {
-	int round, rounds = rounds_of("DEATH_STEPS", 100);
+	int round, rounds = (int)number_of("DEATH_STEPS", 100);
 	bool well = true;
 	char where[PATH_MAX];
 	pthread_t thread;

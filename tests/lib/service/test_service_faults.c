@@ -4,8 +4,7 @@
  * somebody writes whatever he likes.
  */
 #include "../services.h"
-
-#include <sys/ptrace.h>
+#include "../stepped.h"
 
 #define KILLS		1000
 #define OBJECTS		16
@@ -162,33 +161,14 @@ static void servers_killed_at_any_moment_leave_nothing(void **state)
 
 /* --- step by step --- */
 
-static void connect_stepped(struct ivshmem *shm)
+static int connect_stepped(struct ivshmem *shm)
 {
 	struct ivshmem_channel *channel;
 
 	raise(SIGSTOP);
 	allow(ivshmem_connect_begin(&channel, shm, SERVICE));
 	raise(SIGUSR1);
-}
-
-static pid_t start_stepped(void (*body)(struct ivshmem *shm))
-{
-	struct ivshmem *shm;
-	pid_t child = fork();
-	int status;
-
-	assert_true(child >= 0);
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) ||
-		    ivshmem_open(&shm, in_shm("region"), 0))
-			_exit(100);
-		body(shm);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSTOPPED(status));
-	return child;
+	return 0;
 }
 
 /* False: it has come to the end. */

@@ -27,13 +27,6 @@ static struct {
 static uint64_t last[PUBLISHERS], received;
 static bool is_lossless;
 
-static int number_of(const char *name, int otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? atoi(value) : otherwise;
-}
-
 /* --- victims: 0, or a positive errno, or more than 100 --- */
 
 enum role { PUBLISHER, SUBSCRIBER, HOLDER, ROLES };
@@ -272,12 +265,12 @@ static void kill_at_random(bool lossless, int rounds)
 
 static void killed_at_random_points_leaves_a_lossless_topic_without_loss(void **state)
 {
-	kill_at_random(true, number_of("DEATH_ROUNDS", 60) / 2);
+	kill_at_random(true, (int)number_of("DEATH_ROUNDS", 60) / 2);
 }
 
 static void killed_at_random_points_leaves_an_overwriting_topic_whole(void **state)
 {
-	kill_at_random(false, number_of("DEATH_ROUNDS", 60) / 2);
+	kill_at_random(false, (int)number_of("DEATH_ROUNDS", 60) / 2);
 }
 
 /* --- after so many instructions --- */
@@ -342,12 +335,12 @@ static void kill_after_steps(bool lossless, int rounds)
 
 static void killed_at_any_instruction_leaves_a_lossless_topic_without_loss(void **state)
 {
-	kill_after_steps(true, number_of("DEATH_STEPS", 20) / 2);
+	kill_after_steps(true, (int)number_of("DEATH_STEPS", 20) / 2);
 }
 
 static void killed_at_any_instruction_leaves_an_overwriting_topic_whole(void **state)
 {
-	kill_after_steps(false, number_of("DEATH_STEPS", 20) / 2);
+	kill_after_steps(false, (int)number_of("DEATH_STEPS", 20) / 2);
 }
 
 int main(void)

@@ -3,35 +3,12 @@
  * Topics whose members die at any instruction, are pushed aside, are dropped, or come while
  * others go.
  */
+#include "stepped.h"
 #include "topics.h"
-
-#include <sys/ptrace.h>
 
 #define MAX_STEPS	200000
 
 /* --- step by step --- */
-
-typedef int (*body_fn)(struct ivshmem *shm);
-
-/* Stops when its body says so, by raise(SIGSTOP), and waits for steps. */
-static pid_t start_stepped(body_fn body)
-{
-	struct ivshmem *shm;
-	pid_t child = fork();
-	int status;
-
-	assert_true(child >= 0);
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) ||
-		    ivshmem_open(&shm, in_shm("region"), 0))
-			_exit(100);
-		_exit(body(shm));
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSTOPPED(status));
-	return child;
-}
 
 static bool step_on(pid_t child)
 {

@@ -288,7 +288,6 @@ static void *be_subscriber(void *data)
 static void run_traffic(const char *how, unsigned int flags, bool loses_nothing)
 {
 	static struct player players[PUBLISHERS + SUBSCRIBERS];
-	const char *seconds = getenv("SOAK_SECONDS");
 	int i;
 
 	memset(&traffic, 0, sizeof(traffic));
@@ -297,7 +296,7 @@ static void run_traffic(const char *how, unsigned int flags, bool loses_nothing)
 	traffic.loses_nothing = loses_nothing;
 	make(&traffic.layout);
 	strcpy(traffic.where, in_shm("region"));
-	traffic.end = now_ms() + 1000ll * (seconds ? atoi(seconds) : 6) / 3;
+	traffic.end = now_ms() + 1000ll * number_of("SOAK_SECONDS", 6) / 3;
 	for (i = 0; i < PUBLISHERS + SUBSCRIBERS; i++) {
 		players[i] = (struct player) { .seed = (unsigned int)(i + now_ms()) };
 		assert_int_equal(pthread_create(&players[i].thread, NULL,

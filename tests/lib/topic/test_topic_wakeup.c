@@ -68,8 +68,7 @@ static void *be_woken(void *data)
 
 static void assert_all_are_woken(const char *how)
 {
-	const char *value = getenv("SOAK_MESSAGES");
-	int64_t messages = value ? atoll(value) : 1500;
+	int64_t messages = number_of("SOAK_MESSAGES", 1500);
 	struct member members[PUBLISHERS + SUBSCRIBERS];
 	pthread_t threads[PUBLISHERS + SUBSCRIBERS];
 	int64_t late = 0, latest = 0;

@@ -1,34 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Wait sets of channels: what is told, and what becomes of a set and of what is in it. */
-#include "../channels.h"
+#include "waitsets.h"
 
-#include "waitset/waitset.h"
+#define MANY	MOST
 
-#define MANY	12
-
-static struct world {
-	struct ivshmem_waitset *set;
-	struct ivshmem_channel *near[MANY], *far[MANY];
-	struct ivshmem_ready ready[MANY];
-} world;
-
-static int world_setup(void **state)
-{
-	memset(&world, 0, sizeof(world));
-	return pair_setup(state);
-}
-
-static int world_teardown(void **state)
-{
-	int i;
-
-	ivshmem_waitset_close(world.set);
-	for (i = 0; i < MANY; i++) {
-		ivshmem_channel_close(world.near[i]);
-		ivshmem_channel_close(world.far[i]);
-	}
-	return pair_teardown(state);
-}
+static struct ivshmem_ready news[MANY];
 
 #define SET_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
@@ -56,14 +32,14 @@ static void open_world(int channels)
 
 static int wait_for(unsigned int most, int timeout_ms)
 {
-	return ivshmem_waitset_wait(world.set, world.ready, most, timeout_ms);
+	return ivshmem_waitset_wait(world.set, news, most, timeout_ms);
 }
 
 static void assert_ready(int index, unsigned int events)
 {
 	assert_int_equal(wait_for(MANY, PATIENCE_MS), 1);
-	assert_ptr_equal(world.ready[0].data, &world.near[index]);
-	assert_int_equal(world.ready[0].events, events);
+	assert_ptr_equal(news[0].data, &world.near[index]);
+	assert_int_equal(news[0].events, events);
 }
 
 /* All members sleep: none is looked at before it is hinted at. */
@@ -114,7 +90,7 @@ static void all_that_have_something_are_told_at_once(void **state)
 		send_text(world.far[i], "x");
 	assert_int_equal(wait_for(MANY, PATIENCE_MS), MANY / 2);
 	for (i = 0; i < MANY / 2; i++)
-		seen |= 1u << ((struct ivshmem_channel **)world.ready[i].data - world.near);
+		seen |= 1u << ((struct ivshmem_channel **)news[i].data - world.near);
 	assert_int_equal(seen, 0x555);
 }
 
@@ -128,7 +104,7 @@ static void where_there_is_less_room_each_has_its_turn(void **state)
 		send_text(world.far[i], "x");
 	for (i = 0; i < 3 * MANY; i++) {
 		assert_int_equal(wait_for(1, PATIENCE_MS), 1);
-		told[(struct ivshmem_channel **)world.ready[0].data - world.near]++;
+		told[(struct ivshmem_channel **)news[0].data - world.near]++;
 	}
 	for (i = 0; i < MANY; i++)
 		assert_int_equal(told[i], 3);
@@ -342,7 +318,7 @@ static void what_can_t_be_is_refused(void **state)
 	assert_int_equal(ivshmem_waitset_open(&other, readonly), -EACCES);
 	ivshmem_close(readonly);
 	assert_ptr_equal(other, POISON);
-	assert_int_equal(ivshmem_waitset_wait(world.set, world.ready, 0, 0), -EINVAL);
+	assert_int_equal(ivshmem_waitset_wait(world.set, news, 0, 0), -EINVAL);
 	assert_int_equal(ivshmem_waitset_wait(world.set, NULL, 1, 0), -EINVAL);
 	assert_int_equal(ivshmem_waitset_add_channel(world.set, world.near[0], 0, 0, NULL),
 			 -EINVAL);
@@ -494,7 +470,7 @@ static void region_that_is_formatted_anew_is_told(void **state)
 	assert_int_equal(told, 2);
 	for (i = 0; i < told; i++)
 		assert_int_equal(ivshmem_channel_recv(*(struct ivshmem_channel **)
-						      world.ready[i].data, buffer, 8, 0),
+						      news[i].data, buffer, 8, 0),
 				 -ECONNRESET);
 	for (i = 0; i < told; i++)
 		assert_int_equal(ivshmem_waitset_remove_channel(world.set, world.near[i]), 0);

@@ -4,48 +4,32 @@
  * the region. SOAK_KILLS= chooses how many kills (60), SOAK_SECONDS= how long the writer goes on
  * (3).
  */
-#include "../channels.h"
-
-#include "waitset/waitset.h"
+#include "waitsets.h"
 
 #define CHANNELS	4
 #define OBJECTS		(2 * CHANNELS + 4)
 
-static struct world {
-	struct ivshmem_waitset *set;
-	struct ivshmem_channel *near[CHANNELS], *far[CHANNELS];
+/* Who writes anything. */
+static struct {
 	char *raw;
 	unsigned int stop;
-} world;
+} chaos;
 
-static int world_setup(void **state)
+static int faults_setup(void **state)
 {
-	memset(&world, 0, sizeof(world));
-	return pair_setup(state);
+	memset(&chaos, 0, sizeof(chaos));
+	return world_setup(state);
 }
 
-static int world_teardown(void **state)
+static int faults_teardown(void **state)
 {
-	int i;
-
-	ivshmem_waitset_close(world.set);
-	for (i = 0; i < CHANNELS; i++) {
-		ivshmem_channel_close(world.near[i]);
-		ivshmem_channel_close(world.far[i]);
-	}
-	if (world.raw)
-		munmap(world.raw, ivshmem_size(pair.left));
+	close_world();
+	if (chaos.raw)
+		munmap(chaos.raw, ivshmem_size(pair.left));
 	return pair_teardown(state);
 }
 
-#define FAULT_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
-
-static long number_of(const char *name, long otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? atol(value) : otherwise;
-}
+#define FAULT_TEST(name) cmocka_unit_test_setup_teardown(name, faults_setup, faults_teardown)
 
 /* A server, until it is killed. */
 static void serve(const char *where)
@@ -149,9 +133,9 @@ static void *write_anything(void *unused)
 	struct ivshmem_slot *slot;
 	uint32_t facts;
 
-	while (!__atomic_load_n(&world.stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&chaos.stop, __ATOMIC_RELAXED)) {
 		for (i = 0; i < OBJECTS; i++) {
-			slot = slot_of(world.raw, i);
+			slot = slot_of(chaos.raw, i);
 			facts = (uint32_t)slot->facts[FACT_KIND];
 			kind = facts & 0xff;
 			if (kind == IVSHMEM_WAITSET && rand_r(&seed) % 4)
@@ -175,7 +159,7 @@ static void *answer_all(void *unused)
 	char text[8];
 	int i, count;
 
-	while (!__atomic_load_n(&world.stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&chaos.stop, __ATOMIC_RELAXED)) {
 		count = ivshmem_waitset_wait(world.set, ready, CHANNELS, 100);
 		if (count < 0 && count != -ETIMEDOUT)
 			return (void *)(intptr_t)count;
@@ -199,7 +183,7 @@ static void set_beside_one_who_writes_anything_serves_all(void **state)
 
 	pair.left = open_region(make_formatted(2 * MIB, OBJECTS), 0);
 	pair.right = open_region(in_shm("region"), 0);
-	world.raw = map_raw(pair.left);
+	chaos.raw = map_raw(pair.left);
 	assert_int_equal(ivshmem_waitset_open(&world.set, pair.left), 0);
 	for (i = 0; i < CHANNELS; i++) {
 		snprintf(name, sizeof(name), "c%d", i);
@@ -218,7 +202,7 @@ static void set_beside_one_who_writes_anything_serves_all(void **state)
 		longest = now_ms() - begin > longest ? now_ms() - begin : longest;
 		asked++;
 	}
-	__atomic_store_n(&world.stop, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&chaos.stop, 1, __ATOMIC_RELAXED);
 	pthread_join(writer, NULL);
 	assert_int_equal(pthread_join(server, &result), 0);
 	print_message("# %u questions, the longest took %lld ms\n", asked, (long long)longest);

@@ -9,43 +9,35 @@
 #include <sys/timerfd.h>
 
 #include "system/system.h"
-#include "waitset/waitset.h"
+#include "waitsets.h"
 
 #define LATE_NS		900000000ll	/* a sleep that nobody ended takes a second */
 #define SENDERS		3
-#define CHANNELS	12
+#define CHANNELS	MOST
 
-static struct world {
+static struct {
 	pid_t server;
-	struct ivshmem_waitset *set;
-	struct ivshmem_channel *near[CHANNELS], *far[CHANNELS];
 	int64_t messages, late, latest;
 	bool by_fd;
-} world;
+} soak;
 
-static int world_setup(void **state)
+static int soak_setup(void **state)
 {
-	memset(&world, 0, sizeof(world));
-	return pair_setup(state);
+	memset(&soak, 0, sizeof(soak));
+	return world_setup(state);
 }
 
-static int world_teardown(void **state)
+static int soak_teardown(void **state)
 {
-	int i;
-
-	ivshmem_waitset_close(world.set);
-	for (i = 0; i < CHANNELS; i++) {
-		ivshmem_channel_close(world.near[i]);
-		ivshmem_channel_close(world.far[i]);
-	}
-	if (world.server > 0) {
-		kill(world.server, SIGTERM);
-		waitpid(world.server, NULL, 0);
+	close_world();
+	if (soak.server > 0) {
+		kill(soak.server, SIGTERM);
+		waitpid(soak.server, NULL, 0);
 	}
 	return pair_teardown(state);
 }
 
-#define WAKE_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+#define WAKE_TEST(name) cmocka_unit_test_setup_teardown(name, soak_setup, soak_teardown)
 
 static void open_set(void)
 {
@@ -74,8 +66,8 @@ static bool open_served(void)
 {
 	char where[PATH_MAX + 8];
 
-	world.server = serve("2M", 1, where);
-	if (world.server < 0)
+	soak.server = serve("2M", 1, where);
+	if (soak.server < 0)
 		return false;
 	pair.left = join_when_up(where);
 	pair.right = open_region(where, 0);
@@ -89,7 +81,7 @@ static void *send_times(void *data)
 	int64_t i, now;
 	int err = 0;
 
-	for (i = 0; i < world.messages && !err; i++) {
+	for (i = 0; i < soak.messages && !err; i++) {
 		unsigned int random = (unsigned int)rand_r(&seed);
 		unsigned int which = random % (CHANNELS / SENDERS) * SENDERS +
 				     (unsigned int)(uintptr_t)data;
@@ -126,8 +118,8 @@ static int take(struct ivshmem_channel *channel)
 
 	while (ivshmem_channel_recv(channel, &sent, sizeof(sent), 0) == sizeof(sent)) {
 		late = ivshmem_now() - sent;
-		world.late += late >= LATE_NS;
-		world.latest = late > world.latest ? late : world.latest;
+		soak.late += late >= LATE_NS;
+		soak.latest = late > soak.latest ? late : soak.latest;
 		taken++;
 	}
 	return taken;
@@ -135,19 +127,18 @@ static int take(struct ivshmem_channel *channel)
 
 static void assert_set_is_woken(const char *how)
 {
-	const char *value = getenv("SOAK_MESSAGES");
 	struct ivshmem_ready ready[CHANNELS];
 	int64_t left, waits = 0;
 	pthread_t threads[SENDERS];
 	void *result;
 	int i, count;
 
-	world.messages = value ? atoll(value) : 1500;
+	soak.messages = number_of("SOAK_MESSAGES", 1500);
 	for (i = 0; i < SENDERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, send_times,
 						(void *)(uintptr_t)i), 0);
-	for (left = SENDERS * world.messages; left > 0; waits++) {
-		count = world.by_fd ? wait_by_fd(ready) :
+	for (left = SENDERS * soak.messages; left > 0; waits++) {
+		count = soak.by_fd ? wait_by_fd(ready) :
 			ivshmem_waitset_wait(world.set, ready, CHANNELS, PATIENCE_MS);
 		assert_in_range(count, 1, CHANNELS);
 		while (count--)
@@ -158,9 +149,9 @@ static void assert_set_is_woken(const char *how)
 		assert_int_equal((intptr_t)result, 0);
 	}
 	print_message("# %s: %lld messages, %lld waits, the latest after %.3f ms\n", how,
-		      (long long)world.messages * SENDERS, (long long)waits,
-		      (double)world.latest / 1e6);
-	assert_int_equal(world.late, 0);
+		      (long long)soak.messages * SENDERS, (long long)waits,
+		      (double)soak.latest / 1e6);
+	assert_int_equal(soak.late, 0);
 }
 
 /* How the set has slept last. */
@@ -188,9 +179,9 @@ static void set_whose_server_is_gone_looks_again_in_time(void **state)
 {
 	if (!open_served())
 		skip_because("no command to serve");
-	kill(world.server, SIGKILL);
-	waitpid(world.server, NULL, 0);
-	world.server = 0;
+	kill(soak.server, SIGKILL);
+	waitpid(soak.server, NULL, 0);
+	soak.server = 0;
 	assert_set_is_woken("no server");
 }
 
@@ -217,7 +208,7 @@ static void set_of_members_that_are_woken_in_different_ways_is_in_time(void **st
 static void loop_by_futex_is_woken_by_each_message(void **state)
 {
 	open_files();
-	world.by_fd = true;
+	soak.by_fd = true;
 	assert_true(ivshmem_waitset_fd(world.set) >= 0);
 	ivshmem_loop_add_futex(&world.set->loop);
 	if (!world.set->loop.futex)
@@ -229,14 +220,14 @@ static void loop_by_doorbell_is_woken_by_each_message(void **state)
 {
 	if (!open_served())
 		skip_because("no command to serve");
-	world.by_fd = true;
+	soak.by_fd = true;
 	assert_set_is_woken("loop, doorbell");
 }
 
 static void loop_that_nothing_wakes_looks_again_in_time(void **state)
 {
 	open_files();
-	world.by_fd = true;
+	soak.by_fd = true;
 	world.set->loop.no_futex = true;
 	assert_set_is_woken("loop, timer");
 }

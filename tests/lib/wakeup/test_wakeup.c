@@ -20,13 +20,6 @@
 
 #define LATE_NS		900000000ll	/* a sleep that nobody ended takes a second */
 
-static int64_t number_of(const char *name, int64_t otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? atoll(value) : otherwise;
-}
-
 static struct {
 	int fd;		/* -1: none */
 	int error;
