@@ -32,6 +32,14 @@ static inline uint64_t now_ns(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
+/* For qsort(3). */
+static inline int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 static inline int open_path(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -94,6 +102,20 @@ static inline double median_of(double *values, size_t count)
 {
 	qsort(values, count, sizeof(*values), compare_doubles);
 	return values[count / 2];
+}
+
+/* What looking at the clock twice takes, which is part of each time between. */
+static inline uint64_t clock_cost(void)
+{
+	double costs[1001];
+	uint64_t start;
+	unsigned int i;
+
+	for (i = 0; i < 1001; i++) {
+		start = now_ns();
+		costs[i] = (double)(now_ns() - start);
+	}
+	return (uint64_t)median_of(costs, 1001);
 }
 
 static inline void source_close(const struct source *source)

@@ -180,13 +180,6 @@ static void make_region(const char *folder, const char *name, uint64_t size, uns
 	ivshmem_close(shm);
 }
 
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* The clock is looked at for several trips together, since it takes as long as one. */
 static uint64_t trips_of(struct link *link, size_t length, unsigned int trips)
 {

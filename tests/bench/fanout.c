@@ -59,20 +59,6 @@ static void take_all(unsigned int count, unsigned int messages)
 							      sizeof(message), NULL, 0, 0));
 }
 
-/* What looking at the clock twice takes. */
-static uint64_t clock_cost(void)
-{
-	double costs[101];
-	uint64_t start;
-	unsigned int i;
-
-	for (i = 0; i < 101; i++) {
-		start = now_ns();
-		costs[i] = (double)(now_ns() - start);
-	}
-	return (uint64_t)median_of(costs, 101);
-}
-
 static double publish(unsigned int count, unsigned int messages, unsigned int together)
 {
 	uint64_t cost = clock_cost(), start, took;

@@ -78,28 +78,6 @@ static void receive(struct link *link, size_t length)
 		memcpy(message, link->other + sizeof(*turn), length - sizeof(*turn));
 }
 
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* What looking at the clock takes, which is part of each trip. */
-static uint64_t clock_cost(void)
-{
-	uint64_t last = now_ns(), now;
-	unsigned int i;
-
-	for (i = 0; i < 1001; i++) {
-		now = now_ns();
-		times[i] = now - last;
-		last = now;
-	}
-	qsort(times, 1001, sizeof(times[0]), compare);
-	return times[500];
-}
-
 static void measure(struct link *link, size_t answer)
 {
 	uint64_t cost = clock_cost(), last = 0, now;

@@ -172,13 +172,6 @@ static inline int connect_to_serial(const char *path)
 	return fd;
 }
 
-static inline int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static inline void report(const struct link *link, uint64_t *times)
 {
 	qsort(times, link->trips, sizeof(*times), compare);
